@@ -1,0 +1,1 @@
+"""Certify classifiers by randomized smoothing, and recertify changed ones from cached votes."""
