@@ -1,0 +1,58 @@
+"""What certificates are worth against the labels: accuracies, radii, speedups, distributions.
+
+Labels enter smoothcert here and nowhere earlier, and every denominator is all inputs.
+"""
+
+from __future__ import annotations
+
+from smoothcert.evaluation.distributions import (
+    Distribution,
+    distribution,
+    mean_zeta,
+    p_lower_distribution,
+    share_above,
+    zeta_distribution,
+)
+from smoothcert.evaluation.metrics import (
+    Claims,
+    abstention_rate,
+    average_certified_radius,
+    average_certified_radius_interval,
+    certified_accuracy,
+    certified_accuracy_interval,
+    credited_radius,
+)
+from smoothcert.evaluation.speedup import (
+    Curve,
+    Reach,
+    area_speedup,
+    common_range,
+    cost_at,
+    pointwise_speedup,
+    reach,
+    speedup_at,
+)
+
+__all__ = [
+    "Claims",
+    "Curve",
+    "Distribution",
+    "Reach",
+    "abstention_rate",
+    "area_speedup",
+    "average_certified_radius",
+    "average_certified_radius_interval",
+    "certified_accuracy",
+    "certified_accuracy_interval",
+    "common_range",
+    "cost_at",
+    "credited_radius",
+    "distribution",
+    "mean_zeta",
+    "p_lower_distribution",
+    "pointwise_speedup",
+    "reach",
+    "share_above",
+    "speedup_at",
+    "zeta_distribution",
+]
