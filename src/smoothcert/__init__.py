@@ -1,1 +1,71 @@
-"""Certify classifiers by randomized smoothing, and recertify changed ones from cached votes."""
+"""Certify classifiers by randomized smoothing, and recertify changed ones from cached votes.
+
+Names are imported on first use, so that ``import smoothcert`` and ``smoothcert --help`` load neither torch nor
+SciPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smoothcert.bounds import certified_radius, lower_confidence_bound, upper_confidence_bound
+    from smoothcert.cache import CertificationCache
+    from smoothcert.certificate import ABSTAIN, Certificates
+    from smoothcert.classifiers import Classifier, FunctionClassifier, OnnxClassifier, TorchClassifier
+    from smoothcert.errors import InvalidArgumentError, SmoothcertError
+    from smoothcert.evaluation import average_certified_radius, certified_accuracy
+    from smoothcert.procedures import CertificationRun, Recertification, certify, predict, recertify
+
+_HOME = {
+    "ABSTAIN": "certificate",
+    "CertificationCache": "cache",
+    "CertificationRun": "procedures",
+    "Certificates": "certificate",
+    "Classifier": "classifiers",
+    "FunctionClassifier": "classifiers",
+    "InvalidArgumentError": "errors",
+    "OnnxClassifier": "classifiers",
+    "Recertification": "procedures",
+    "SmoothcertError": "errors",
+    "TorchClassifier": "classifiers",
+    "average_certified_radius": "evaluation",
+    "certified_accuracy": "evaluation",
+    "certified_radius": "bounds",
+    "certify": "procedures",
+    "lower_confidence_bound": "bounds",
+    "predict": "procedures",
+    "recertify": "procedures",
+    "upper_confidence_bound": "bounds",
+}
+
+__all__ = [
+    "ABSTAIN",
+    "Certificates",
+    "CertificationCache",
+    "CertificationRun",
+    "Classifier",
+    "FunctionClassifier",
+    "InvalidArgumentError",
+    "OnnxClassifier",
+    "Recertification",
+    "SmoothcertError",
+    "TorchClassifier",
+    "average_certified_radius",
+    "certified_accuracy",
+    "certified_radius",
+    "certify",
+    "lower_confidence_bound",
+    "predict",
+    "recertify",
+    "upper_confidence_bound",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"smoothcert.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

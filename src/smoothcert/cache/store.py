@@ -1,0 +1,286 @@
+"""The certification cache: a folder with a manifest, an index and parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smoothcert.cache.files import append_line, locked, read_regular, write_atomic
+from smoothcert.cache.manifest import Manifest
+from smoothcert.cache.parts import CachedInput, decode_part, encode_part, part_name
+from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
+
+__all__ = ["CertificationCache", "PartEntry", "Timing"]
+
+_MANIFEST, _INDEX, _TIMINGS, _LOCK, _PARTS = "manifest.json", "index.jsonl", "timings.jsonl", ".lock", "parts"
+_PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class PartEntry:
+    """A line of the index: a part that was written whole.
+
+    Attributes
+    ----------
+    name : str
+        File name in ``parts/``.
+    sha256 : str
+        Hash of the file.
+    size : int
+        Bytes of the file.
+    keys : list of bytes
+        Keys of its inputs, in order.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    keys: list[bytes]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What sampling cost: kept beside the cache, since seconds are never reproducible.
+
+    Attributes
+    ----------
+    samples : int
+        Forward passes.
+    seconds : float
+        Wall-clock time.
+    """
+
+    samples: int
+    seconds: float
+
+
+class CertificationCache:
+    """The votes of a certification, on disk.
+
+    The folder holds ``manifest.json``, ``index.jsonl`` (a line for each part, in order, each with its checksum)
+    and ``parts/*.parquet``. They are the cache: the same certification gives the same bytes, interrupted or not.
+    Beside them lies ``timings.jsonl`` (seconds spent, for reports). Nothing in it is executable, and readers
+    write nothing.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+
+    Raises
+    ------
+    CacheMismatchError
+        When there is no cache.
+    CacheCorruptError
+        When the manifest or the index was changed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / _MANIFEST).is_file():
+            raise CacheMismatchError(
+                f"{self.path} holds no certification cache: run certify with cache={str(path)!r}"
+            )
+        text = _decode(read_regular(self.path / _MANIFEST, at_most=1 << 20), self.path / _MANIFEST)
+        self.manifest = Manifest.from_json(text, str(self.path / _MANIFEST))
+        self.entries = _read_index(self.path / _INDEX)
+        self._where = {key: entry for entry in self.entries for key in entry.keys}
+        self._last: tuple[str, dict[bytes, CachedInput]] = ("", {})
+
+    @classmethod
+    @contextmanager
+    def writing(cls, path: str | Path, manifest: Manifest) -> Iterator[CertificationCache]:
+        """Open a cache to add to it, creating it when there is none; hold its lock meanwhile.
+
+        Raises
+        ------
+        CacheMismatchError
+            When the cache was made by another kind of call; names the field.
+        CacheLockedError
+            When another process writes it.
+        CacheError
+            When the folder cannot be written.
+        """
+        folder = Path(path)
+        with locked(folder / _LOCK):
+            if not (folder / _MANIFEST).is_file():
+                if (folder / _INDEX).exists():
+                    raise CacheCorruptError(f"{folder / _MANIFEST} is missing: restore it, or remove {folder}")
+                with _creating(folder):
+                    (folder / _PARTS).mkdir(exist_ok=True)
+                write_atomic(folder / _MANIFEST, manifest.to_json().encode())
+            cache = cls(folder)
+            cache.manifest.require_same(manifest, str(folder))
+            yield cache
+
+    def __contains__(self, key: bytes) -> bool:
+        """Tell whether an input's votes are there."""
+        return key in self._where
+
+    def __len__(self) -> int:
+        """Return the number of inputs."""
+        return len(self._where)
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Bytes of all parts."""
+        return sum(entry.size for entry in self.entries)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the manifest and the index, hence over everything; pin it to recognise the cache."""
+        index = "".join(_index_line(i, entry) for i, entry in enumerate(self.entries))
+        return hashlib.sha256(self.manifest.digest.encode() + index.encode()).hexdigest()
+
+    def __getitem__(self, key: bytes) -> CachedInput:
+        """Return what is kept of an input; its part is checked each time that it is read.
+
+        Raises
+        ------
+        KeyError
+            When the input is not in the cache.
+        CacheCorruptError
+            When the part is damaged.
+        """
+        entry = self._where[key]
+        # Neighbours share a part, and are asked for one after the other.
+        if self._last[0] != entry.name:
+            self._last = (entry.name, {row.key: row for row in self.read(entry)})
+        return self._last[1][key]
+
+    def read(self, entry: PartEntry) -> list[CachedInput]:
+        """Read one part.
+
+        Raises
+        ------
+        CacheCorruptError
+            When the part is damaged.
+        """
+        path = self.path / _PARTS / entry.name
+        return decode_part(path, entry.sha256, entry.size, entry.keys, self.manifest)
+
+    def append(self, rows: list[CachedInput], timing: Timing) -> None:
+        """Add inputs in one part, durably: after this call a crash does not lose them."""
+        data = encode_part(rows, self.manifest)
+        keys = [row.key for row in rows]
+        entry = PartEntry(part_name(keys), hashlib.sha256(data).hexdigest(), len(data), keys)
+        write_atomic(self.path / _PARTS / entry.name, data)
+        append_line(
+            self.path / _TIMINGS,
+            json.dumps({"part": entry.name, "samples": timing.samples, "seconds": round(timing.seconds, 4)}),
+        )
+        append_line(self.path / _INDEX, _index_line(len(self.entries), entry))
+        self.entries.append(entry)
+        self._where.update(dict.fromkeys(keys, entry))
+
+    def timing(self) -> Timing:
+        """Return what the parts of this cache cost in total; a part sampled twice counts once."""
+        path = self.path / _TIMINGS
+        if not path.exists():
+            return Timing(0, 0.0)
+        known = {entry.name for entry in self.entries}
+        spent: dict[str, Timing] = {}
+        for line in _lines(path):
+            record = _parse(line, path)
+            spent[str(record.get("part"))] = Timing(
+                int(record.get("samples", 0)), float(record.get("seconds", 0.0))
+            )
+        parts = [timing for name, timing in spent.items() if name in known]
+        return Timing(sum(t.samples for t in parts), sum(t.seconds for t in parts))
+
+    def damaged(self) -> list[tuple[PartEntry, CacheCorruptError]]:
+        """Read every part and return those that are damaged, with the reason."""
+        found = []
+        for entry in self.entries:
+            try:
+                self.read(entry)
+            except CacheCorruptError as error:
+                found.append((entry, error))
+        return found
+
+    def drop(self, entries: list[PartEntry]) -> None:
+        """Forget parts, so that certify samples them again."""
+        dropped = {entry.name for entry in entries}
+        with locked(self.path / _LOCK):
+            self.entries = [entry for entry in self.entries if entry.name not in dropped]
+            lines = "".join(_index_line(i, entry) + "\n" for i, entry in enumerate(self.entries))
+            write_atomic(self.path / _INDEX, lines.encode())
+            for name in dropped:
+                (self.path / _PARTS / name).unlink(missing_ok=True)
+        self._where = {key: entry for entry in self.entries for key in entry.keys}
+
+
+@contextmanager
+def _creating(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidArgumentError(f"cache is {str(folder)!r}, which cannot be made: {error.strerror}") from error
+
+
+def _index_line(number: int, entry: PartEntry) -> str:
+    """Return a line of the index; its own checksum comes first, so that a flipped bit shows."""
+    record = {
+        "number": number,
+        "part": entry.name,
+        "sha256": entry.sha256,
+        "bytes": entry.size,
+        "keys": [key.hex() for key in entry.keys],
+    }
+    text = json.dumps(record, separators=(",", ":"))
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]} {text}"
+
+
+def _read_index(path: Path) -> list[PartEntry]:
+    if not path.exists():
+        return []
+    entries = []
+    for number, line in enumerate(_lines(path)):
+        checksum, _, text = line.partition(" ")
+        record = _parse(text, path) if hashlib.sha256(text.encode()).hexdigest()[:16] == checksum else {}
+        if record.get("number") != number or not _is_entry(record):
+            raise CacheCorruptError(
+                f"{path} was changed in line {number + 1}: restore it, or certify into another folder"
+            )
+        keys = [bytes.fromhex(key) for key in record["keys"]]
+        entries.append(PartEntry(record["part"], record["sha256"], record["bytes"], keys))
+    return entries
+
+
+def _is_entry(record: dict[str, Any]) -> bool:
+    return (
+        isinstance(record.get("part"), str)
+        and _PART_NAME.fullmatch(record["part"]) is not None
+        and _HEX64.fullmatch(str(record.get("sha256"))) is not None
+        and isinstance(record.get("bytes"), int)
+        and isinstance(record.get("keys"), list)
+        and all(_HEX64.fullmatch(str(key)) is not None for key in record["keys"])
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the whole lines; a last one without its end was torn by a crash and never counted."""
+    text = _decode(read_regular(path, at_most=1 << 32), path)
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        raise CacheCorruptError(f"{path} was changed: {error}") from error
+    return record if isinstance(record, dict) else {}
+
+
+def _decode(data: bytes, path: Path) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise CacheCorruptError(f"{path} was changed: it is not text") from error

@@ -1,0 +1,29 @@
+"""The procedures: CERTIFY and PREDICT, incremental certification."""
+
+from smoothcert.procedures.cohen import CertificationRun, certify, cohen_certificates, predict
+from smoothcert.procedures.gamma import GAMMA_GRID, select_gamma
+from smoothcert.procedures.incremental import (
+    PairedCounts,
+    Recertification,
+    irs_certificates,
+    pair,
+    recertify,
+    stack_pairs,
+)
+from smoothcert.procedures.voting import Progress
+
+__all__ = [
+    "GAMMA_GRID",
+    "CertificationRun",
+    "PairedCounts",
+    "Progress",
+    "Recertification",
+    "certify",
+    "cohen_certificates",
+    "irs_certificates",
+    "pair",
+    "predict",
+    "recertify",
+    "select_gamma",
+    "stack_pairs",
+]

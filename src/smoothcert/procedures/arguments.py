@@ -1,0 +1,38 @@
+"""Checks of the arguments that the procedures share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from smoothcert.classifiers import Classifier
+from smoothcert.errors import InvalidArgumentError
+
+__all__ = ["require_classifier", "require_count", "require_probability"]
+
+
+def require_probability(name: str, value: Any) -> float:
+    """Return a failure probability in (0, 1)."""
+    if not (isinstance(value, (float, int, np.floating)) and math.isfinite(value) and 0 < value < 1):
+        raise InvalidArgumentError(
+            f"{name} is {value!r}: it is a failure probability, 0 < {name} < 1, such as 0.001"
+        )
+    return float(value)
+
+
+def require_count(name: str, value: Any, *, at_least: int = 1) -> int:
+    """Return a number of samples."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
+        raise InvalidArgumentError(f"{name} is {value!r}: it must be an integer, at least {at_least}")
+    return int(value)
+
+
+def require_classifier(name: str, value: Any) -> Classifier:
+    """Return the classifier, or say how to make one."""
+    if not isinstance(value, Classifier):
+        raise InvalidArgumentError(
+            f"{name} is a {type(value).__name__}: wrap it, as in TorchClassifier(module, num_classes=10)"
+        )
+    return value

@@ -1,0 +1,351 @@
+"""Incremental randomized smoothing: certify a changed classifier from the votes of the one it came from."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.bounds import certified_radius, irs_bound
+from smoothcert.cache import CachedInput, CertificationCache, Manifest, Timing
+from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.procedures.arguments import require_classifier, require_count, require_probability
+from smoothcert.procedures.cohen import BELOW_HALF, NO_SELECTION
+from smoothcert.procedures.gamma import select_gamma
+from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
+from smoothcert.classifiers import Classifier
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.noise import GaussianNoise, input_keys
+from smoothcert.sampling import Inputs, check_classifier, check_inputs
+
+__all__ = [
+    "PairedCounts",
+    "Recertification",
+    "irs_certificates",
+    "pair",
+    "recertify",
+    "require_gamma",
+    "stack_pairs",
+]
+
+PREMISE = "the candidate was fixed without looking at the noise or the votes of the cache"
+DEFAULT_GAMMA = 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedCounts:
+    """What the votes of f and f^p on the same m noises amount to, for each of N inputs.
+
+    Attributes
+    ----------
+    top_class : ndarray of int64, shape (N,)
+        The cached top class c_A; -1 where there was none.
+    count : ndarray of int64, shape (N,)
+        Votes of f for c_A, of n.
+    n_disagree : ndarray of int64, shape (N,)
+        Paired samples on which f and f^p return different labels (n_Delta).
+    n_direct : ndarray of int64, shape (N,)
+        Paired samples on which f^p returns c_A.
+    n, m : int
+        Cached samples, and paired samples (n_p), per input.
+    """
+
+    top_class: NDArray[np.int64]
+    count: NDArray[np.int64]
+    n_disagree: NDArray[np.int64]
+    n_direct: NDArray[np.int64]
+    n: int
+    m: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recertification:
+    """What `recertify` returns.
+
+    Attributes
+    ----------
+    certificates : Certificates
+        One per input, with `zeta` and `branch`.
+    pairs : PairedCounts
+        The counts that they follow from.
+    gamma : float
+        The threshold; with ``gamma="auto"`` the one that was selected.
+    identical : bool
+        Whether the candidate's outputs are bit-identical to the base's: then it is no approximation.
+    timing : Timing
+        Samples drawn and seconds spent by this call.
+    """
+
+    certificates: Certificates
+    pairs: PairedCounts
+    gamma: float
+    identical: bool
+    timing: Timing
+
+
+def recertify(
+    candidate: Classifier,
+    x: Any,
+    *,
+    cache: str | Path,
+    n_p: int,
+    alpha_zeta: float = 0.001,
+    gamma: float | Literal["auto"] = DEFAULT_GAMMA,
+    bound: Literal["irs"] = "irs",
+    base: Classifier | None = None,
+    n0: int = 0,
+    out: str | Path | None = None,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Recertification:
+    """Certify a changed classifier f^p around each input from the cached votes of f (CertifyIRS).
+
+    f^p votes on the first n_p noises of the cache. Where f's lower bound p_A is below gamma, the disparity
+    zeta >= P(f != f^p) is bounded from the disagreements (EstimateZeta) and the radius is
+    sigma * Phi^-1(p_A - zeta); elsewhere f^p's own votes for the cached class give it. The class is always the
+    cached one. `bounds.irs_bound` proves that the total failure probability is at most alpha + alpha_zeta.
+
+    Parameters
+    ----------
+    candidate : Classifier
+        The changed classifier f^p.
+    x : array, tensor or lazy sequence, shape (m, *shape)
+        Inputs in [0, 1], all of them in the cache, in any order.
+    cache : str or Path
+        Folder of the certification cache of f.
+    n_p : int
+        Samples of f^p per input, at most the n of the cache.
+    alpha_zeta : float
+        Failure probability of the disparity's bound; alpha is the cache's.
+    gamma : float or "auto"
+        Threshold on p_A between the branches, in (1/2, 1]. With ``"auto"`` the first tenth of the inputs is used
+        to select it by grid search (Section 5.4) and keeps 0.99 itself; it serves the others, whose votes it did
+        not see.
+    bound : {"irs"}
+        The paper's bound.
+    base : Classifier, optional
+        f itself. With it, some cached votes are repeated first, which catches another model or preprocessing, and
+        an identical candidate is recognised by its outputs.
+    n0 : int
+        Selection samples of f^p, for comparing with certification from scratch; the certificates need none.
+    out : str or Path, optional
+        Folder in which f^p's votes are kept; an interrupted call continues there.
+    batch_size : int, optional
+        Forward passes at once; it changes no noise.
+    progress : callable, optional
+        Called with (samples done, samples in total).
+
+    Returns
+    -------
+    Recertification
+
+    Raises
+    ------
+    InvalidArgumentError
+        When an argument is out of range.
+    CacheError
+        When the cache does not fit the candidate, the inputs or the noise, or is damaged.
+
+    References
+    ----------
+    Ugare et al., "Incremental randomized smoothing certification", ICLR 2024, Algorithms 2 and 3.
+
+    Examples
+    --------
+    >>> import numpy as np, smoothcert as sc, tempfile
+    >>> def linear(threshold):
+    ...     def logits(batch):
+    ...         return np.stack([threshold - batch[:, 0], batch[:, 0] - threshold], axis=1)
+    ...     return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {threshold}")
+    >>> x = np.array([[0.7, 0.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = sc.certify(linear(0.5), x, sigma=0.25, n=10_000, cache=folder)
+    ...     again = sc.recertify(linear(0.501), x, cache=folder, n_p=1000)
+    >>> again.certificates.branch[0], bool(0.15 < again.certificates.radius[0] < 0.2)
+    (np.str_('zeta'), True)
+    """
+    candidate = require_classifier("candidate", candidate)
+    n_p, n0 = require_count("n_p", n_p), require_count("n0", n0, at_least=0)
+    alpha_zeta = require_probability("alpha_zeta", alpha_zeta)
+    require_gamma(gamma)
+    if bound != "irs":
+        raise InvalidArgumentError(f"bound is {bound!r}: it must be 'irs'")
+    store = CertificationCache(cache)
+    inputs = check_inputs(x)
+    plan = _plan(store, candidate, inputs, n_p, n0, alpha_zeta, batch_size)
+    logits = check_classifier(candidate, inputs, plan.keys[0], plan.noise)
+    identical = candidate.fingerprint == store.manifest.fingerprint
+    if base is not None:
+        base_plan = _plan(store, base, inputs, n_p, n0, alpha_zeta, batch_size)
+        replay(base_plan, store)
+        identical |= bool(np.array_equal(check_classifier(base, inputs, plan.keys[0], plan.noise), logits))
+    paired: list[PairedCounts] = []
+    samples, seconds = 0, 0.0
+    manifest = make_manifest(plan, base=store.manifest.digest)
+    with CertificationCache.writing(out, manifest) if out is not None else nullcontext() as own:
+        for rows, timing in collect(plan, own, progress):
+            paired += [pair(store[row.key], row, n_p) for row in rows]
+            samples, seconds = samples + timing.samples, seconds + timing.seconds
+    pairs = stack_pairs(paired)
+    certificates, chosen = irs_certificates(pairs, store.manifest, alpha_zeta, gamma)
+    return Recertification(
+        certificates=certificates,
+        pairs=pairs,
+        gamma=chosen,
+        identical=identical,
+        timing=Timing(samples, seconds),
+    )
+
+
+def require_gamma(gamma: float | Literal["auto"]) -> None:
+    """Refuse a threshold outside (1/2, 1]."""
+    if gamma != "auto" and not (isinstance(gamma, (int, float, np.floating)) and 0.5 < gamma <= 1):
+        raise InvalidArgumentError(f"gamma is {gamma!r}: it must be in (1/2, 1], such as 0.99, or 'auto'")
+
+
+def _plan(
+    store: CertificationCache,
+    classifier: Classifier,
+    inputs: Inputs,
+    n_p: int,
+    n0: int,
+    alpha_zeta: float,
+    batch_size: int | None,
+) -> VotingPlan:
+    """Plan f^p's votes on the cache's noise, once everything that must agree does."""
+    manifest = store.manifest
+    noise = GaussianNoise(manifest.sigma, manifest.seed)
+    for name, have, want in (
+        ("noise law", manifest.noise_law, noise.law),
+        ("noise digest", manifest.noise_digest, noise.digest),
+        ("num_classes", manifest.num_classes, classifier.num_classes),
+        ("input_shape", manifest.input_shape, tuple(inputs.shape[1:])),
+    ):
+        if have != want:
+            raise CacheMismatchError(f"{store.path} was made with {name} = {have!r}, but the call has {want!r}")
+    if n_p > manifest.n:
+        raise InvalidArgumentError(
+            f"n_p is {n_p}, but the cache {store.path} holds n = {manifest.n} votes per input"
+        )
+    keys = list(input_keys(inputs[i] for i in range(len(inputs))))
+    missing = [i for i, key in enumerate(keys) if key not in store]
+    if missing:
+        raise CacheMismatchError(
+            f"x[{missing[0]}] is not in {store.path} ({len(missing)} of {len(keys)} inputs are not): certify them "
+            "into the cache first, or give the inputs that it was made with"
+        )
+    return VotingPlan(
+        classifier=classifier,
+        inputs=inputs,
+        keys=keys,
+        noise=noise,
+        n0=n0,
+        n=n_p,
+        alpha=manifest.alpha + alpha_zeta,
+        batch_size=batch_size,
+    )
+
+
+def pair(base: CachedInput, candidate: CachedInput, m: int) -> PairedCounts:
+    """Count agreement on the first m noises of one input (lines 2 to 9 of Algorithm 3).
+
+    Parameters
+    ----------
+    base, candidate : CachedInput
+        Votes of f and of f^p on the same noise.
+    m : int
+        Paired samples.
+
+    Returns
+    -------
+    PairedCounts
+        Of one input.
+    """
+    c_f, c_fp = base.votes[:m], candidate.votes[:m]
+    c_A = base.top_class
+    return PairedCounts(
+        top_class=np.array([c_A]),
+        count=np.array([base.counts[c_A] if c_A >= 0 else 0]),
+        n_disagree=np.array([(c_f != c_fp).sum()]),
+        n_direct=np.array([(c_fp == c_A).sum() if c_A >= 0 else 0]),
+        n=len(base.votes),
+        m=m,
+    )
+
+
+def stack_pairs(pairs: list[PairedCounts]) -> PairedCounts:
+    """Join the counts of several inputs."""
+    return PairedCounts(
+        top_class=np.concatenate([p.top_class for p in pairs]),
+        count=np.concatenate([p.count for p in pairs]),
+        n_disagree=np.concatenate([p.n_disagree for p in pairs]),
+        n_direct=np.concatenate([p.n_direct for p in pairs]),
+        n=pairs[0].n,
+        m=pairs[0].m,
+    )
+
+
+def irs_certificates(
+    pairs: PairedCounts, manifest: Manifest, alpha_zeta: float, gamma: float | Literal["auto"]
+) -> tuple[Certificates, float]:
+    """Turn paired counts into certificates: lines 2 to 14 of Algorithm 2, for all inputs at once.
+
+    Parameters
+    ----------
+    pairs : PairedCounts
+        Counts of N inputs.
+    manifest : Manifest
+        Of the cache of f: sigma, alpha and the noise law.
+    alpha_zeta : float
+        Failure probability of the disparity's bound.
+    gamma : float or "auto"
+        Threshold between the branches, see `recertify`.
+
+    Returns
+    -------
+    certificates : Certificates
+    gamma : float
+        The threshold that was used.
+    """
+    threshold = np.full(len(pairs.count), DEFAULT_GAMMA if gamma == "auto" else gamma)
+    if gamma == "auto":
+        tuning = max(1, len(pairs.count) // 10)
+        threshold[tuning:] = select_gamma(
+            pairs.count[:tuning],
+            pairs.n,
+            pairs.n_disagree[:tuning],
+            pairs.n_direct[:tuning],
+            pairs.m,
+            alpha=manifest.alpha,
+            alpha_zeta=alpha_zeta,
+            sigma=manifest.sigma,
+        )
+    found = irs_bound(
+        pairs.count, pairs.n, pairs.n_disagree, pairs.n_direct, pairs.m, manifest.alpha, alpha_zeta, threshold
+    )
+    selected = pairs.top_class >= 0
+    p_lower = np.where(selected, found.p_lower, 0.0)
+    claimed = p_lower > 0.5
+    certificates = Certificates(
+        prediction=np.where(claimed, pairs.top_class, ABSTAIN),
+        radius=np.asarray(certified_radius(p_lower, manifest.sigma)),
+        p_lower=p_lower,
+        top_class=pairs.top_class,
+        count=pairs.n_direct,
+        n=np.full(len(p_lower), pairs.m),
+        reason=np.where(claimed, "", np.where(selected, BELOW_HALF, NO_SELECTION)),
+        alpha=manifest.alpha + alpha_zeta,
+        alpha_split={"base": manifest.alpha, "disparity": alpha_zeta},
+        sigma=manifest.sigma,
+        method="irs",
+        noise=manifest.noise_law,
+        guarantee="certified",
+        premise=PREMISE,
+        zeta=found.zeta,
+        branch=found.branch,
+    )
+    return certificates, float(threshold[-1])

@@ -1,0 +1,196 @@
+"""Votes of every input, kept part by part in a cache when there is one."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+
+from smoothcert.bounds import lower_confidence_bound
+from smoothcert.cache import CachedInput, CertificationCache, Manifest, Timing
+from smoothcert.classifiers import Classifier
+from smoothcert.errors import CacheCorruptError, CacheMismatchError
+from smoothcert.noise import NoiseStream, Purpose
+from smoothcert.sampling import Inputs, SampleRange, Votes, count_votes, sample_votes
+
+__all__ = ["Progress", "VotingPlan", "collect", "make_manifest", "replay"]
+
+Progress = Callable[[int, int], None]
+"""Called with (samples done, samples in total) after each batch."""
+
+PART_VOTES = 1 << 16
+"""Votes per part of a cache: what a crash can cost, and what is in memory at a time."""
+
+_REPLAYED = 64
+_REPLAY_TOLERANCE = 0.1  # near ties may fall differently on another machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class VotingPlan:
+    """Which votes to collect.
+
+    Attributes
+    ----------
+    classifier : Classifier
+        Labels the noisy inputs.
+    inputs : Inputs, shape (m, *shape)
+        The clean inputs.
+    keys : list of bytes
+        Their keys.
+    noise : NoiseStream
+        The noise.
+    n0, n : int
+        Selection and estimation samples per input.
+    alpha : float
+        Level of the lower bound that is kept with the votes.
+    batch_size : int or None
+        Forward passes at once.
+    """
+
+    classifier: Classifier
+    inputs: Inputs
+    keys: list[bytes]
+    noise: NoiseStream
+    n0: int
+    n: int
+    alpha: float
+    batch_size: int | None = None
+
+
+def make_manifest(plan: VotingPlan, *, base: str = "") -> Manifest:
+    """Describe the plan for a cache."""
+    return Manifest(
+        sigma=plan.noise.sigma,
+        noise_law=plan.noise.law,
+        noise_digest=plan.noise.digest,
+        seed=plan.noise.seed,
+        n0=plan.n0,
+        n=plan.n,
+        alpha=plan.alpha,
+        num_classes=plan.classifier.num_classes,
+        input_shape=tuple(plan.inputs.shape[1:]),
+        fingerprint=plan.classifier.fingerprint,
+        classifier=plan.classifier.description,
+        base=base,
+        versions={
+            "smoothcert": version("smoothcert"),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+        },
+    )
+
+
+def collect(
+    plan: VotingPlan, cache: CertificationCache | None, progress: Progress | None
+) -> Iterator[tuple[list[CachedInput], Timing]]:
+    """Yield the inputs' votes in groups, sampling those that the cache does not have.
+
+    Groups follow from n alone and are sampled one after the other, so an interrupted run that continues writes
+    the same parts as an undisturbed one. Memory holds one group.
+
+    Yields
+    ------
+    list of CachedInput
+        A group of consecutive inputs, in order.
+    Timing
+        What sampling it cost now; nothing for what the cache had.
+    """
+    group = max(1, PART_VOTES // plan.n)
+    total = sum(key not in cache for key in plan.keys) if cache is not None else len(plan.keys)
+    report = _reporter(progress, total * (plan.n0 + plan.n))
+    for start in range(0, len(plan.keys), group):
+        rows = range(start, min(start + group, len(plan.keys)))
+        missing = [i for i in rows if cache is None or plan.keys[i] not in cache]
+        began = time.perf_counter()
+        sampled = {row.key: row for row in _sample(plan, missing, report)} if missing else {}
+        timing = Timing(len(missing) * (plan.n0 + plan.n), time.perf_counter() - began)
+        if cache is None:
+            yield list(sampled.values()), timing
+            continue
+        found = [plan.keys[i] for i in rows if plan.keys[i] in cache]
+        kept = {key: _checked(cache[key], cache) for key in found}
+        if sampled:
+            cache.append(list(sampled.values()), timing)
+        yield [kept[plan.keys[i]] if plan.keys[i] in kept else sampled[plan.keys[i]] for i in rows], timing
+
+
+def _sample(plan: VotingPlan, rows: list[int], report: Callable[[int], None]) -> Iterator[CachedInput]:
+    ranges = [
+        SampleRange(i, plan.keys[i], purpose, 0, count)
+        for i in rows
+        for purpose, count in ((Purpose.SELECTION, plan.n0), (Purpose.ESTIMATION, plan.n))
+    ]
+    votes = sample_votes(
+        plan.classifier, plan.inputs, plan.noise, ranges, batch_size=plan.batch_size, on_batch=report
+    )
+    for j, i in enumerate(rows):
+        yield _summarise(plan, plan.keys[i], votes[2 * j], votes[2 * j + 1])
+
+
+def _summarise(plan: VotingPlan, key: bytes, selection: Votes, estimation: Votes) -> CachedInput:
+    k = plan.classifier.num_classes
+    selection_counts, counts = count_votes(selection, k), count_votes(estimation, k)
+    top_class = int(selection_counts.argmax()) if selection_counts.any() else -1
+    count = int(counts[top_class]) if top_class >= 0 else 0
+    return CachedInput(
+        key=key,
+        top_class=top_class,
+        selection_counts=selection_counts,
+        counts=counts,
+        p_lower=float(lower_confidence_bound(count, plan.n, plan.alpha)),
+        votes=estimation,
+    )
+
+
+def _checked(row: CachedInput, cache: CertificationCache) -> CachedInput:
+    """Derive the top class and its bound again: a cache is not trusted about what follows from its votes."""
+    top_class = int(row.selection_counts.argmax()) if row.selection_counts.any() else -1
+    count = int(row.counts[top_class]) if top_class >= 0 else 0
+    bound = float(lower_confidence_bound(count, cache.manifest.n, cache.manifest.alpha))
+    # SciPy's last bits may differ between releases; a claim that follows from the counts does not.
+    if row.top_class != top_class or abs(row.p_lower - bound) > 1e-9:
+        raise CacheCorruptError(
+            f"{cache.path} claims class {row.top_class} with p_lower = {row.p_lower:.6g} for input "
+            f"{row.key.hex()[:12]}, but its votes give {top_class} and {bound:.6g}: do not use this cache"
+        )
+    return row
+
+
+def replay(plan: VotingPlan, cache: CertificationCache) -> None:
+    """Repeat some cached votes of the first input that is there.
+
+    Raises
+    ------
+    CacheMismatchError
+        When the classifier votes otherwise now: another model, preprocessing or noise.
+    """
+    row = next((i for i, key in enumerate(plan.keys) if key in cache), None)
+    if row is None:
+        return
+    key, count = plan.keys[row], min(_REPLAYED, cache.manifest.n)
+    (votes,) = sample_votes(
+        plan.classifier, plan.inputs, plan.noise, [SampleRange(row, key, Purpose.ESTIMATION, 0, count)]
+    )
+    changed = int((votes != cache[key].votes[:count]).sum())
+    if changed > _REPLAY_TOLERANCE * count:
+        raise CacheMismatchError(
+            f"{cache.path} does not repeat: {changed} of {count} cached votes of x[{row}] are others now; "
+            "the model, its preprocessing or the libraries are not those that made the cache"
+        )
+
+
+def _reporter(progress: Progress | None, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def report(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    return report

@@ -1,0 +1,24 @@
+"""Noise and a classifier make votes: batching, checks of the inputs, a probe of the classifier."""
+
+from smoothcert.sampling.checks import check_classifier, check_inputs
+from smoothcert.sampling.engine import (
+    Inputs,
+    SampleRange,
+    Votes,
+    count_votes,
+    default_batch_size,
+    invalid_vote,
+    sample_votes,
+)
+
+__all__ = [
+    "Inputs",
+    "SampleRange",
+    "Votes",
+    "check_classifier",
+    "check_inputs",
+    "count_votes",
+    "default_batch_size",
+    "invalid_vote",
+    "sample_votes",
+]
