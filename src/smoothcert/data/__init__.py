@@ -1,0 +1,16 @@
+"""Datasets: float32 inputs in [0, 1], channels first, decoded only when they are looked at."""
+
+from smoothcert.data.dataset import Dataset
+from smoothcert.data.inputs import ArrayInputs, EncodedImages, FolderImages, Images, Inputs, UInt8Images
+from smoothcert.data.load import load_dataset
+
+__all__ = [
+    "ArrayInputs",
+    "Dataset",
+    "EncodedImages",
+    "FolderImages",
+    "Images",
+    "Inputs",
+    "UInt8Images",
+    "load_dataset",
+]
