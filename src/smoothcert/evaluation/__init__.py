@@ -13,13 +13,13 @@ from smoothcert.evaluation.distributions import (
     share_above,
     zeta_distribution,
 )
+from smoothcert.evaluation.intervals import average_certified_radius_interval, certified_accuracy_interval
 from smoothcert.evaluation.metrics import (
     Claims,
     abstention_rate,
     average_certified_radius,
-    average_certified_radius_interval,
     certified_accuracy,
-    certified_accuracy_interval,
+    correct,
     credited_radius,
 )
 from smoothcert.evaluation.speedup import (
@@ -45,6 +45,7 @@ __all__ = [
     "certified_accuracy",
     "certified_accuracy_interval",
     "common_range",
+    "correct",
     "cost_at",
     "credited_radius",
     "distribution",

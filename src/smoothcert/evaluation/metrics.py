@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, stdtrit
 
 from smoothcert.certificate import ABSTAIN
 from smoothcert.errors import InvalidArgumentError
@@ -16,9 +14,8 @@ __all__ = [
     "Claims",
     "abstention_rate",
     "average_certified_radius",
-    "average_certified_radius_interval",
     "certified_accuracy",
-    "certified_accuracy_interval",
+    "correct",
     "credited_radius",
 ]
 
@@ -129,6 +126,36 @@ def average_certified_radius(certificates: Claims, y: ArrayLike) -> float:
     return float(credited_radius(certificates, y).mean())
 
 
+def correct(certificates: Claims, y: ArrayLike) -> NDArray[np.bool_]:
+    """Say where the class claimed is the true one; an abstention is not.
+
+    Parameters
+    ----------
+    certificates : Certificates or Claims
+        Predictions and radii of m inputs.
+    y : array_like of int, shape (m,)
+        True classes, not negative.
+
+    Returns
+    -------
+    ndarray of bool, shape (m,)
+
+    Raises
+    ------
+    InvalidArgumentError
+        When there are no inputs, or `y` does not hold one class for each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> correct(SimpleNamespace(prediction=np.array([3, -1]), radius=np.array([0.5, 0.0])), [3, 0])
+    array([ True, False])
+    """
+    right, _ = _judge(certificates, y)
+    return right
+
+
 def credited_radius(certificates: Claims, y: ArrayLike) -> NDArray[np.float64]:
     """Radius of each input where the class is right, 0 where it is wrong or abstained.
 
@@ -192,100 +219,6 @@ def abstention_rate(certificates: Claims) -> float:
     return float((certificates.prediction == ABSTAIN).mean())
 
 
-def certified_accuracy_interval(
-    certificates: Claims, y: ArrayLike, radius: float, *, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Confidence interval on certified accuracy over the draw of the inputs (Clopper-Pearson).
-
-    It says how far the accuracy would move on other inputs from the same source. It says nothing about the
-    failure probability of the certificates, which each of them carries by itself.
-
-    Parameters
-    ----------
-    certificates : Certificates or Claims
-        Predictions and radii of m inputs drawn independently.
-    y : array_like of int, shape (m,)
-        True classes, not negative.
-    radius : float
-        Radius at which to evaluate, not negative.
-    confidence : float, default 0.95
-        Coverage of the two-sided interval, in (0, 1).
-
-    Returns
-    -------
-    low, high : float
-        The interval, within [0, 1].
-
-    Raises
-    ------
-    InvalidArgumentError
-        As for `certified_accuracy`, or when `confidence` is not in (0, 1).
-
-    References
-    ----------
-    Clopper, Pearson, "The use of confidence or fiducial limits", Biometrika 26, 1934.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from types import SimpleNamespace
-    >>> claims = SimpleNamespace(prediction=np.array([1] * 10), radius=np.full(10, 0.5))
-    >>> low, high = certified_accuracy_interval(claims, [1] * 10, 0.25)
-    >>> round(low, 4), high
-    (0.6915, 1.0)
-    """
-    tail = _tail(confidence)
-    m = len(certificates.prediction)
-    k = round(float(certified_accuracy(certificates, y, radius)) * m)
-    low = float(betaincinv(k, m - k + 1, tail)) if k > 0 else 0.0
-    high = float(betaincinv(k + 1, m - k, 1 - tail)) if k < m else 1.0
-    return low, high
-
-
-def average_certified_radius_interval(
-    certificates: Claims, y: ArrayLike, *, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Approximate confidence interval on the ACR over the draw of the inputs (Student's t).
-
-    Parameters
-    ----------
-    certificates : Certificates or Claims
-        Predictions and radii of at least two inputs drawn independently.
-    y : array_like of int, shape (m,)
-        True classes, not negative.
-    confidence : float, default 0.95
-        Nominal coverage of the two-sided interval, in (0, 1); it is reached as m grows.
-
-    Returns
-    -------
-    low, high : float
-        The interval, in the units of the input.
-
-    Raises
-    ------
-    InvalidArgumentError
-        As for `average_certified_radius`, when there are fewer than two inputs, or when `confidence` is not in
-        (0, 1).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from types import SimpleNamespace
-    >>> claims = SimpleNamespace(prediction=np.array([1, 1, -1]), radius=np.array([0.5, 0.25, 0.0]))
-    >>> low, high = average_certified_radius_interval(claims, [1, 1, 1], confidence=0.5)
-    >>> round(low, 3), round(high, 3)
-    (0.132, 0.368)
-    """
-    tail = _tail(confidence)
-    credited = credited_radius(certificates, y)
-    m = len(credited)
-    if m < 2:
-        raise InvalidArgumentError("certificates has 1 input: an interval over inputs needs at least 2")
-    half = float(stdtrit(m - 1, 1 - tail)) * float(credited.std(ddof=1)) / math.sqrt(m)
-    mean = float(credited.mean())
-    return mean - half, mean + half
-
-
 def _judge(certificates: Claims, y: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Where a claim is right, and the radii claimed."""
     m = _require_inputs(certificates)
@@ -309,9 +242,3 @@ def _require_inputs(certificates: Claims) -> int:
     if m == 0:
         raise InvalidArgumentError("certificates has 0 inputs: a fraction of inputs needs at least 1")
     return m
-
-
-def _tail(confidence: float) -> float:
-    if not 0 < confidence < 1:
-        raise InvalidArgumentError(f"confidence is {confidence}: give a coverage between 0 and 1, such as 0.95")
-    return (1 - confidence) / 2

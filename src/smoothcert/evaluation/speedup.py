@@ -1,8 +1,8 @@
 """ACR against cost, and how much less one procedure costs than another at equal ACR.
 
-A curve has one point for each number of samples tried. What it costs to reach an ACR is read off its front: a point
-whose ACR another point reaches at no greater cost is dropped, and cost is linear in ACR between those that stay. So
-a measurement that is both worse and dearer than another, from noise in the timing say, does not count.
+A curve has one point for each number of samples tried. What it costs to reach an ACR is read off its front: a
+point whose ACR another one reaches at no greater cost is dropped, and cost is linear in ACR between those that
+stay. So a measurement that is both worse and dearer than another, from noise in the timing say, does not count.
 """
 
 from __future__ import annotations
