@@ -1,6 +1,6 @@
-"""One interface to anything that labels a batch: torch modules and plain functions.
+"""One interface to anything that labels a batch: torch modules, ONNX files and plain functions.
 
-Torch is imported where it is used, so that ``import smoothcert`` stays fast.
+Torch and ONNX Runtime are imported where they are used, so that ``import smoothcert`` stays fast.
 """
 
 from __future__ import annotations
@@ -11,9 +11,17 @@ from smoothcert.classifiers.base import INVALID_VOTE, Classifier, votes_from_log
 from smoothcert.classifiers.function import FunctionClassifier
 
 if TYPE_CHECKING:
+    from smoothcert.classifiers.onnx_file import OnnxClassifier
     from smoothcert.classifiers.torch_module import TorchClassifier
 
-__all__ = ["INVALID_VOTE", "Classifier", "FunctionClassifier", "TorchClassifier", "votes_from_logits"]
+__all__ = [
+    "INVALID_VOTE",
+    "Classifier",
+    "FunctionClassifier",
+    "OnnxClassifier",
+    "TorchClassifier",
+    "votes_from_logits",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from smoothcert.classifiers.torch_module import TorchClassifier
 
         return TorchClassifier
+    if name == "OnnxClassifier":
+        from smoothcert.classifiers.onnx_file import OnnxClassifier
+
+        return OnnxClassifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from smoothcert.classifiers import Classifier, OnnxClassifier
+from smoothcert.errors import CheckpointError, InvalidArgumentError
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+WEIGHT = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
+BATCH = np.random.default_rng(1).standard_normal((20, 2, 3)).astype(np.float32)
+FLOAT = onnx.TensorProto.FLOAT
+
+
+def linear(
+    *,
+    nodes: list[Any] | None = None,
+    batch: str | int = "batch",
+    output: Any = None,
+    extra: list[Any] | None = None,
+) -> Any:
+    """Flatten (b, 2, 3) and multiply with WEIGHT, unless told otherwise."""
+    make = onnx.helper
+    nodes = nodes or [
+        make.make_node("Flatten", ["input"], ["flat"]),
+        make.make_node("Gemm", ["flat", "weight"], ["logits"]),
+    ]
+    inputs = [make.make_tensor_value_info("input", FLOAT, [batch, 2, 3])]
+    outputs = output or [make.make_tensor_value_info("logits", FLOAT, [batch, 3])]
+    weight = make.make_tensor("weight", FLOAT, WEIGHT.shape, WEIGHT.flatten().tolist())
+    graph = make.make_graph(nodes, "linear", inputs, outputs, [weight, *(extra or [])])
+    return make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=9)
+
+
+def truth(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    scores: NDArray[np.float32] = batch.reshape(len(batch), 6) @ WEIGHT
+    return scores
+
+
+def test_it_computes_the_model_from_bytes_and_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "linear.onnx"
+    path.write_bytes(linear().SerializeToString())
+    from_file = OnnxClassifier(path, num_classes=3, threads=1)
+    from_bytes = OnnxClassifier(path.read_bytes(), num_classes=3)
+    assert isinstance(from_file, Classifier)
+    for classifier in (from_file, from_bytes):
+        logits = classifier.logits(BATCH)
+        assert logits.dtype == np.float32
+        np.testing.assert_allclose(logits, truth(BATCH), rtol=1e-5, atol=1e-5)
+        labels = classifier.classify(BATCH)
+        assert labels.dtype == np.int64
+        np.testing.assert_array_equal(labels, truth(BATCH).argmax(axis=1))
+    assert from_file.fingerprint == from_bytes.fingerprint
+    assert from_file.model_bytes == path.read_bytes()
+    assert from_file.description["dtype"] == "float32"
+    assert from_file.description["runtime"].startswith("onnxruntime ")
+
+
+def test_the_fingerprint_follows_the_bytes() -> None:
+    model = linear()
+    first = OnnxClassifier(model.SerializeToString(), num_classes=3).fingerprint
+    model.graph.initializer[0].float_data[0] += 1
+    assert OnnxClassifier(model.SerializeToString(), num_classes=3).fingerprint != first
+
+
+def test_logits_that_are_not_finite_are_invalid_votes() -> None:
+    batch = BATCH[:3].copy()
+    batch[1, 0, 0] = np.nan
+    batch[2, 0, 0] = np.inf
+    assert OnnxClassifier(linear().SerializeToString(), 3).classify(batch).tolist()[1:] == [-1, -1]
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not a model</html>", b"\x80\x04K\x01."])
+def test_files_that_are_no_models_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.onnx"):
+        OnnxClassifier(path, num_classes=3)
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path in (tmp_path, tmp_path / "missing.onnx", tmp_path / "pipe.onnx"):
+        with pytest.raises(CheckpointError, match="not a regular file"):
+            OnnxClassifier(path, num_classes=3)
+
+
+def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    model = linear()
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(WEIGHT, "weight"))
+    onnx.save_model(model, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    with pytest.raises(CheckpointError, match="weights in another file"):
+        OnnxClassifier(path, num_classes=3)
+
+
+def test_a_scale_that_depends_on_the_batch_is_refused() -> None:
+    make = onnx.helper
+    nodes = [
+        make.make_node("Flatten", ["input"], ["flat"]),
+        make.make_node("DynamicQuantizeLinear", ["flat"], ["q", "scale", "zero"]),
+        make.make_node("DequantizeLinear", ["q", "scale", "zero"], ["rounded"]),
+        make.make_node("Gemm", ["rounded", "weight"], ["logits"]),
+    ]
+    with pytest.raises(CheckpointError, match="DynamicQuantizeLinear"):
+        OnnxClassifier(linear(nodes=nodes).SerializeToString(), num_classes=3)
+
+
+def test_batch_normalization_over_the_batch_is_refused() -> None:
+    make = onnx.helper
+    ones = [make.make_tensor(name, FLOAT, [3], [1.0, 1.0, 1.0]) for name in ("s", "b", "m", "v")]
+    nodes = [
+        make.make_node("Flatten", ["input"], ["flat"]),
+        make.make_node("Gemm", ["flat", "weight"], ["scores"]),
+        make.make_node(
+            "BatchNormalization", ["scores", "s", "b", "m", "v"], ["logits", "m1", "v1"], training_mode=1
+        ),
+    ]
+    with pytest.raises(CheckpointError, match="training mode"):
+        OnnxClassifier(linear(nodes=nodes, extra=ones).SerializeToString(), num_classes=3)
+
+
+def test_signatures_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="num_classes is 4"):
+        OnnxClassifier(linear().SerializeToString(), num_classes=4)
+    with pytest.raises(CheckpointError, match="first axis should be free"):
+        OnnxClassifier(linear(batch=1).SerializeToString(), num_classes=3)
+    values = [onnx.helper.make_tensor_value_info(name, FLOAT, None) for name in ("logits", "flat")]
+    with pytest.raises(CheckpointError, match="2 outputs"):
+        OnnxClassifier(linear(output=values).SerializeToString(), num_classes=3)
+    with pytest.raises(InvalidArgumentError, match="num_classes is 1"):
+        OnnxClassifier(linear().SerializeToString(), num_classes=1)
+    with pytest.raises(InvalidArgumentError, match="threads is 0"):
+        OnnxClassifier(linear().SerializeToString(), num_classes=3, threads=0)
+
+
+def test_batches_of_another_shape_are_refused() -> None:
+    classifier = OnnxClassifier(linear().SerializeToString(), num_classes=3)
+    with pytest.raises(InvalidArgumentError, match=r"shape \(3, 2\)"):
+        classifier.logits(np.zeros((5, 3, 2), np.float32))
+    with pytest.raises(InvalidArgumentError, match=r"shape \(6,\)"):
+        classifier.logits(np.zeros((5, 6), np.float32))
+
+
+def test_logits_of_an_undeclared_shape_are_checked_when_they_come() -> None:
+    values = [onnx.helper.make_tensor_value_info("logits", FLOAT, None)]
+    classifier = OnnxClassifier(linear(output=values).SerializeToString(), num_classes=3)
+    assert classifier.logits(BATCH).shape == (20, 3)
+    make = onnx.helper
+    nodes = [
+        make.make_node("Flatten", ["input"], ["flat"]),
+        make.make_node("NonZero", ["flat"], ["places"]),
+        make.make_node("Cast", ["places"], ["logits"], to=FLOAT),
+    ]
+    places = OnnxClassifier(linear(nodes=nodes, output=values).SerializeToString(), num_classes=3)
+    with pytest.raises(InvalidArgumentError, match=r"logits of shape \(2, 120\) for a batch of 20"):
+        places.logits(BATCH)
