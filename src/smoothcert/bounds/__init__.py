@@ -1,0 +1,29 @@
+"""Bounds, radii and sample sizes: arrays in, arrays out, every claim rounded to the safe side."""
+
+from smoothcert.bounds.binomial import lower_confidence_bound, upper_confidence_bound
+from smoothcert.bounds.incremental import IrsBound, irs_bound
+from smoothcert.bounds.planning import IntervalMethod, binomial_interval, samples_for_error
+from smoothcert.bounds.radius import (
+    certified_radius,
+    certified_radius_two_sided,
+    incremental_radius,
+    incremental_radius_two_sided,
+    largest_radius,
+    smallest_n,
+)
+
+__all__ = [
+    "IntervalMethod",
+    "IrsBound",
+    "binomial_interval",
+    "certified_radius",
+    "certified_radius_two_sided",
+    "incremental_radius",
+    "incremental_radius_two_sided",
+    "irs_bound",
+    "largest_radius",
+    "lower_confidence_bound",
+    "samples_for_error",
+    "smallest_n",
+    "upper_confidence_bound",
+]
