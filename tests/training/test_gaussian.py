@@ -1,0 +1,229 @@
+"""Training: it learns, it is deterministic, and a killed one ends like one that was not killed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+
+from smoothcert.data import ArrayInputs, Dataset, UInt8Images, load_dataset
+from smoothcert.errors import CheckpointError, InvalidArgumentError, SmoothcertError
+from smoothcert.models import Normalization, load_checkpoint
+from smoothcert.training import Progress, TrainingRecipe, TrainingResult, default_recipe, noisy_accuracy, train
+from smoothcert.training.gaussian import CHECKPOINT_FILE, _noisy_batches, _Run
+from smoothcert.training.state import STATE_FILE
+
+DIGITS = TrainingRecipe(arch="digits_conv", epochs=4, batch_size=32, learning_rate=0.05)
+RESNET = TrainingRecipe(arch="cifar_resnet20", epochs=3, batch_size=4, learning_rate=0.05, augment=True)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("digits", "train", limit=200)
+
+
+@pytest.fixture(scope="module")
+def colours() -> Dataset:
+    levels = np.random.default_rng(0).integers(0, 256, (8, 3, 16, 16), np.uint8)
+    return Dataset("colours", UInt8Images(levels), np.arange(8) % 2, ("a", "b"))
+
+
+def _same(a: TrainingResult, b: TrainingResult) -> bool:
+    one, other = a.model.module.state_dict(), b.model.module.state_dict()
+    return list(one) == list(other) and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class _KilledError(Exception):
+    pass
+
+
+def _kill_at(epoch: int, step: int) -> object:
+    def progress(where: Progress) -> None:
+        if (where.epoch, where.step) >= (epoch, step):
+            raise _KilledError
+
+    return progress
+
+
+def test_the_default_recipe_learns_digits_in_seconds(tmp_path: Path) -> None:
+    result = train(load_dataset("digits", "train"), "digits_conv", sigma=0.25, out=tmp_path)
+    test = load_dataset("digits", "test")
+    assert noisy_accuracy(result.model.module, test, sigma=0.0) >= 0.9
+    assert noisy_accuracy(result.model.module, test, sigma=0.25, samples=4) >= 0.9
+    assert result.history[-1].loss < result.history[0].loss / 4
+    assert [record.epoch for record in result.history] == list(range(1, 61))
+    loaded = load_checkpoint(tmp_path / CHECKPOINT_FILE)
+    assert (loaded.arch, loaded.sigma, loaded.epoch) == ("digits_conv", 0.25, 60)
+    assert result.model.path == loaded.path
+    x = torch.rand(5, 1, 8, 8)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.module(x), result.model.module(x))
+
+
+def test_the_cifar_recipe_learns(shared: Path) -> None:
+    data = load_dataset(shared / "data" / "cifar10", "train", limit=512)
+    recipe = replace(default_recipe("cifar_resnet20"), epochs=3, batch_size=32, learning_rate=0.05)
+    result = train(data, recipe, sigma=0.12, mixed_precision=True)
+    losses = [record.loss for record in result.history]
+    # Ten classes: a guess costs log(10) = 2.30.
+    assert losses[-1] < min(losses[0], 2.2)
+    assert result.history[-1].accuracy > 0.15
+
+
+@pytest.mark.parametrize("killed_at", [(1, 6), (3, 6), (4, 6)])
+def test_a_killed_training_ends_like_one_that_was_not(
+    tmp_path: Path, digits: Dataset, killed_at: tuple[int, int]
+) -> None:
+    whole = train(digits, DIGITS, sigma=0.25, seed=3)
+    with pytest.raises(_KilledError):
+        train(digits, DIGITS, sigma=0.25, seed=3, out=tmp_path, progress=_kill_at(*killed_at))  # type: ignore[arg-type]
+    torch.rand(17)
+    again = train(digits, DIGITS, sigma=0.25, seed=3, out=tmp_path)
+    assert _same(whole, again)
+    assert [r.loss for r in again.history] == [r.loss for r in whole.history]
+    assert torch.equal(
+        load_checkpoint(tmp_path / CHECKPOINT_FILE).module.state_dict()["1.fc.weight"],
+        whole.model.module.state_dict()["1.fc.weight"],
+    )
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_running_statistics_and_augmentation_continue_as_well(
+    tmp_path: Path, colours: Dataset, momentum: float
+) -> None:
+    recipe = replace(RESNET, momentum=momentum)
+    whole = train(colours, recipe, sigma=0.1)
+    with pytest.raises(_KilledError):
+        train(colours, recipe, sigma=0.1, out=tmp_path, progress=_kill_at(2, 2))  # type: ignore[arg-type]
+    assert load_checkpoint(tmp_path / CHECKPOINT_FILE).epoch == 1
+    assert _same(whole, train(colours, recipe, sigma=0.1, out=tmp_path))
+
+
+def test_a_finished_training_is_not_repeated(tmp_path: Path, digits: Dataset) -> None:
+    first = train(digits, DIGITS, sigma=0.25, out=tmp_path)
+    (tmp_path / CHECKPOINT_FILE).unlink()  # as if killed between the state and the checkpoint
+    steps: list[Progress] = []
+    second = train(digits, DIGITS, sigma=0.25, out=tmp_path, progress=steps.append)
+    assert not steps
+    assert _same(first, second)
+    assert second.history == first.history
+    assert load_checkpoint(tmp_path / CHECKPOINT_FILE).epoch == 4
+
+
+def test_another_training_in_the_folder_is_refused(tmp_path: Path, digits: Dataset) -> None:
+    recipe = replace(DIGITS, epochs=1)
+    train(digits, recipe, sigma=0.25, out=tmp_path)
+    for change, words in (
+        ({"sigma": 0.5}, r"sigma 0\.25 there, 0\.5 now"),
+        ({"sigma": 0.25, "seed": 1}, "seed 0 there, 1 now"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=words):
+            train(digits, recipe, out=tmp_path, **change)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="epochs 1 there, 4 now"):
+        train(digits, DIGITS, sigma=0.25, out=tmp_path)
+    with pytest.raises(InvalidArgumentError, match=r"data \w+ there"):
+        train(digits.take(100), recipe, sigma=0.25, out=tmp_path)
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path, digits: Dataset) -> None:
+    recipe = replace(DIGITS, epochs=1)
+    train(digits, recipe, sigma=0.25, out=tmp_path)
+    path = tmp_path / STATE_FILE
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"training-state\.safetensors is a damaged"):
+        train(digits, recipe, sigma=0.25, out=tmp_path)
+    path.write_bytes((tmp_path / CHECKPOINT_FILE).read_bytes())
+    with pytest.raises(CheckpointError, match="delete it to start again"):
+        train(digits, recipe, sigma=0.25, out=tmp_path)
+
+
+def test_the_seed_decides_everything(digits: Dataset) -> None:
+    before = torch.get_rng_state()
+    recipe = replace(DIGITS, epochs=1)
+    results: list[TrainingResult] = []
+    for seed in (5, 5, 6):
+        torch.manual_seed(len(results))
+        results.append(train(digits, recipe, sigma=0.25, seed=seed))
+    assert _same(results[0], results[1])
+    assert not _same(results[0], results[2])
+    torch.set_rng_state(before)
+    train(digits, recipe, sigma=0.25)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_each_epoch_sees_each_input_once_under_fresh_gaussian_noise() -> None:
+    inputs = np.linspace(0, 1, 40, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 8, 8), np.float32)
+    dataset = Dataset("ramp", ArrayInputs(inputs), np.arange(40), tuple(str(i) for i in range(40)))
+    run = _Run(replace(DIGITS, batch_size=10), dataset, 0.5, 0, torch.device("cpu"), False, None)
+    noise = []
+    for epoch in (0, 1):
+        batches = list(_noisy_batches(run, epoch))
+        labels = torch.cat([y for _, y in batches]).numpy()
+        assert sorted(labels.tolist()) == list(range(40))
+        assert labels.tolist() != list(range(40))
+        noise.append(torch.cat([x for x, _ in batches]).numpy() - inputs[labels])
+    assert not np.array_equal(noise[0], noise[1])
+    assert kstest(np.concatenate(noise).ravel() / 0.5, "norm").pvalue > 0.01
+
+
+def test_progress_and_history_agree(digits: Dataset) -> None:
+    seen: list[Progress] = []
+    result = train(digits, replace(DIGITS, batch_size=8), sigma=0.25, progress=seen.append)
+    ends = [where for where in seen if where.step == where.steps]
+    assert [where.step for where in seen[:3]] == [10, 20, 25]
+    assert [where.epoch for where in ends] == [1, 2, 3, 4]
+    assert [where.loss for where in ends] == [record.loss for record in result.history]
+    assert all(where.samples_per_second > 0 for where in seen)
+
+
+def test_small_datasets_and_other_normalizations_work(digits: Dataset) -> None:
+    own = Normalization((0.0,), (1.0,))
+    result = train(digits.take(5), replace(DIGITS, epochs=1), sigma=0.0, normalization=own)
+    assert result.model.normalization == own
+    assert not result.model.module.training
+
+
+def test_wrong_arguments_are_refused_before_any_work(tmp_path: Path, digits: Dataset) -> None:
+    for sigma in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(InvalidArgumentError, match="sigma is"):
+            train(digits, DIGITS, sigma=sigma, out=tmp_path / "never")
+    with pytest.raises(InvalidArgumentError, match="seed is -1"):
+        train(digits, DIGITS, sigma=0.1, seed=-1, out=tmp_path / "never")
+    assert not (tmp_path / "never").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidArgumentError, match=r"out=.*file cannot be written"):
+        train(digits, DIGITS, sigma=0.1, out=tmp_path / "file")
+    with pytest.raises(InvalidArgumentError, match="device is 'abacus'"):
+        train(digits, DIGITS, sigma=0.1, device="abacus")
+    with pytest.raises(InvalidArgumentError, match="arch is 'vgg'"):
+        train(digits, "vgg", sigma=0.1)
+    with pytest.raises(InvalidArgumentError, match="normalization has 3 channels, but inputs have 1"):
+        train(digits, RESNET, sigma=0.1)
+    flat = Dataset("flat", ArrayInputs(np.zeros((2, 64))), np.array([0, 1]), ("a", "b"))
+    with pytest.raises(InvalidArgumentError, match=r"flat has inputs of shape \(64,\)"):
+        train(flat, DIGITS, sigma=0.1)
+
+
+def test_a_diverged_training_says_so_and_keeps_the_last_good_state(tmp_path: Path, digits: Dataset) -> None:
+    with pytest.raises(SmoothcertError, match=r"training diverged, so give a learning_rate below 1e\+30"):
+        train(digits, replace(DIGITS, learning_rate=1e30), sigma=0.1, out=tmp_path)
+    assert not (tmp_path / STATE_FILE).exists()
+
+
+def test_noisy_accuracy_of_a_threshold_is_its_gaussian_probability() -> None:
+    class Threshold(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([0.5 - x, x - 0.5], dim=1)
+
+    dataset = Dataset("one", ArrayInputs(np.array([[0.75]])), np.array([1]), ("low", "high"))
+    assert noisy_accuracy(Threshold(), dataset, sigma=0.0) == 1.0
+    # P(0.75 + 0.25 z > 0.5) = Phi(1); 4,000 samples have a standard deviation of 0.006.
+    accuracy = noisy_accuracy(Threshold(), dataset, sigma=0.25, samples=4000)
+    assert accuracy == pytest.approx(0.8413, abs=0.02)
+    for name, value in (("sigma", -1.0), ("samples", 0), ("batch_size", 0), ("seed", -1)):
+        with pytest.raises(InvalidArgumentError, match=f"{name} is {value}"):
+            noisy_accuracy(Threshold(), dataset, **{"sigma": 0.5, name: value})  # type: ignore[arg-type]
