@@ -2,6 +2,28 @@
 
 from smoothcert.cache.manifest import Manifest
 from smoothcert.cache.parts import CachedInput
+from smoothcert.cache.records import (
+    CandidateRecord,
+    Recipe,
+    candidate_folder,
+    read_candidates,
+    read_recipe,
+    write_candidate,
+    write_recipe,
+)
 from smoothcert.cache.store import CertificationCache, PartEntry, Timing
 
-__all__ = ["CachedInput", "CertificationCache", "Manifest", "PartEntry", "Timing"]
+__all__ = [
+    "CachedInput",
+    "CandidateRecord",
+    "CertificationCache",
+    "Manifest",
+    "PartEntry",
+    "Recipe",
+    "Timing",
+    "candidate_folder",
+    "read_candidates",
+    "read_recipe",
+    "write_candidate",
+    "write_recipe",
+]

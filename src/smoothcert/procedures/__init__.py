@@ -1,4 +1,4 @@
-"""The procedures: CERTIFY and PREDICT, incremental certification."""
+"""The procedures: CERTIFY and PREDICT, incremental certification, and what they cost."""
 
 from smoothcert.procedures.cohen import CertificationRun, certify, cohen_certificates, predict
 from smoothcert.procedures.gamma import GAMMA_GRID, select_gamma
@@ -10,6 +10,7 @@ from smoothcert.procedures.incremental import (
     recertify,
     stack_pairs,
 )
+from smoothcert.procedures.planning import estimate_cost
 from smoothcert.procedures.voting import Progress
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Recertification",
     "certify",
     "cohen_certificates",
+    "estimate_cost",
     "irs_certificates",
     "pair",
     "predict",

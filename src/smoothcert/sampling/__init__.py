@@ -1,5 +1,6 @@
 """Noise and a classifier make votes: batching, checks of the inputs, a probe of the classifier."""
 
+from smoothcert.sampling.calibration import calibration_batch
 from smoothcert.sampling.checks import check_classifier, check_inputs
 from smoothcert.sampling.engine import (
     Inputs,
@@ -15,6 +16,7 @@ __all__ = [
     "Inputs",
     "SampleRange",
     "Votes",
+    "calibration_batch",
     "check_classifier",
     "check_inputs",
     "count_votes",

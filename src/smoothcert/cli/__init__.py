@@ -1,0 +1,40 @@
+"""The command line: one file per command, each of which parses, calls and prints."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from smoothcert.cli import cache, certify, compare, demo, predict, recertify, report, train
+from smoothcert.errors import SmoothcertError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="smoothcert",
+    help="Certify classifiers by randomized smoothing, and recertify changed ones from cached votes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command(name="demo")(demo.demo)
+app.command(name="train")(train.train)
+app.command(name="certify")(certify.certify)
+app.command(name="recertify")(recertify.recertify)
+app.command(name="predict")(predict.predict)
+app.command(name="compare")(compare.compare)
+app.command(name="report")(report.report)
+app.add_typer(cache.app, name="cache")
+
+
+def main() -> None:
+    """Run the command line; known errors end with status 2 and one message."""
+    try:
+        app()
+    except SmoothcertError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what was finished is kept; run the same command again to continue", err=True)
+        sys.exit(130)

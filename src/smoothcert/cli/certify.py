@@ -1,0 +1,90 @@
+"""``smoothcert certify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smoothcert.cli.common import (
+    BatchOption,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    LimitOption,
+    SeedOption,
+    SigmaOption,
+    SkipOption,
+    SplitOption,
+    console,
+    load_data,
+    load_model,
+    print_json,
+    progress_bar,
+)
+
+
+def certify(
+    model: Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")],
+    data: DataOption,
+    sigma: SigmaOption,
+    cache: Annotated[
+        Path, typer.Option("--cache", help="Folder for the votes; a call that was interrupted continues.")
+    ],
+    split: SplitOption = "test",
+    limit: LimitOption = None,
+    skip: SkipOption = 1,
+    n0: Annotated[int, typer.Option("--n0", help="Selection samples per input.")] = 100,
+    n: Annotated[int, typer.Option("--n", help="Estimation samples per input.")] = 100_000,
+    alpha: Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")] = 0.001,
+    seed: SeedOption = 0,
+    batch_size: BatchOption = None,
+    device: DeviceOption = None,
+    log: Annotated[Path | None, typer.Option("--log", help="Also write the tab-separated log.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Certify a model's smoothed classifier around each input, and keep every vote.
+
+    Example: smoothcert certify model.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
+    """
+    from smoothcert.cache import Recipe, write_recipe
+    from smoothcert.procedures import certify as run_certify
+    from smoothcert.procedures import estimate_cost
+    from smoothcert.report import to_rich, write_cohen_log
+    from smoothcert.report.certification import certification_json, certification_table
+
+    dataset = load_data(data, split, limit, skip)
+    loaded, classifier = load_model(model, device, dataset.num_classes)
+    if dry_run:
+        cost = estimate_cost(classifier, dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=batch_size)
+        print_json(cost) if as_json else console().print(
+            f"{cost['samples']:,} forward passes, about {cost['seconds']:,.0f} s and {cost['bytes'] / 1e6:,.1f} MB"
+        )
+        return
+    if loaded.sigma is not None and loaded.sigma != sigma:
+        typer.echo(f"warning: the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}", err=True)
+    with progress_bar("certify") as progress:
+        run = run_certify(
+            classifier,
+            dataset.inputs,
+            sigma=sigma,
+            n0=n0,
+            n=n,
+            alpha=alpha,
+            seed=seed,
+            cache=cache,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    resolved = data if data == "digits" else str(Path(data).resolve())
+    recipe = Recipe(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
+    write_recipe(cache, recipe)
+    if log is not None:
+        write_cohen_log(log, run.certificates, dataset.labels)
+    if as_json:
+        print_json(certification_json(run, dataset.labels))
+    else:
+        console().print(to_rich(certification_table(run, dataset.labels)))
+        console().print(f"{run.certificates.summary()}; votes in {cache}")

@@ -1,0 +1,87 @@
+"""Options and helpers that several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from smoothcert.classifiers import TorchClassifier
+    from smoothcert.data import Dataset
+    from smoothcert.models import LoadedModel
+
+DataOption = Annotated[str, typer.Option("--data", help="'digits', or the path of a data set.")]
+SplitOption = Annotated[str, typer.Option("--split", help="Which part of the data set.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", help="Take at most this many inputs.")]
+SkipOption = Annotated[int, typer.Option("--skip", help="Take every skip-th input.")]
+SigmaOption = Annotated[
+    float, typer.Option("--sigma", help="Standard deviation of the noise, for inputs in [0, 1].")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the noise stream.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to run, such as 'cuda'.")]
+BatchOption = Annotated[int | None, typer.Option("--batch-size", help="Forward passes at once.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def console() -> Console:
+    """Return a console for people, on standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show samples done, samples/s and the time left, on standard error; refreshed twice a second."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
+        task = bar.add_task(what, total=None, rate="")
+
+        def report(done: int, total: int) -> None:
+            speed = bar.tasks[task].speed
+            bar.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield report
+
+
+def load_model(path: str, device: str | None, num_classes: int) -> tuple[LoadedModel, TorchClassifier]:
+    """Load a checkpoint as a classifier, checking it against the data's number of classes."""
+    from smoothcert.classifiers import TorchClassifier
+    from smoothcert.errors import InvalidArgumentError
+    from smoothcert.models import load_checkpoint
+
+    model = load_checkpoint(Path(path))
+    if model.num_classes != num_classes:
+        raise InvalidArgumentError(
+            f"{path} has {model.num_classes} classes, but the data has {num_classes}: use data of the same classes"
+        )
+    return model, TorchClassifier(model.module, model.num_classes, device=device)
+
+
+def load_data(data: str, split: str, limit: int | None, skip: int) -> Dataset:
+    """Load a data set."""
+    from smoothcert.data import load_dataset
+
+    return load_dataset(data, split, limit, skip)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object."""
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))

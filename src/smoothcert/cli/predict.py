@@ -1,0 +1,65 @@
+"""``smoothcert predict``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from smoothcert.cli.common import (
+    BatchOption,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    LimitOption,
+    SeedOption,
+    SigmaOption,
+    SkipOption,
+    SplitOption,
+    console,
+    load_data,
+    load_model,
+    print_json,
+    progress_bar,
+)
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")],
+    data: DataOption,
+    sigma: SigmaOption,
+    split: SplitOption = "test",
+    limit: LimitOption = None,
+    skip: SkipOption = 1,
+    n: Annotated[int, typer.Option("--n", help="Samples per input.")] = 1000,
+    alpha: Annotated[float, typer.Option("--alpha", help="Probability of a wrong class.")] = 0.001,
+    seed: SeedOption = 0,
+    batch_size: BatchOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict the smoothed classifier's class of each input, or abstain (-1).
+
+    Example: smoothcert predict model.safetensors --data digits --sigma 0.25 --limit 20
+    """
+    from smoothcert.procedures import predict as run_predict
+
+    dataset = load_data(data, split, limit, skip)
+    _, classifier = load_model(model, device, dataset.num_classes)
+    with progress_bar("predict") as progress:
+        labels = run_predict(
+            classifier,
+            dataset.inputs,
+            sigma=sigma,
+            n=n,
+            alpha=alpha,
+            seed=seed,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    abstained, right = int((labels == -1).sum()), int((labels == dataset.labels).sum())
+    if as_json:
+        print_json({"predictions": labels.tolist(), "abstained": abstained, "correct": right})
+        return
+    console().print(" ".join(str(label) for label in labels))
+    console().print(f"{right} of {len(labels)} right, {abstained} abstained (-1), alpha = {alpha:g}")

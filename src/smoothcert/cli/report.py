@@ -1,0 +1,28 @@
+"""``smoothcert report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smoothcert.cli.common import console
+
+
+def report(
+    cache: Annotated[Path, typer.Argument(help="Folder with the votes of the base and of its candidates.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")],
+    data: Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")] = None,
+) -> None:
+    """Write the comparison as CSV and Parquet, certificates, logs, and plots as PNG and SVG.
+
+    Example: smoothcert report runs/base --out runs/report
+    """
+    from smoothcert.cli.workspace import open_labels
+    from smoothcert.evaluation.comparison import compare_candidates
+    from smoothcert.report.comparison import write_report
+
+    dataset = open_labels(cache, data=data)
+    written = write_report(compare_candidates(cache, dataset.inputs, dataset.labels), out)
+    console().print(f"{len(written)} files in {out}")

@@ -1,0 +1,4 @@
+"""``smoothcert train``."""
+
+
+def train() -> None: ...

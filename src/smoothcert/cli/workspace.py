@@ -1,0 +1,140 @@
+"""A cache that the command line made: its model, its inputs, and its candidates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.approximate import Candidate, make_candidate
+from smoothcert.cache import (
+    CandidateRecord,
+    CertificationCache,
+    Recipe,
+    candidate_folder,
+    read_recipe,
+    write_candidate,
+)
+from smoothcert.cli.common import load_data, load_model
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.noise import GaussianNoise, input_keys
+from smoothcert.procedures import Progress, Recertification
+from smoothcert.procedures import recertify as run_recertify
+from smoothcert.sampling import calibration_batch
+
+if TYPE_CHECKING:
+    from smoothcert.classifiers import TorchClassifier
+    from smoothcert.data import Dataset
+
+__all__ = ["Workspace", "open_labels", "open_workspace", "recertify_candidate"]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What recertification from a cache needs.
+
+    Attributes
+    ----------
+    cache : Path
+        Folder of the cache.
+    base : TorchClassifier
+        The model that was certified.
+    dataset : Dataset
+        Its inputs and labels.
+    calibration : ndarray of float32, shape (b, *shape)
+        Noisy inputs whose noise no vote uses.
+    """
+
+    cache: Path
+    base: TorchClassifier
+    dataset: Dataset
+    calibration: NDArray[np.float32]
+
+    def make(self, spec: str) -> Candidate:
+        """Make a candidate of the base."""
+        return make_candidate(spec, self.base, calibration=self.calibration)
+
+
+def open_workspace(cache: Path, *, model: str | None, data: str | None, device: str | None) -> Workspace:
+    """Load what a cache was made with, from its recipe or from where the user says.
+
+    Raises
+    ------
+    CacheMismatchError
+        When the model is not the one that made the cache.
+    """
+    store = CertificationCache(cache)
+    dataset = open_labels(cache, data=data)
+    path = model or _recipe(cache).model
+    _, base = load_model(path, device, dataset.num_classes)
+    if base.fingerprint != store.manifest.fingerprint:
+        raise CacheMismatchError(
+            f"{cache} was made with another model than {path}: name its checkpoint with --model"
+        )
+    noise = GaussianNoise(store.manifest.sigma, store.manifest.seed)
+    keys = list(input_keys(dataset.inputs[i] for i in range(len(dataset.inputs))))
+    return Workspace(cache, base, dataset, calibration_batch(dataset.inputs, keys, noise))
+
+
+def open_labels(cache: Path, *, data: str | None) -> Dataset:
+    """Load the inputs and labels that a cache was made with."""
+    recipe = _recipe(cache)
+    return load_data(data or recipe.data, recipe.split, recipe.limit, recipe.skip)
+
+
+def recertify_candidate(
+    workspace: Workspace,
+    spec: str,
+    candidate: Candidate,
+    *,
+    n_p: int,
+    alpha_zeta: float,
+    gamma: float | Literal["auto"],
+    baseline: bool,
+    batch_size: int | None,
+    progress: Progress,
+) -> Recertification:
+    """Recertify one candidate, keeping its votes and a record of it below the cache."""
+    folder = candidate_folder(workspace.cache, candidate.name)
+    try:
+        run = run_recertify(
+            candidate.classifier,
+            workspace.dataset.inputs,
+            cache=workspace.cache,
+            n_p=n_p,
+            alpha_zeta=alpha_zeta,
+            gamma=gamma,
+            base=workspace.base,
+            n0=CertificationCache(workspace.cache).manifest.n0 if baseline else 0,
+            out=folder,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    except CacheMismatchError as error:
+        if str(folder) not in str(error):
+            raise
+        raise CacheMismatchError(f"{error}; to start {spec!r} anew, remove {folder}") from error
+    record = CandidateRecord(
+        spec=spec,
+        name=candidate.name,
+        description=candidate.description,
+        n_p=n_p,
+        alpha_zeta=alpha_zeta,
+        gamma=gamma,
+        identical=run.identical,
+    )
+    write_candidate(workspace.cache, record)
+    return run
+
+
+def _recipe(cache: Path) -> Recipe:
+    CertificationCache(cache)  # says what is wrong when this is no cache at all
+    recipe = read_recipe(cache)
+    if recipe is None:
+        raise InvalidArgumentError(
+            f"{cache} was not made by the command line: use the Python interface to recertify"
+        )
+    return recipe

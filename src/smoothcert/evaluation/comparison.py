@@ -1,0 +1,218 @@
+"""A base and its candidates side by side: incremental certification, and certification from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.cache import CachedInput, CandidateRecord, CertificationCache, candidate_folder, read_candidates
+from smoothcert.certificate import Certificates
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.evaluation.metrics import average_certified_radius, certified_accuracy
+from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
+from smoothcert.noise import input_keys
+from smoothcert.procedures import cohen_certificates, irs_certificates, pair, stack_pairs
+from smoothcert.sampling import check_inputs, count_votes
+
+__all__ = ["CandidateResult", "Comparison", "Cost", "compare_candidates"]
+
+CURVE_POINTS = 10
+"""Numbers of samples on a curve: 10 %, 20 %, … of n_p, as in the incremental paper."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Forward passes and seconds, over all inputs."""
+
+    samples: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateResult:
+    """A candidate, certified incrementally and from scratch with the same samples and the same total alpha.
+
+    Attributes
+    ----------
+    record : CandidateRecord
+        What was recertified.
+    incremental, scratch : Certificates
+        By `recertify`, and by CERTIFY with n_p samples at alpha + alpha_zeta (None without selection votes).
+    gamma : float
+        The threshold that was used.
+    cost, scratch_cost : Cost
+        n_p passes an input, and n0 + n_p passes an input.
+    curve, scratch_curve : Curve
+        ACR against seconds, at 10 %, 20 %, … of n_p.
+    """
+
+    record: CandidateRecord
+    incremental: Certificates
+    scratch: Certificates | None
+    gamma: float
+    cost: Cost
+    scratch_cost: Cost | None
+    curve: Curve
+    scratch_curve: Curve | None
+
+    @property
+    def area_speedup(self) -> float:
+        """Ratio of the areas under the two curves over their common ACRs; NaN without a common range."""
+        return float("nan") if self.scratch_curve is None else area_speedup(self.scratch_curve, self.curve)
+
+    @property
+    def pointwise_speedup(self) -> float:
+        """Mean ratio of seconds at equal ACR over the common ACRs; NaN without a common range."""
+        return float("nan") if self.scratch_curve is None else pointwise_speedup(self.scratch_curve, self.curve)
+
+    @property
+    def reach(self) -> Reach | None:
+        """Which of the two procedures reaches ACRs that the other does not."""
+        return None if self.scratch_curve is None else reach(self.scratch_curve, self.curve)
+
+    def share(self, branch: Literal["zeta", "direct", "abstain"]) -> float:
+        """Share of the inputs certified in a branch, or not at all."""
+        certified = self.incremental.certified
+        if branch == "abstain":
+            return float(np.mean(~certified))
+        return float(np.mean(certified & (self.incremental.branch == branch)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The base and all candidates that were recertified from its cache.
+
+    Attributes
+    ----------
+    base : Certificates
+        Of the inputs given.
+    base_cost : Cost
+        What the cache's votes of all its inputs cost.
+    candidates : list of CandidateResult
+        By name.
+    y : ndarray of int64, shape (m,)
+        Labels.
+    n0 : int
+        Selection samples per input of the base.
+    """
+
+    base: Certificates
+    base_cost: Cost
+    candidates: list[CandidateResult]
+    y: NDArray[np.int64]
+    n0: int
+
+    def radii(self, step: float = 0.25) -> NDArray[np.float64]:
+        """Return 0, step, 2 step, … up to the largest radius that was certified."""
+        largest = max(float(c.radius.max()) for c in (self.base, *(r.incremental for r in self.candidates)))
+        return step * np.arange(int(largest // step) + 1)
+
+    def failing(self, least: float, radius: float) -> list[str]:
+        """Return the candidates whose certified accuracy at a radius is below `least`."""
+        return [
+            result.record.name
+            for result in self.candidates
+            if float(certified_accuracy(result.incremental, self.y, [radius])[0]) < least
+        ]
+
+
+def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Comparison:
+    """Compare the base of a cache with all candidates recertified from it, without a forward pass.
+
+    Parameters
+    ----------
+    cache : str or Path
+        Folder of the certification cache, with the candidates' votes below it.
+    x : array, tensor or lazy sequence, shape (m, *shape)
+        Inputs, all of them in the cache and in every candidate's votes.
+    y : ndarray of int64, shape (m,)
+        Their labels, used for accuracies alone.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    CacheError
+        When an input is missing, votes are damaged, or a candidate belongs to another cache.
+    InvalidArgumentError
+        When the labels do not fit the inputs.
+    """
+    store = CertificationCache(cache)
+    inputs = check_inputs(x)
+    if np.shape(y) != (len(inputs),):
+        raise InvalidArgumentError(
+            f"y has shape {np.shape(y)}, but x has {len(inputs)} inputs: give one label each"
+        )
+    keys = list(input_keys(inputs[i] for i in range(len(inputs))))
+    timing = store.timing()
+    return Comparison(
+        base=_scratch(list(_rows(store, keys)), store.manifest.n, store.manifest.alpha, store),
+        base_cost=Cost(timing.samples, timing.seconds),
+        candidates=[_evaluate(store, record, keys, y) for record in read_candidates(store.path)],
+        y=np.asarray(y),
+        n0=store.manifest.n0,
+    )
+
+
+def _evaluate(
+    store: CertificationCache, record: CandidateRecord, keys: list[bytes], y: NDArray[np.int64]
+) -> CandidateResult:
+    own = CertificationCache(candidate_folder(store.path, record.name))
+    if own.manifest.base != store.manifest.digest:
+        raise CacheMismatchError(f"{own.path} was recertified from another cache: recertify {record.spec!r} again")
+    n0, n_p = own.manifest.n0, own.manifest.n
+    timing = own.timing()
+    per_sample = timing.seconds / max(timing.samples, 1)
+    pairs = list(zip(_rows(store, keys), _rows(own, keys), strict=True))
+    grid = np.unique(np.linspace(0, n_p, CURVE_POINTS + 1).astype(int)[1:])
+    gamma: float | Literal["auto"] = "auto" if record.gamma == "auto" else float(record.gamma)
+
+    def incremental(m: int) -> tuple[Certificates, float]:
+        counts = stack_pairs([pair(base, candidate, m) for base, candidate in pairs])
+        return irs_certificates(counts, store.manifest, record.alpha_zeta, gamma)
+
+    def scratch(m: int) -> Certificates:
+        return _scratch([candidate for _, candidate in pairs], m, own.manifest.alpha, own)
+
+    def cost(samples: int) -> Cost:
+        return Cost(samples * len(keys), samples * len(keys) * per_sample)
+
+    def curve(certificates: list[Certificates], extra: int) -> Curve:
+        acr = [average_certified_radius(c, y) for c in certificates]
+        return Curve(acr, [max(cost(int(m) + extra).seconds, 1e-9) for m in grid])
+
+    certificates, chosen = incremental(n_p)
+    return CandidateResult(
+        record=record,
+        incremental=certificates,
+        scratch=scratch(n_p) if n0 else None,
+        gamma=chosen,
+        cost=cost(n_p),
+        scratch_cost=cost(n0 + n_p) if n0 else None,
+        curve=curve([incremental(int(m))[0] for m in grid], 0),
+        scratch_curve=curve([scratch(int(m)) for m in grid], n0) if n0 else None,
+    )
+
+
+def _scratch(rows: list[CachedInput], m: int, alpha: float, cache: CertificationCache) -> Certificates:
+    """Certify from the first m votes of each input and nothing else."""
+    manifest = cache.manifest
+    counts = np.stack([count_votes(row.votes[:m], manifest.num_classes) for row in rows])
+    selection = np.stack([row.selection_counts for row in rows])
+    return cohen_certificates(selection, counts, m, alpha, manifest.sigma, manifest.noise_law)
+
+
+def _rows(cache: CertificationCache, keys: list[bytes]) -> Iterator[CachedInput]:
+    for i, key in enumerate(keys):
+        if key not in cache:
+            raise CacheMismatchError(
+                f"x[{i}] is not in {cache.path}: finish the run, or give the inputs of the run"
+            )
+        yield cache[key]

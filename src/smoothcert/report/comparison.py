@@ -1,0 +1,202 @@
+"""The comparison of a base and its candidates as a table, files and plots."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from smoothcert.certificate import Certificates
+from smoothcert.errors import InvalidArgumentError
+from smoothcert.evaluation import average_certified_radius, certified_accuracy, mean_zeta
+from smoothcert.evaluation.comparison import CandidateResult, Comparison, Cost
+from smoothcert.evaluation.speedup import Curve
+from smoothcert.report.cohen_log import write_cohen_log
+from smoothcert.report.plots import (
+    plot_acr_versus_cost,
+    plot_certified_accuracy,
+    plot_p_a_distribution,
+    plot_zeta_distribution,
+    save_figure,
+)
+from smoothcert.report.tables import Column, Table, write_certificates, write_csv, write_parquet
+
+__all__ = ["comparison_json", "comparison_table", "curve_table", "write_report"]
+
+_FINE = 200  # points of a certified-accuracy curve
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return one row for the base and two for each candidate: incremental, and from scratch.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to show.
+
+    Returns
+    -------
+    Table
+        Speedups are seconds from scratch over incremental seconds at equal ACR: the ratio of areas over the common
+        ACRs, and the mean ratio. Empty where the two have no ACR in common.
+    """
+    radii = comparison.radii()
+    columns = (
+        Column("classifier"),
+        Column("certified"),
+        Column("mean zeta", 5, "upper"),
+        *(Column(name, 2) for name in ("zeta", "direct", "abstain")),
+        *(Column(f"CA@{r:g}", 3) for r in radii),
+        Column("ACR", 4, "lower"),
+        Column("samples"),
+        Column("seconds", 1),
+        *(Column(name, 2) for name in ("speedup", "pointwise")),
+        Column("note"),
+    )
+
+    def metrics(certificates: Certificates, cost: Cost) -> list[Any]:
+        accuracy = certified_accuracy(certificates, comparison.y, radii)
+        acr = average_certified_radius(certificates, comparison.y)
+        return [*(float(a) for a in accuracy), acr, cost.samples, cost.seconds]
+
+    base = comparison.base
+    abstained = 1 - float(base.certified.mean())
+    rows: list[list[Any]] = [
+        [
+            "base",
+            f"n={base.n[0]}",
+            None,
+            None,
+            None,
+            abstained,
+            *metrics(base, comparison.base_cost),
+            None,
+            None,
+            "",
+        ]
+    ]
+    for result in comparison.candidates:
+        incremental = result.incremental
+        shares = [result.share(branch) for branch in ("zeta", "direct", "abstain")]
+        speedups = [_none_if_nan(result.area_speedup), _none_if_nan(result.pointwise_speedup)]
+        rows.append(
+            [
+                result.record.name,
+                f"IRS n_p={incremental.n[0]}",
+                mean_zeta(incremental),
+                *shares,
+                *metrics(incremental, result.cost),
+                *speedups,
+                _note(result),
+            ]
+        )
+        if result.scratch is not None and result.scratch_cost is not None:
+            abstained = 1 - float(result.scratch.certified.mean())
+            cells = metrics(result.scratch, result.scratch_cost)
+            name = f"scratch n={result.scratch.n[0]}"
+            rows.append([result.record.name, name, None, None, None, abstained, *cells, None, None, ""])
+    total = base.alpha if not comparison.candidates else comparison.candidates[0].incremental.alpha
+    title = f"{len(base)} inputs, sigma = {base.sigma:g}; alpha = {base.alpha:g} (base), {total:g} (candidates)"
+    return Table(title=title, columns=columns, rows=tuple(rows))
+
+
+def curve_table(comparison: Comparison) -> Table:
+    """Return ACR against seconds, incremental and from scratch, at 10 %, 20 %, … of n_p."""
+    rows = [
+        (result.record.name, kind, float(acr), float(seconds))
+        for result in comparison.candidates
+        for kind, curve in (("IRS", result.curve), ("scratch", result.scratch_curve))
+        if curve is not None
+        for acr, seconds in zip(curve.acr, curve.cost, strict=True)
+    ]
+    columns = (Column("candidate"), Column("procedure"), Column("ACR", 4, "lower"), Column("seconds", 2))
+    return Table(title="ACR against certification time", columns=columns, rows=tuple(rows))
+
+
+def comparison_json(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the rows of `comparison_table` as dictionaries that JSON can hold."""
+    table = comparison_table(comparison)
+    names = [column.name for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in table.rows]
+
+
+def write_report(comparison: Comparison, out: Path) -> list[Path]:
+    """Write tables, certificates, logs and plots.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to write.
+    out : Path
+        Folder; made when absent.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the folder cannot be made.
+    MissingExtraError
+        When Matplotlib is not installed.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidArgumentError(f"out is {str(out)!r}, which cannot be made: {error.strerror}") from error
+    written = []
+    for stem, table in (("comparison", comparison_table(comparison)), ("curves", curve_table(comparison))):
+        write_csv(out / f"{stem}.csv", table)
+        write_parquet(out / f"{stem}.parquet", table)
+        written += [out / f"{stem}.csv", out / f"{stem}.parquet"]
+    everything = {"base": comparison.base, **{r.record.name: r.incremental for r in comparison.candidates}}
+    for name, certificates in everything.items():
+        write_certificates(out / f"certificates-{name}.csv", certificates, comparison.y)
+        write_certificates(out / f"certificates-{name}.parquet", certificates, comparison.y)
+        write_cohen_log(out / f"log-{name}.tsv", certificates, comparison.y)
+        written += [
+            out / f"certificates-{name}.csv",
+            out / f"certificates-{name}.parquet",
+            out / f"log-{name}.tsv",
+        ]
+    for stem, figure in _figures(comparison, everything).items():
+        save_figure(figure, out / stem)
+        written += [out / f"{stem}.png", out / f"{stem}.svg"]
+    return written
+
+
+def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dict[str, Any]:
+    top = comparison.radii()[-1] + 0.25
+    fine = [top * i / _FINE for i in range(_FINE + 1)]
+    accuracy = {name: (fine, certified_accuracy(c, comparison.y, fine)) for name, c in everything.items()}
+    gamma = comparison.candidates[0].gamma if comparison.candidates else None
+    figures = {
+        "certified-accuracy": plot_certified_accuracy(accuracy),
+        "p-lower": plot_p_a_distribution({"base": comparison.base.p_lower}, gamma=gamma),
+    }
+    if comparison.candidates:
+        zetas = {
+            r.record.name: r.incremental.zeta for r in comparison.candidates if r.incremental.zeta is not None
+        }
+        figures["zeta"] = plot_zeta_distribution(zetas)
+    for result in comparison.candidates:
+        curves: dict[str, Curve] = {"IRS": result.curve}
+        if result.scratch_curve is not None:
+            curves["from scratch"] = result.scratch_curve
+        label = f"certification time of {result.record.name} (s)"
+        figures[f"acr-time-{result.record.name}"] = plot_acr_versus_cost(curves, cost_label=label)
+    return figures
+
+
+def _note(result: CandidateResult) -> str:
+    if result.record.identical:
+        return "identical to the base: not an approximation"
+    if math.isnan(result.area_speedup) and result.reach is not None:
+        return result.reach
+    return ""
+
+
+def _none_if_nan(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from smoothcert.classifiers import FunctionClassifier, TorchClassifier
+from smoothcert.errors import InvalidArgumentError
+from smoothcert.noise import GaussianNoise, Purpose, input_keys
+from smoothcert.sampling import SampleRange, check_classifier, check_inputs, count_votes, sample_votes
+
+RNG = np.random.default_rng(0)
+X = RNG.random((5, 2, 3), dtype=np.float32)
+KEYS = list(input_keys(X))
+NOISE = GaussianNoise(0.5, 3)
+W = RNG.standard_normal((6, 4)).astype(np.float32)
+
+
+def logits(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    return batch.reshape(len(batch), -1).astype(np.float64) @ W.astype(np.float64)  # type: ignore[return-value]
+
+
+CLASSIFIER = FunctionClassifier(logits, 4, "linear")
+
+
+def votes_one_by_one(row: int, purpose: Purpose, start: int, stop: int) -> NDArray[np.int64]:
+    """The definition: each sample by itself."""
+    labels = []
+    for i in range(start, stop):
+        out = np.empty((1, 2, 3), np.float32)
+        NOISE.perturb(X[row], KEYS[row], purpose, i, out)
+        labels.append(int(logits(out).argmax()))
+    return np.array(labels)
+
+
+range_strategy = st.builds(
+    lambda row, purpose, start, length: SampleRange(row, KEYS[row], purpose, start, start + length),
+    st.integers(0, 4),
+    st.sampled_from([Purpose.SELECTION, Purpose.ESTIMATION]),
+    st.sampled_from([0, 1, 16_380, 16_384, 30_000]),
+    st.integers(1, 20),
+)
+
+
+@given(st.lists(range_strategy, min_size=1, max_size=6), st.integers(1, 70))
+@settings(max_examples=40, deadline=None)
+def test_votes_do_not_depend_on_batches_or_company(ranges: list[SampleRange], batch_size: int) -> None:
+    found = sample_votes(CLASSIFIER, X, NOISE, ranges, batch_size=batch_size)
+    for r, votes in zip(ranges, found, strict=True):
+        np.testing.assert_array_equal(votes, votes_one_by_one(r.row, r.purpose, r.start, r.stop))
+
+
+def test_batches_are_filled_across_inputs() -> None:
+    sizes: list[int] = []
+    ranges = [SampleRange(i, KEYS[i], Purpose.ESTIMATION, 0, 30) for i in range(5)]
+    sample_votes(CLASSIFIER, X, NOISE, ranges, batch_size=64, on_batch=sizes.append)
+    assert sizes == [64, 64, 22]
+
+
+def test_votes_are_compact_and_invalid_ones_are_marked() -> None:
+    def broken(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        scores = np.zeros((len(batch), 300), np.float32)
+        scores[::2, 7] = np.nan
+        scores[1::2, 299] = 1
+        return scores
+
+    ranges = [SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 10)]
+    (votes,) = sample_votes(FunctionClassifier(broken, 300, "broken"), X, NOISE, ranges, batch_size=10)
+    assert votes.dtype == np.uint16
+    assert votes.tolist() == [65535, 299] * 5
+    assert count_votes(votes, 300).sum() == 5
+
+
+def test_torch_and_function_agree() -> None:
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4, bias=False))
+    with torch.no_grad():
+        module[1].weight.copy_(torch.from_numpy(W.T))
+    ranges = [SampleRange(i, KEYS[i], Purpose.ESTIMATION, 0, 500) for i in range(5)]
+    ours = sample_votes(TorchClassifier(module, 4), X, NOISE, ranges)
+    theirs = sample_votes(CLASSIFIER, X, NOISE, ranges)
+    assert (np.concatenate(ours) != np.concatenate(theirs)).mean() < 0.002  # float32 against float64 at near ties
+
+
+def test_nan_and_infinite_logits_are_invalid_votes() -> None:
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4))
+    with torch.no_grad():
+        module[1].bias[2] = torch.inf
+    assert (TorchClassifier(module, 4).classify(X) == -1).all()
+
+
+def test_a_classifier_that_uses_its_batch_mates_is_refused() -> None:
+    def centred(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        scores = logits(batch)
+        return scores - scores[: len(batch) // 2].mean(axis=0)
+
+    with pytest.raises(InvalidArgumentError, match="batch mates"):
+        check_classifier(FunctionClassifier(centred, 4, "centred"), X, KEYS[0], NOISE)
+    check_classifier(CLASSIFIER, X, KEYS[0], NOISE)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((0, 3)), "shape"),
+        (np.zeros(3), "shape"),
+        (np.zeros((2, 3), np.uint8), "dtype uint8"),
+        (np.full((2, 3), 255.0), "values from 255 to 255"),
+        (np.full((2, 3), -1.0), "values from -1 to -1"),
+        (np.array([[0.5, np.nan]]), "NaN"),
+        ([[0.5]], "shape None"),
+    ],
+)
+def test_bad_inputs_are_refused(x: object, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        check_inputs(x)
+
+
+def test_tensors_are_inputs() -> None:
+    assert check_inputs(torch.rand(2, 3)).shape == (2, 3)
