@@ -1,0 +1,59 @@
+"""Candidates from files: fine-tuned checkpoints and ONNX models."""
+
+from __future__ import annotations
+
+import torch
+
+from smoothcert.classifiers import TorchClassifier
+from smoothcert.errors import CheckpointError, InvalidArgumentError
+from smoothcert.models import load_checkpoint
+
+__all__ = ["load_candidate"]
+
+
+def load_candidate(base: TorchClassifier, path: str) -> tuple[TorchClassifier, str]:
+    """Load a checkpoint of the base's architecture, such as a fine-tuned one.
+
+    Parameters
+    ----------
+    base : TorchClassifier
+        Without `preprocess`: the file brings its own normalization.
+    path : str
+        A file that `smoothcert.models.load_checkpoint` reads.
+
+    Returns
+    -------
+    classifier : TorchClassifier
+        On the base's device.
+    arch : str
+        Name of the architecture.
+
+    Raises
+    ------
+    CheckpointError
+        When the file cannot be read, or is of another architecture than the base.
+    InvalidArgumentError
+        When the base has a `preprocess`.
+    """
+    if base.preprocess is not None:
+        raise InvalidArgumentError(
+            f"base has preprocess={base.preprocess!r}, but {path} brings its own normalization: put the base's "
+            "into its module as well"
+        )
+    loaded = load_checkpoint(path)
+    if _outline(loaded.module) != _outline(base.module):
+        raise CheckpointError(
+            f"{path} is a {loaded.arch} ({_in_words(loaded.module)}), but base is a {_in_words(base.module)}: "
+            "give a checkpoint of the base's architecture"
+        )
+    return TorchClassifier(loaded.module, base.num_classes, device=base.device), loaded.arch
+
+
+def _outline(module: torch.nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in module.state_dict().items()}
+
+
+def _in_words(module: torch.nn.Module) -> str:
+    layers = list(module) if isinstance(module, torch.nn.Sequential) else [module]
+    names = " + ".join(type(layer).__name__ for layer in layers)
+    return f"{names} with {sum(p.numel() for p in module.parameters()):,} parameters"

@@ -1,0 +1,249 @@
+"""Candidates in int8: ONNX Runtime's static quantization of weights and activations."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from smoothcert.approximate.module_copy import copy_module
+from smoothcert.classifiers import OnnxClassifier, TorchClassifier
+from smoothcert.errors import InvalidArgumentError, SmoothcertError, import_extra
+
+__all__ = ["quantize_int8"]
+
+_OPSET = 18
+_INPUT, _OUTPUT = "input", "logits"
+_CALIBRATION_BATCH = 16  # the activations of one batch are held at a time
+_PERCENTILE = 99.999
+_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def quantize_int8(base: TorchClassifier, calibration: NDArray[np.float32] | None) -> OnnxClassifier:
+    """Quantize a classifier to int8 weights and uint8 activations with scales fixed by calibration.
+
+    The module, its preprocessing included, is exported to ONNX, batch normalization is folded into the
+    convolutions, and every convolution and matrix product gets int8 weights (one scale per output channel) and
+    uint8 inputs (one scale per tensor), with int32 sums. The logits stay float32: in 8 bits they would tie, and on
+    a ResNet-20 for CIFAR-10 that alone raised the disagreement with the base from 0.013 to 0.017.
+
+    Parameters
+    ----------
+    base : TorchClassifier
+        Left as it is.
+    calibration : ndarray of float32, shape (b, *shape)
+        Noisy inputs at the sigma of the certification, about a hundred, from which the range of each activation is
+        taken (its 99.999th percentile, see Notes). Draw them from a range of the noise stream that no certificate
+        uses: a candidate tuned on the noise of the cached votes agrees with its base there more often than
+        elsewhere, and then the bound on their disparity is void.
+
+    Returns
+    -------
+    OnnxClassifier
+        Runs on the CPU; `model_bytes` is the quantized model, to be deployed as it was certified.
+
+    Raises
+    ------
+    MissingExtraError
+        When onnx, onnxruntime or onnxscript is not installed: ``pip install 'smoothcert[onnx]'``.
+    InvalidArgumentError
+        When `calibration` is missing or no finite float32 batch, or when the module cannot be exported.
+    SmoothcertError
+        When a convolution or matrix product stayed in floating point.
+
+    Notes
+    -----
+    Dynamic quantization, which scales each activation by the range of the batch at hand, is not offered: a vote
+    would depend on the other samples of its batch.
+
+    Of ONNX Runtime's calibration methods, the 99.999th percentile disagreed least with the base on a ResNet-20 for
+    CIFAR-10 at sigma 0.5 (60 test images x 150 draws; mean of four calibration sets of 128 noisy training images):
+    0.0111, against 0.0128 for min-max and for entropy (whose default 128 bins make it min-max) and 0.0134 for the
+    99.99th percentile.
+    """
+    batches = _check_calibration(calibration)
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        import_extra(package, "onnx")
+    with tempfile.TemporaryDirectory(prefix="smoothcert-int8-") as folder, _quiet():
+        source = Path(folder, "float32.onnx")
+        source.write_bytes(_export(base, batches[0].shape[1:]))
+        model = _quantize(source, batches)
+    _check_int8(model)
+    return OnnxClassifier(
+        model.SerializeToString(deterministic=True), base.num_classes, threads=torch.get_num_threads()
+    )
+
+
+def _check_calibration(calibration: NDArray[np.float32] | None) -> list[NDArray[np.float32]]:
+    """Check the calibration inputs and cut them into batches."""
+    if calibration is None:
+        raise InvalidArgumentError(
+            "int8 needs calibration=...: a float32 array (b, *shape) of about 100 noisy inputs at the sigma of "
+            "the certification, whose noise no certificate uses"
+        )
+    inputs = np.asarray(calibration)
+    if inputs.dtype != np.float32 or inputs.ndim < 2 or len(inputs) == 0:
+        raise InvalidArgumentError(
+            f"calibration has dtype {inputs.dtype} and shape {inputs.shape}: give float32 (b, *shape) with b >= 1"
+        )
+    if not np.isfinite(inputs).all():
+        raise InvalidArgumentError("calibration has values that are not finite: give noisy inputs")
+    return [inputs[i : i + _CALIBRATION_BATCH] for i in range(0, len(inputs), _CALIBRATION_BATCH)]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter and the quantizer, which print, log and warn; their errors still come through."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _export(base: TorchClassifier, shape: tuple[int, ...]) -> bytes:
+    """Export preprocessing and module to one ONNX model with a free batch axis."""
+    layers = [] if base.preprocess is None else [_Layer(copy.deepcopy(base.preprocess))]
+    module = torch.nn.Sequential(*layers, copy_module(base)).cpu().eval()
+    try:
+        program = torch.onnx.export(
+            module,
+            (torch.zeros(2, *shape),),
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=[_INPUT],
+            output_names=[_OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            external_data=False,
+            verbose=False,
+        )
+        data: bytes = cast("torch.onnx.ONNXProgram", program).model_proto.SerializeToString()
+        OnnxClassifier(data, base.num_classes)  # refuses a batch axis that the module has fixed
+    except Exception as error:  # whatever the module raises, also on inputs of the wrong shape
+        raise InvalidArgumentError(
+            f"int8: the base cannot be exported to ONNX for inputs of shape {shape}: {_innermost(error)}"
+        ) from error
+    return data
+
+
+def _innermost(error: BaseException) -> str:
+    """Say what went wrong first: the exporter wraps it in advice about itself."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
+class _Layer(torch.nn.Module):
+    """A preprocessing function as a layer."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        preprocessed: torch.Tensor = self.function(x)
+        return preprocessed
+
+
+class _Reader:
+    """Hand out calibration batches as ONNX Runtime asks for them, by ranges."""
+
+    def __init__(self, batches: list[NDArray[np.float32]]) -> None:
+        self.batches = batches
+        self.set_range(0, len(batches))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self.rest = iter(self.batches[start_index:end_index])
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        batch = next(self.rest, None)
+        return None if batch is None else {_INPUT: batch}
+
+
+def _quantize(source: Path, batches: list[NDArray[np.float32]]) -> Any:
+    """Fold batch normalization, calibrate and quantize; return the model with its logits in float32."""
+    onnx = import_extra("onnx", "onnx")
+    quantization = import_extra("onnxruntime.quantization", "onnx")
+    folded, target = source.with_name("folded.onnx"), source.with_name("int8.onnx")
+    # The exporter wrote all shapes already: symbolic inference would only fail on operators it does not know.
+    quantization.quant_pre_process(str(source), str(folded), skip_symbolic_shape=True)
+    quantization.quantize_static(
+        str(folded),
+        str(target),
+        _Reader(batches),
+        quant_format=quantization.QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+        calibrate_method=quantization.CalibrationMethod.Percentile,
+        extra_options={"CalibPercentile": _PERCENTILE, "CalibStridedMinMax": 1},
+    )
+    model = onnx.load(str(target))
+    _release_logits(model.graph)
+    _strip_metadata(model)
+    return model
+
+
+def _release_logits(graph: Any) -> None:
+    """Drop the quantizations between the last products and the logits, so that the logits stay float32.
+
+    Those right after a convolution stay: its integer kernel returns 8 bits.
+    """
+    producers = {output: node for node in graph.node for output in node.output}
+    factors = {name for node in graph.node if node.op_type in _PRODUCTS for name in node.input}
+    pending = [_OUTPUT]
+    while pending:
+        node = producers.get(pending.pop())
+        if node is None or node.op_type in _PRODUCTS or not factors.isdisjoint(node.output):
+            continue
+        quantize = producers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if quantize is not None:
+            source = producers.get(quantize.input[0])
+            if source is not None and source.op_type in ("Conv", "ConvTranspose"):
+                continue
+            node.op_type = "Identity"
+            node.input[:] = quantize.input[:1]
+            del node.attribute[:]
+            graph.node.remove(quantize)
+        pending += node.input
+
+
+def _strip_metadata(model: Any) -> None:
+    """Remove what the exporter noted: stack traces with paths of this machine, which differ between machines."""
+    graph = model.graph
+    for item in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del item.metadata_props[:]
+        item.doc_string = ""
+
+
+def _check_int8(model: Any) -> None:
+    """Refuse a model in which a convolution or matrix product has weights or inputs that are not 8-bit."""
+    onnx = import_extra("onnx", "onnx")
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    eight_bit = {
+        output: types.get(node.input[2])
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and len(node.input) == 3
+        for output in node.output
+    }
+    heavy = [node for node in model.graph.node if node.op_type in _PRODUCTS]
+    allowed = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+    kept = [node.name for node in heavy if any(eight_bit.get(name) not in allowed for name in node.input[:2])]
+    if kept or not heavy:
+        raise SmoothcertError(f"int8: {len(kept)} of {len(heavy)} products stayed in floating point: {kept[:5]}")

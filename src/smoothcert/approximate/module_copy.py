@@ -1,0 +1,39 @@
+"""A copy of the base's module, for a candidate to change."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from smoothcert.classifiers import TorchClassifier
+from smoothcert.errors import InvalidArgumentError
+
+__all__ = ["copy_module"]
+
+
+def copy_module(base: TorchClassifier) -> torch.nn.Module:
+    """Copy the module of a classifier with its parameters and buffers.
+
+    Parameters
+    ----------
+    base : TorchClassifier
+        Left as it is.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the module cannot be copied, as with the masks of `torch.nn.utils.prune`.
+    """
+    try:
+        module: torch.nn.Module = copy.deepcopy(base.module)
+    except Exception as error:  # a module may hold anything
+        raise InvalidArgumentError(
+            "base has a module that cannot be copied; make weights that are computed (masks, weight norm) plain "
+            f"parameters first: {str(error)[:200]}"
+        ) from error
+    return module
