@@ -14,7 +14,8 @@ from smoothcert.data import ArrayInputs, Dataset, UInt8Images, load_dataset
 from smoothcert.errors import CheckpointError, InvalidArgumentError, SmoothcertError
 from smoothcert.models import Normalization, load_checkpoint
 from smoothcert.training import Progress, TrainingRecipe, TrainingResult, default_recipe, noisy_accuracy, train
-from smoothcert.training.gaussian import CHECKPOINT_FILE, _noisy_batches, _Run
+from smoothcert.training.batches import noisy_batches
+from smoothcert.training.gaussian import CHECKPOINT_FILE
 from smoothcert.training.state import STATE_FILE
 
 DIGITS = TrainingRecipe(arch="digits_conv", epochs=4, batch_size=32, learning_rate=0.05)
@@ -158,10 +159,10 @@ def test_the_seed_decides_everything(digits: Dataset) -> None:
 def test_each_epoch_sees_each_input_once_under_fresh_gaussian_noise() -> None:
     inputs = np.linspace(0, 1, 40, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 8, 8), np.float32)
     dataset = Dataset("ramp", ArrayInputs(inputs), np.arange(40), tuple(str(i) for i in range(40)))
-    run = _Run(replace(DIGITS, batch_size=10), dataset, 0.5, 0, torch.device("cpu"), False, None)
+    recipe, device = replace(DIGITS, batch_size=10), torch.device("cpu")
     noise = []
     for epoch in (0, 1):
-        batches = list(_noisy_batches(run, epoch))
+        batches = list(noisy_batches(dataset, recipe, 0.5, 0, epoch, device))
         labels = torch.cat([y for _, y in batches]).numpy()
         assert sorted(labels.tolist()) == list(range(40))
         assert labels.tolist() != list(range(40))
@@ -206,6 +207,19 @@ def test_wrong_arguments_are_refused_before_any_work(tmp_path: Path, digits: Dat
     flat = Dataset("flat", ArrayInputs(np.zeros((2, 64))), np.array([0, 1]), ("a", "b"))
     with pytest.raises(InvalidArgumentError, match=r"flat has inputs of shape \(64,\)"):
         train(flat, DIGITS, sigma=0.1)
+
+
+def test_small_networks_train_alike_on_any_number_of_threads(digits: Dataset) -> None:
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            results.append(train(digits, DIGITS, sigma=0.25))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert _same(*results)
 
 
 def test_a_diverged_training_says_so_and_keeps_the_last_good_state(tmp_path: Path, digits: Dataset) -> None:
