@@ -68,8 +68,8 @@ def quantize_int8(base: TorchClassifier, calibration: NDArray[np.float32] | None
 
     Of ONNX Runtime's calibration methods, the 99.999th percentile disagreed least with the base on a ResNet-20 for
     CIFAR-10 at sigma 0.5 (60 test images x 150 draws; mean of four calibration sets of 128 noisy training images):
-    0.0111, against 0.0128 for min-max and for entropy (whose default 128 bins make it min-max) and 0.0134 for the
-    99.99th percentile.
+    0.0111, against 0.0128 for min-max and for entropy (whose default of 128 bins makes it min-max) and 0.0134 for
+    the 99.99th percentile.
     """
     batches = _check_calibration(calibration)
     for package in ("onnx", "onnxruntime", "onnxscript"):
