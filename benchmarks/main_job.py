@@ -42,9 +42,11 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--sigma", default="0.5")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, help="keep the caches in this folder")
     a = parser.parse_args()
     common = [a.model, "--data", a.data, "--sigma", a.sigma]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = a.work or temporary
         base = f"{folder}/base"
         steps = [
             {

@@ -75,9 +75,9 @@ def test_votes_are_compact_and_invalid_ones_are_marked() -> None:
 
 
 def test_torch_and_function_agree() -> None:
-    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4, bias=False))
-    with torch.no_grad():
-        module[1].weight.copy_(torch.from_numpy(W.T))
+    linear = torch.nn.Linear(6, 4, bias=False)
+    linear.weight.data = torch.from_numpy(W.T.copy())
+    module = torch.nn.Sequential(torch.nn.Flatten(), linear)
     ranges = [SampleRange(i, KEYS[i], Purpose.ESTIMATION, 0, 500) for i in range(5)]
     ours = sample_votes(TorchClassifier(module, 4), X, NOISE, ranges)
     theirs = sample_votes(CLASSIFIER, X, NOISE, ranges)
@@ -85,16 +85,17 @@ def test_torch_and_function_agree() -> None:
 
 
 def test_nan_and_infinite_logits_are_invalid_votes() -> None:
-    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 4))
-    with torch.no_grad():
-        module[1].bias[2] = torch.inf
+    linear = torch.nn.Linear(6, 4)
+    linear.bias.data[2] = torch.inf
+    module = torch.nn.Sequential(torch.nn.Flatten(), linear)
     assert (TorchClassifier(module, 4).classify(X) == -1).all()
 
 
 def test_a_classifier_that_uses_its_batch_mates_is_refused() -> None:
     def centred(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         scores = logits(batch)
-        return scores - scores[: len(batch) // 2].mean(axis=0)
+        centre: NDArray[np.float32] = scores[: len(batch) // 2].mean(axis=0)
+        return scores - centre
 
     with pytest.raises(InvalidArgumentError, match="batch mates"):
         check_classifier(FunctionClassifier(centred, 4, "centred"), X, KEYS[0], NOISE)

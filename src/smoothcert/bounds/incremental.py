@@ -41,7 +41,7 @@ def irs_bound(
     m: ArrayLike,
     alpha: float,
     alpha_zeta: float,
-    gamma: float,
+    gamma: ArrayLike,
 ) -> IrsBound:
     """Bound the changed classifier's probability of the cached class, as Algorithm 2 of the paper.
 
@@ -66,7 +66,7 @@ def irs_bound(
         Failure probability of a bound on one probability: that of the base, or the direct one.
     alpha_zeta : float
         Failure probability of zeta; alpha + alpha_zeta < 1.
-    gamma : float
+    gamma : float or array_like of float
         Threshold on p_A in (1/2, 1] from which the direct branch is taken; 1 always subtracts zeta.
 
     Returns

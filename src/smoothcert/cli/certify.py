@@ -47,7 +47,7 @@ def certify(
 ) -> None:
     """Certify a model's smoothed classifier around each input, and keep every vote.
 
-    Example: smoothcert certify model.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
+    Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
     from smoothcert.cache import Recipe, write_recipe
     from smoothcert.procedures import certify as run_certify

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smoothcert.classifiers import TorchClassifier
     from smoothcert.data import Dataset
     from smoothcert.models import LoadedModel
+    from smoothcert.training import Progress
 
 DataOption = Annotated[str, typer.Option("--data", help="'digits', or the path of a data set.")]
 SplitOption = Annotated[str, typer.Option("--split", help="Which part of the data set.")]
@@ -42,7 +43,8 @@ def console() -> Console:
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show samples done, samples/s and the time left, on standard error; refreshed twice a second."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     columns = (
         TextColumn("{task.description}"),
@@ -51,12 +53,36 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
+    with Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
         task = bar.add_task(what, total=None, rate="")
 
         def report(done: int, total: int) -> None:
             speed = bar.tasks[task].speed
             bar.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield report
+
+
+@contextmanager
+def training_bar() -> Iterator[Callable[[Progress], None]]:
+    """Show epochs, the loss and inputs/s, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
+        task = bar.add_task("train", total=None, state="")
+
+        def report(p: Progress) -> None:
+            done = (p.epoch - 1) * p.steps + p.step
+            state = f"epoch {p.epoch}/{p.epochs}, loss {p.loss:.3f}, {p.samples_per_second:,.0f}/s"
+            bar.update(task, completed=done, total=p.epochs * p.steps, state=state)
 
         yield report
 

@@ -31,7 +31,7 @@ def compare(
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.evaluation.comparison import compare_candidates
     from smoothcert.report import to_rich
-    from smoothcert.report.comparison import comparison_json, comparison_table
+    from smoothcert.report.comparison import comparison_json, terminal_lines, terminal_table
 
     parsed = [_gate(text) for text in gates or []]
     dataset = open_labels(cache, data=data)
@@ -46,7 +46,9 @@ def compare(
     if as_json:
         print_json({"rows": comparison_json(comparison), "failures": failures})
     else:
-        console().print(to_rich(comparison_table(comparison)))
+        console().print(to_rich(terminal_table(comparison)))
+        for line in terminal_lines(comparison):
+            console().print(line, soft_wrap=True)
         for failure in failures:
             console().print(f"FAILED {failure}")
     if failures:

@@ -26,15 +26,18 @@ def demo(
     Example: smoothcert demo --out runs/demo
     """
     began = time.perf_counter()
-    model, cache = out / "model.safetensors", out / "cache"
+    model, cache = out / "model", out / "cache"
     steps: list[tuple[str, list[str]]] = [
         (
             "Train a small conv net on digits under Gaussian noise",
             ["train", "--data", "digits", "--arch", "digits_conv", "--sigma", str(SIGMA), "--out", str(model)],
         ),
         (
-            f"Certify the smoothed classifier around {limit} test digits, {n:,} noisy copies each; keep every vote",
-            f"certify {model} --data digits --limit {limit} --sigma {SIGMA} --n {n} --cache {cache}".split(),
+            f"Certify the smoothed classifier around {limit} digits, {n:,} noisy copies each; keep all votes",
+            shlex.split(
+                f"certify {model}/checkpoint.safetensors --data digits --limit {limit} --sigma {SIGMA} "
+                f"--n {n} --cache {cache}"
+            ),
         ),
         (
             f"Change the model in {len(CANDIDATES)} ways, and recertify each from the votes with {n_p:,} copies",

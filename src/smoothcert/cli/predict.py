@@ -40,7 +40,7 @@ def predict(
 ) -> None:
     """Predict the smoothed classifier's class of each input, or abstain (-1).
 
-    Example: smoothcert predict model.safetensors --data digits --sigma 0.25 --limit 20
+    Example: smoothcert predict model/checkpoint.safetensors --data digits --sigma 0.25 --limit 20
     """
     from smoothcert.procedures import predict as run_predict
 

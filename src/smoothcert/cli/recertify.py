@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -85,11 +85,11 @@ def recertify(
         print_json(rows)
 
 
-def _gamma(text: str) -> float | str:
+def _gamma(text: str) -> float | Literal["auto"]:
     from smoothcert.errors import InvalidArgumentError
 
     try:
-        return text if text == "auto" else float(text)
+        return "auto" if text == "auto" else float(text)
     except ValueError as error:
         raise InvalidArgumentError(
             f"gamma is {text!r}: it must be in (1/2, 1], such as 0.99, or 'auto'"

@@ -110,7 +110,7 @@ class Comparison:
     def radii(self, step: float = 0.25) -> NDArray[np.float64]:
         """Return 0, step, 2 step, … up to the largest radius that was certified."""
         largest = max(float(c.radius.max()) for c in (self.base, *(r.incremental for r in self.candidates)))
-        return step * np.arange(int(largest // step) + 1)
+        return np.arange(int(largest // step) + 1, dtype=np.float64) * step
 
     def failing(self, least: float, radius: float) -> list[str]:
         """Return the candidates whose certified accuracy at a radius is below `least`."""

@@ -10,7 +10,7 @@ import numpy as np
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["require_classifier", "require_count", "require_probability"]
+__all__ = ["require_batch_size", "require_classifier", "require_count", "require_probability"]
 
 
 def require_probability(name: str, value: Any) -> float:
@@ -27,6 +27,11 @@ def require_count(name: str, value: Any, *, at_least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
         raise InvalidArgumentError(f"{name} is {value!r}: it must be an integer, at least {at_least}")
     return int(value)
+
+
+def require_batch_size(value: Any) -> int | None:
+    """Return a batch size, or None for one that follows from the inputs."""
+    return None if value is None else require_count("batch_size", value)
 
 
 def require_classifier(name: str, value: Any) -> Classifier:

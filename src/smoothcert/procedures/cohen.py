@@ -14,11 +14,16 @@ from scipy.special import bdtrc
 from smoothcert.bounds import certified_radius, lower_confidence_bound, smallest_n
 from smoothcert.cache import CertificationCache, Timing
 from smoothcert.certificate import ABSTAIN, Certificates
-from smoothcert.procedures.arguments import require_classifier, require_count, require_probability
-from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, Purpose, input_keys
+from smoothcert.procedures.arguments import (
+    require_batch_size,
+    require_classifier,
+    require_count,
+    require_probability,
+)
+from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
 from smoothcert.sampling import SampleRange, check_classifier, check_inputs, count_votes, sample_votes
 
 __all__ = ["CertificationRun", "certify", "cohen_certificates", "predict"]
@@ -127,6 +132,7 @@ def certify(
     classifier = require_classifier("classifier", classifier)
     noise = GaussianNoise(sigma, seed)
     n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
+    batch_size = require_batch_size(batch_size)
     if n < smallest_n(alpha):
         raise InvalidArgumentError(
             f"n is {n}: at alpha = {alpha:g} even unanimous votes certify nothing; use n >= {smallest_n(alpha)}"
@@ -277,7 +283,11 @@ def predict(
     """
     classifier = require_classifier("classifier", classifier)
     noise = GaussianNoise(sigma, seed)
-    n, alpha = require_count("n", n), require_probability("alpha", alpha)
+    n, alpha, batch_size = (
+        require_count("n", n),
+        require_probability("alpha", alpha),
+        require_batch_size(batch_size),
+    )
     if 2.0 ** (1 - n) > alpha:
         needed = int(np.ceil(1 - np.log2(alpha)))
         raise InvalidArgumentError(

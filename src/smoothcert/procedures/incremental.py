@@ -13,13 +13,18 @@ from numpy.typing import NDArray
 from smoothcert.bounds import certified_radius, irs_bound
 from smoothcert.cache import CachedInput, CertificationCache, Manifest, Timing
 from smoothcert.certificate import ABSTAIN, Certificates
-from smoothcert.procedures.arguments import require_classifier, require_count, require_probability
-from smoothcert.procedures.cohen import BELOW_HALF, NO_SELECTION
-from smoothcert.procedures.gamma import select_gamma
-from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import GaussianNoise, input_keys
+from smoothcert.procedures.arguments import (
+    require_batch_size,
+    require_classifier,
+    require_count,
+    require_probability,
+)
+from smoothcert.procedures.cohen import BELOW_HALF, NO_SELECTION
+from smoothcert.procedures.gamma import select_gamma
+from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
 from smoothcert.sampling import Inputs, check_classifier, check_inputs
 
 __all__ = [
@@ -170,7 +175,7 @@ def recertify(
     """
     candidate = require_classifier("candidate", candidate)
     n_p, n0 = require_count("n_p", n_p), require_count("n0", n0, at_least=0)
-    alpha_zeta = require_probability("alpha_zeta", alpha_zeta)
+    alpha_zeta, batch_size = require_probability("alpha_zeta", alpha_zeta), require_batch_size(batch_size)
     require_gamma(gamma)
     if bound != "irs":
         raise InvalidArgumentError(f"bound is {bound!r}: it must be 'irs'")

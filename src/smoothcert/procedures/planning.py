@@ -8,7 +8,7 @@ from typing import Any
 
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import GaussianNoise, Purpose, input_keys
-from smoothcert.procedures.arguments import require_classifier, require_count
+from smoothcert.procedures.arguments import require_batch_size, require_classifier, require_count
 from smoothcert.sampling import SampleRange, check_inputs, default_batch_size, sample_votes
 
 __all__ = ["estimate_cost"]
@@ -48,7 +48,7 @@ def estimate_cost(
     """
     classifier = require_classifier("classifier", classifier)
     inputs, noise = check_inputs(x), GaussianNoise(sigma, 0)
-    n0, n = require_count("n0", n0), require_count("n", n)
+    n0, n, batch_size = require_count("n0", n0), require_count("n", n), require_batch_size(batch_size)
     key = next(input_keys([inputs[0]]))
     probe = 4 * (batch_size or default_batch_size(math.prod(inputs.shape[1:])))
     seconds = math.inf

@@ -21,7 +21,14 @@ from smoothcert.report.plots import (
 )
 from smoothcert.report.tables import Column, Table, write_certificates, write_csv, write_parquet
 
-__all__ = ["comparison_json", "comparison_table", "curve_table", "write_report"]
+__all__ = [
+    "comparison_json",
+    "comparison_table",
+    "curve_table",
+    "terminal_lines",
+    "terminal_table",
+    "write_report",
+]
 
 _FINE = 200  # points of a certified-accuracy curve
 
@@ -43,7 +50,8 @@ def comparison_table(comparison: Comparison) -> Table:
     radii = comparison.radii()
     columns = (
         Column("classifier"),
-        Column("certified"),
+        Column("by"),
+        Column("n"),
         Column("mean zeta", 5, "upper"),
         *(Column(name, 2) for name in ("zeta", "direct", "abstain")),
         *(Column(f"CA@{r:g}", 3) for r in radii),
@@ -64,7 +72,8 @@ def comparison_table(comparison: Comparison) -> Table:
     rows: list[list[Any]] = [
         [
             "base",
-            f"n={base.n[0]}",
+            "certify",
+            int(base.n[0]),
             None,
             None,
             None,
@@ -82,7 +91,8 @@ def comparison_table(comparison: Comparison) -> Table:
         rows.append(
             [
                 result.record.name,
-                f"IRS n_p={incremental.n[0]}",
+                "IRS",
+                int(incremental.n[0]),
                 mean_zeta(incremental),
                 *shares,
                 *metrics(incremental, result.cost),
@@ -93,11 +103,29 @@ def comparison_table(comparison: Comparison) -> Table:
         if result.scratch is not None and result.scratch_cost is not None:
             abstained = 1 - float(result.scratch.certified.mean())
             cells = metrics(result.scratch, result.scratch_cost)
-            name = f"scratch n={result.scratch.n[0]}"
-            rows.append([result.record.name, name, None, None, None, abstained, *cells, None, None, ""])
+            n = int(result.scratch.n[0])
+            rows.append([result.record.name, "scratch", n, None, None, None, abstained, *cells, None, None, ""])
     total = base.alpha if not comparison.candidates else comparison.candidates[0].incremental.alpha
     title = f"{len(base)} inputs, sigma = {base.sigma:g}; alpha = {base.alpha:g} (base), {total:g} (candidates)"
     return Table(title=title, columns=columns, rows=tuple(rows))
+
+
+def terminal_table(comparison: Comparison) -> Table:
+    """Return `comparison_table` without the columns that a terminal has no room for."""
+    table = comparison_table(comparison)
+    kept = [i for i, column in enumerate(table.columns) if column.name not in ("pointwise", "note")]
+    rows = tuple([row[i] for i in kept] for row in table.rows)
+    return Table(title=table.title, columns=tuple(table.columns[i] for i in kept), rows=rows)
+
+
+def terminal_lines(comparison: Comparison) -> list[str]:
+    """Return what to say below the table: what its columns mean, and notes on candidates."""
+    notes = [f"{r.record.name}: {note}" for r in comparison.candidates if (note := _note(r))]
+    legend = (
+        "zeta, direct, abstain: share of the inputs in each branch; CA@r: certified accuracy at radius r; "
+        "speedup: area under the time of scratch over that of IRS at equal ACR"
+    )
+    return [legend, *notes]
 
 
 def curve_table(comparison: Comparison) -> Table:

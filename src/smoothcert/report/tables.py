@@ -116,7 +116,8 @@ def to_rich(table: Table) -> rich.table.Table:
     shown = RichTable(title=Text(table.title) if table.title else None)
     for index, column in enumerate(table.columns):
         numeric = any(_is_number(row[index]) for row in table.rows)
-        shown.add_column(Text(column.name), justify="right" if numeric else "left")
+        # Names in the first column are what a reader looks for: on a narrow terminal others give way.
+        shown.add_column(Text(column.name), justify="right" if numeric else "left", no_wrap=index == 0)
     for row in cells(table):
         shown.add_row(*(Text(cell) for cell in row))
     return shown

@@ -47,9 +47,7 @@ def check_inputs(x: Any) -> Inputs:
     if type(x).__module__.startswith("torch"):
         x = x.detach().cpu().numpy()
     if len(getattr(x, "shape", ())) < 2 or x.shape[0] == 0:
-        raise InvalidArgumentError(
-            f"x has shape {getattr(x, 'shape', None)}: give (m, *shape) with m >= 1 inputs"
-        )
+        raise InvalidArgumentError(f"x has shape {getattr(x, 'shape', None)}: give (m, *shape) with m >= 1 inputs")
     if isinstance(x, np.ndarray):
         if not np.issubdtype(x.dtype, np.floating):
             raise InvalidArgumentError(

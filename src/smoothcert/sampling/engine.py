@@ -92,9 +92,7 @@ def sample_votes(
     """
     shape = inputs.shape[1:]
     size = math.prod(shape)
-    batch_size = batch_size or default_batch_size(size)
-    if batch_size < 1:
-        raise InvalidArgumentError(f"batch_size is {batch_size}: it must be at least 1")
+    batch_size = default_batch_size(size) if batch_size is None else batch_size
     block = noise.block(size)
     lengths = [r.stop - r.start for r in ranges]
     votes = np.empty(sum(lengths), dtype=_vote_dtype(classifier.num_classes))
