@@ -93,6 +93,9 @@ def test_the_bound_is_never_negative_and_gamma_one_is_always_zeta() -> None:
 def test_shapes_broadcast() -> None:
     bound = irs_bound(np.full((3, 1), 900), 1000, [0, 1], 95, 100, 0.001, 0.001, 0.99)
     assert bound.p_lower.shape == bound.zeta.shape == bound.branch.shape == (3, 2)
+    by_gamma = irs_bound(900, 1000, 0, 95, 100, 0.001, 0.001, [0.6, 0.99])
+    assert by_gamma.p_lower.shape == by_gamma.zeta.shape == (2,)
+    assert by_gamma.branch.tolist() == ["direct", "zeta"]
     single = irs_bound(900, 1000, 0, 95, 100, 0.001, 0.001, 0.99)
     assert single.p_lower.shape == single.zeta.shape == single.branch.shape == ()
 

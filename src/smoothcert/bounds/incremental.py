@@ -117,7 +117,9 @@ def irs_bound(
     K, n_ = counts("count", count, "n", n)
     n_delta, m_ = counts("n_disagree", n_disagree, "m", m)
     n_own, _ = counts("n_direct", n_direct, "m", m)
-    K, n_, n_delta, n_own, m_ = broadcast(count=K, n=n_, n_disagree=n_delta, n_direct=n_own, m=m_)
+    K, n_, n_delta, n_own, m_, threshold = broadcast(
+        count=K, n=n_, n_disagree=n_delta, n_direct=n_own, m=m_, gamma=threshold
+    )
 
     p_A = np.asarray(lower_confidence_bound(K, n_, alpha))
     zeta = np.asarray(upper_confidence_bound(n_delta, m_, alpha_zeta))
