@@ -1,16 +1,11 @@
 """The procedures: CERTIFY and PREDICT, incremental certification, and what they cost."""
 
-from smoothcert.procedures.cohen import CertificationRun, certify, cohen_certificates, predict
+from smoothcert.procedures.cohen import CertificationRun, certify, cohen_certificates
 from smoothcert.procedures.gamma import GAMMA_GRID, select_gamma
-from smoothcert.procedures.incremental import (
-    PairedCounts,
-    Recertification,
-    irs_certificates,
-    pair,
-    recertify,
-    stack_pairs,
-)
+from smoothcert.procedures.incremental import Recertification, recertify
+from smoothcert.procedures.pairing import PairedCounts, irs_certificates, pair, stack_pairs
 from smoothcert.procedures.planning import estimate_cost
+from smoothcert.procedures.predict import predict
 from smoothcert.procedures.voting import Progress
 
 __all__ = [

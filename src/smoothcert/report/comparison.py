@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +116,16 @@ def terminal_table(comparison: Comparison) -> Table:
     table = comparison_table(comparison)
     kept = [i for i, column in enumerate(table.columns) if column.name not in ("pointwise", "note")]
     rows = tuple([row[i] for i in kept] for row in table.rows)
-    return Table(title=table.title, columns=tuple(table.columns[i] for i in kept), rows=rows)
+    # A heading of two words takes two lines and leaves room for more columns.
+    columns = tuple(replace(table.columns[i], name=table.columns[i].name.replace("@", " ")) for i in kept)
+    return Table(title=table.title, columns=columns, rows=rows)
 
 
 def terminal_lines(comparison: Comparison) -> list[str]:
     """Return what to say below the table: what its columns mean, and notes on candidates."""
     notes = [f"{r.record.name}: {note}" for r in comparison.candidates if (note := _note(r))]
     legend = (
-        "zeta, direct, abstain: share of the inputs in each branch; CA@r: certified accuracy at radius r; "
+        "zeta, direct, abstain: share of the inputs in each branch; CA r: certified accuracy at radius r; "
         "speedup: area under the time of scratch over that of IRS at equal ACR"
     )
     return [legend, *notes]

@@ -110,10 +110,13 @@ def to_rich(table: Table) -> rich.table.Table:
     rich.table.Table
         Numbers to the right, text to the left.
     """
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(title=Text(table.title) if table.title else None)
+    # No vertical lines: a comparison at many radii should fit a terminal.
+    title = Text(table.title) if table.title else None
+    shown = RichTable(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     for index, column in enumerate(table.columns):
         numeric = any(_is_number(row[index]) for row in table.rows)
         # Names in the first column are what a reader looks for: on a narrow terminal others give way.

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+from scipy.stats import beta, binom, binomtest
+
+import smoothcert as sc
+from smoothcert.errors import InvalidArgumentError
+from smoothcert.procedures import cohen_certificates
+from smoothcert.procedures.predict import _decide
+
+X = np.linspace(0.1, 0.9, 9).reshape(9, 1) * np.ones((1, 4))
+
+
+def threshold(at: float) -> sc.FunctionClassifier:
+    """f(x) = 1[x0 > at]: the smoothed classifier's radius is |x0 - at|."""
+
+    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        score = batch[:, 0].astype(np.float64) - at
+        return np.stack([-score, score], axis=1)
+
+    return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {at}")
+
+
+def test_certify_finds_the_closed_form_class_and_radius() -> None:
+    run = sc.certify(threshold(0.52), X, sigma=0.5, n=20_000, seed=3)
+    truth = np.abs(X[:, 0] - 0.52)
+    far = truth > 0.03
+    np.testing.assert_array_equal(run.certificates.prediction[far], (X[:, 0] > 0.52)[far])
+    assert (run.certificates.radius <= truth).all()
+    # 3.1 standard errors and the bound's own margin: well within 5 of them.
+    p = ndtr(truth / 0.5)
+    low = ndtri(np.maximum(p - 8 * np.sqrt(p * (1 - p) / 20_000), 0.5))
+    assert (run.certificates.radius >= 0.5 * low).all()
+
+
+def test_votes_follow_the_known_probability() -> None:
+    run = sc.certify(threshold(0.52), X, sigma=0.5, n=20_000, seed=4)
+    p = ndtr((X[:, 0] - 0.52) / 0.5)
+    for votes, probability in zip(run.counts[:, 1], p, strict=True):
+        assert binomtest(int(votes), 20_000, float(probability)).pvalue > 1e-5
+
+
+def test_many_inputs_at_once_are_the_same_as_one_by_one() -> None:
+    together = sc.certify(threshold(0.52), X, sigma=0.5, n=500, seed=5)
+    for i in range(len(X)):
+        alone = sc.certify(threshold(0.52), X[i : i + 1], sigma=0.5, n=500, seed=5, batch_size=7)
+        np.testing.assert_array_equal(alone.counts[0], together.counts[i])
+
+
+def test_selection_and_estimation_noise_are_disjoint() -> None:
+    """With the same noise, the selected class's share would be biased upwards: an even classifier shows it."""
+    x = np.linspace(0, 1, 400).reshape(400, 1) * np.ones((1, 2))
+    even = sc.FunctionClassifier(
+        lambda batch: np.stack([batch[:, 0] % 0.02 - 0.01, 0.01 - batch[:, 0] % 0.02], axis=1), 2, "stripes"
+    )
+    run = sc.certify(even, x, sigma=0.5, n0=50, n=50, seed=6)
+    assert binomtest(int(run.certificates.count.sum()), 400 * 50, 0.5).pvalue > 1e-4
+
+
+def test_estimation_does_not_move_with_n0() -> None:
+    few = sc.certify(threshold(0.52), X, sigma=0.5, n0=10, n=300, seed=7)
+    many = sc.certify(threshold(0.52), X, sigma=0.5, n0=99, n=300, seed=7)
+    np.testing.assert_array_equal(few.counts, many.counts)
+
+
+counts_strategy = st.lists(st.integers(0, 400), min_size=3, max_size=3).filter(any)
+
+
+@given(counts_strategy, counts_strategy, st.sampled_from([0.05, 0.001]))
+@settings(max_examples=200, deadline=None)
+def test_certificates_follow_algorithm_1(selection: list[int], counts: list[int], alpha: float) -> None:
+    n = sum(counts)
+    found = cohen_certificates(np.array([selection]), np.array([counts]), n, alpha, 0.5, "gaussian/1")
+    c_A = int(np.argmax(selection))
+    p_lower = 0.0 if counts[c_A] == 0 else float(beta.ppf(alpha, counts[c_A], n - counts[c_A] + 1))
+    assert found.top_class[0] == c_A
+    assert found.p_lower[0] == pytest.approx(p_lower, rel=1e-9)
+    if abs(p_lower - 0.5) > 1e-9:
+        assert found.prediction[0] == (c_A if p_lower > 0.5 else -1)
+        assert found.radius[0] == pytest.approx(0.5 * ndtri(max(p_lower, 0.5)), abs=1e-9)
+    assert (found.reason[0] == "") == (found.prediction[0] >= 0)
+
+
+def test_invalid_votes_count_in_n_and_for_no_class() -> None:
+    def broken(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        scores = np.stack([np.ones(len(batch)), np.zeros(len(batch))], axis=1)
+        scores[batch[:, 0] > 0.5] = np.nan
+        return scores
+
+    run = sc.certify(sc.FunctionClassifier(broken, 2, "nan"), np.full((1, 2), 0.5), sigma=0.5, n=10_000)
+    assert run.counts[0, 1] == 0
+    assert binomtest(int(run.counts[0, 0]), 10_000, 0.5).pvalue > 1e-5
+    assert run.certificates.prediction[0] == -1
+    assert run.certificates.n[0] == 10_000
+
+
+def test_nothing_but_invalid_votes_abstains() -> None:
+    nan = sc.FunctionClassifier(lambda batch: np.full((len(batch), 2), np.nan), 2, "nan")
+    found = sc.certify(nan, np.full((2, 2), 0.5), sigma=0.5, n=100).certificates
+    assert found.prediction.tolist() == [-1, -1]
+    assert found.reason[0] == "no valid selection vote"
+    assert found.radius.tolist() == [0, 0]
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.sampled_from([0.05, 0.001]))
+@settings(max_examples=200, deadline=None)
+def test_predict_decides_by_the_two_sided_binomial_test(first: int, second: int, alpha: float) -> None:
+    decided = _decide(np.array([first, 0, second]), alpha)
+    if first + second == 0:
+        assert decided == -1
+        return
+    p_value = binomtest(first, first + second, 0.5).pvalue
+    assert decided == (-1 if p_value > alpha else (0 if first > second else 2))
+
+
+def test_predict_errs_no_more_than_alpha() -> None:
+    """At a margin of 0.05 sigma, the class on the other side is returned at most as often as alpha allows."""
+    x = np.full((2000, 3), 0.5)
+    x[:, 2] = np.linspace(0, 1, 2000)
+    labels = sc.predict(threshold(0.5 - 0.0125), x, sigma=0.25, n=50, alpha=0.1, seed=8)
+    wrong = int((labels == 0).sum())
+    assert binomtest(wrong, 2000, 0.1, alternative="greater").pvalue > 1e-4
+    power = binom.sf(31, 50, ndtr(0.05))  # 32 of 50 votes reject at 0.1
+    assert binomtest(int((labels == 1).sum()), 2000, float(power)).pvalue > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sigma": 0.0}, "sigma is 0.0"),
+        ({"n": 9}, r"n is 9: .* n >= 10"),
+        ({"n": 2.5}, "n is 2.5"),
+        ({"n0": 0}, "n0 is 0"),
+        ({"alpha": 1.0}, "alpha is 1.0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"x": np.zeros((2, 4), np.uint8)}, "dtype uint8"),
+        ({"classifier": lambda batch: batch}, "TorchClassifier"),
+    ],
+)
+def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> None:
+    call: dict[str, object] = {"classifier": threshold(0.5), "x": X, "sigma": 0.5, "n": 100, **change}
+    with pytest.raises(InvalidArgumentError, match=message):
+        sc.certify(call.pop("classifier"), call.pop("x"), **call)  # type: ignore[arg-type]
+
+
+def test_predict_refuses_what_cannot_succeed() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"n >= 11"):
+        sc.predict(threshold(0.5), X, sigma=0.5, n=10, alpha=0.001)
+
+
+def test_a_model_with_another_number_of_classes_is_refused() -> None:
+    three = sc.FunctionClassifier(lambda batch: np.zeros((len(batch), 3)), 2, "three")
+    with pytest.raises(InvalidArgumentError, match=r"logits of shape \(16, 3\)"):
+        sc.certify(three, X, sigma=0.5, n=100)
