@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import io
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smoothcert.approximate.module_copy import copy_module
 from smoothcert.classifiers import OnnxClassifier, TorchClassifier
+from smoothcert.classifiers.onnx_export import INPUT, OUTPUT, export_onnx, quiet, strip_metadata
 from smoothcert.errors import InvalidArgumentError, SmoothcertError, import_extra
 
 __all__ = ["quantize_int8"]
 
-_OPSET = 18
-_INPUT, _OUTPUT = "input", "logits"
 _CALIBRATION_BATCH = 16  # the activations of one batch are held at a time
 _PERCENTILE = 99.999
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -72,11 +64,10 @@ def quantize_int8(base: TorchClassifier, calibration: NDArray[np.float32] | None
     the 99.99th percentile.
     """
     batches = _check_calibration(calibration)
-    for package in ("onnx", "onnxruntime", "onnxscript"):
-        import_extra(package, "onnx")
-    with tempfile.TemporaryDirectory(prefix="smoothcert-int8-") as folder, _quiet():
+    exported = export_onnx(base, batches[0].shape[1:])
+    with tempfile.TemporaryDirectory(prefix="smoothcert-int8-") as folder, quiet():
         source = Path(folder, "float32.onnx")
-        source.write_bytes(_export(base, batches[0].shape[1:]))
+        source.write_bytes(exported)
         model = _quantize(source, batches)
     _check_int8(model)
     return OnnxClassifier(
@@ -101,63 +92,6 @@ def _check_calibration(calibration: NDArray[np.float32] | None) -> list[NDArray[
     return [inputs[i : i + _CALIBRATION_BATCH] for i in range(0, len(inputs), _CALIBRATION_BATCH)]
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter and the quantizer, which print, log and warn; their errors still come through."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
-
-
-def _export(base: TorchClassifier, shape: tuple[int, ...]) -> bytes:
-    """Export preprocessing and module to one ONNX model with a free batch axis."""
-    layers = [] if base.preprocess is None else [_Layer(copy.deepcopy(base.preprocess))]
-    module = torch.nn.Sequential(*layers, copy_module(base)).cpu().eval()
-    try:
-        program = torch.onnx.export(
-            module,
-            (torch.zeros(2, *shape),),
-            dynamo=True,
-            opset_version=_OPSET,
-            input_names=[_INPUT],
-            output_names=[_OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            external_data=False,
-            verbose=False,
-        )
-        data: bytes = cast("torch.onnx.ONNXProgram", program).model_proto.SerializeToString()
-        OnnxClassifier(data, base.num_classes)  # refuses a batch axis that the module has fixed
-    except Exception as error:  # whatever the module raises, also on inputs of the wrong shape
-        raise InvalidArgumentError(
-            f"int8: the base cannot be exported to ONNX for inputs of shape {shape}: {_innermost(error)}"
-        ) from error
-    return data
-
-
-def _innermost(error: BaseException) -> str:
-    """Say what went wrong first: the exporter wraps it in advice about itself."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-
-
-class _Layer(torch.nn.Module):
-    """A preprocessing function as a layer."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        preprocessed: torch.Tensor = self.function(x)
-        return preprocessed
-
-
 class _Reader:
     """Hand out calibration batches as ONNX Runtime asks for them, by ranges."""
 
@@ -173,7 +107,7 @@ class _Reader:
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         batch = next(self.rest, None)
-        return None if batch is None else {_INPUT: batch}
+        return None if batch is None else {INPUT: batch}
 
 
 def _quantize(source: Path, batches: list[NDArray[np.float32]]) -> Any:
@@ -196,7 +130,7 @@ def _quantize(source: Path, batches: list[NDArray[np.float32]]) -> Any:
     )
     model = onnx.load(str(target))
     _release_logits(model.graph)
-    _strip_metadata(model)
+    strip_metadata(model)
     return model
 
 
@@ -207,7 +141,7 @@ def _release_logits(graph: Any) -> None:
     """
     producers = {output: node for node in graph.node for output in node.output}
     factors = {name for node in graph.node if node.op_type in _PRODUCTS for name in node.input}
-    pending = [_OUTPUT]
+    pending = [OUTPUT]
     while pending:
         node = producers.get(pending.pop())
         if node is None or node.op_type in _PRODUCTS or not factors.isdisjoint(node.output):
@@ -222,14 +156,6 @@ def _release_logits(graph: Any) -> None:
             del node.attribute[:]
             graph.node.remove(quantize)
         pending += node.input
-
-
-def _strip_metadata(model: Any) -> None:
-    """Remove what the exporter noted: stack traces with paths of this machine, which differ between machines."""
-    graph = model.graph
-    for item in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
-        del item.metadata_props[:]
-        item.doc_string = ""
 
 
 def _check_int8(model: Any) -> None:

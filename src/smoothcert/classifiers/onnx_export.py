@@ -1,0 +1,129 @@
+"""From a torch module to one ONNX model, quietly."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import torch
+
+from smoothcert.classifiers.onnx_file import OnnxClassifier
+from smoothcert.classifiers.torch_module import TorchClassifier
+from smoothcert.errors import InvalidArgumentError, import_extra
+
+__all__ = ["INPUT", "OUTPUT", "export_onnx", "quiet", "strip_metadata"]
+
+INPUT, OUTPUT = "input", "logits"
+"""The names of an exported model's input and output."""
+
+_OPSET = 18
+
+
+def export_onnx(classifier: TorchClassifier, shape: tuple[int, ...]) -> bytes:
+    """Export preprocessing and module to one ONNX model with a free batch axis and its weights inside.
+
+    Parameters
+    ----------
+    classifier : TorchClassifier
+        Left as it is.
+    shape : tuple of int
+        Shape of one input.
+
+    Returns
+    -------
+    bytes
+        Maps `INPUT`, float32 (batch, *shape), to `OUTPUT`, float32 (batch, num_classes). The same module gives the
+        same bytes with the same versions of torch, onnx and onnxscript, on any machine.
+
+    Raises
+    ------
+    MissingExtraError
+        When onnx, onnxruntime or onnxscript is not installed: ``pip install 'smoothcert[onnx]'``.
+    InvalidArgumentError
+        When the module cannot be exported, or only for a fixed batch.
+
+    Examples
+    --------
+    >>> from smoothcert.classifiers import OnnxClassifier
+    >>> linear = TorchClassifier(torch.nn.Linear(4, 2), num_classes=2)
+    >>> OnnxClassifier(export_onnx(linear, (4,)), num_classes=2).description["dtype"]
+    'float32'
+    """
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        import_extra(package, "onnx")
+    try:
+        with quiet():
+            model = _export(_whole(classifier), shape)
+            strip_metadata(model)
+            data: bytes = model.SerializeToString(deterministic=True)
+            OnnxClassifier(data, classifier.num_classes)  # refuses a batch axis that the module has fixed
+    except Exception as error:  # whatever the module raises, also on inputs of the wrong shape
+        raise InvalidArgumentError(
+            f"the module cannot be exported to ONNX for inputs of shape {shape}: {_innermost(error)}"
+        ) from error
+    return data
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the exporter and the quantizer, which print, log and warn; their errors still come through."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def strip_metadata(model: Any) -> None:
+    """Remove what the exporter noted: stack traces with paths of this machine, which differ between machines."""
+    graph = model.graph
+    for item in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del item.metadata_props[:]
+        item.doc_string = ""
+
+
+def _whole(classifier: TorchClassifier) -> torch.nn.Module:
+    """Return a copy of preprocessing and module as one module on the CPU."""
+    layers = [] if classifier.preprocess is None else [_Layer(copy.deepcopy(classifier.preprocess))]
+    return torch.nn.Sequential(*layers, copy.deepcopy(classifier.module)).cpu().eval()
+
+
+def _export(module: torch.nn.Module, shape: tuple[int, ...]) -> Any:
+    program = torch.onnx.export(
+        module,
+        (torch.zeros(2, *shape),),
+        dynamo=True,
+        opset_version=_OPSET,
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+        external_data=False,
+        verbose=False,
+    )
+    return cast("torch.onnx.ONNXProgram", program).model_proto
+
+
+def _innermost(error: BaseException) -> str:
+    """Say what went wrong first: the exporter wraps it in advice about itself."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
+class _Layer(torch.nn.Module):
+    """A preprocessing function as a layer."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
