@@ -25,7 +25,7 @@ def philox_4x32_10(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDAr
     Returns
     -------
     ndarray of uint32, shape (..., 4)
-        One block of 128 bits for each counter. For one key the map is a permutation: no two counters share a block.
+        One block of 128 bits for each counter. For one key the map is a permutation of the counters.
 
     References
     ----------

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NoiseStream", "Purpose"]
+from smoothcert.errors import InvalidArgumentError
+
+__all__ = ["NoiseStream", "Purpose", "check_sigma_and_seed"]
 
 
 class Purpose(IntEnum):
@@ -36,7 +39,7 @@ class NoiseStream(Protocol):
     law : str
         Name and version of the noise law. Equal laws promise the same noise at the same address.
     digest : str
-        Hash of a few draws: what the law amounts to with the installed libraries.
+        Hash of what the law amounts to: a few draws, or all numbers the draws are made with.
     """
 
     @property
@@ -56,11 +59,18 @@ class NoiseStream(Protocol):
 
     @property
     def digest(self) -> str:
-        """Hash of a few draws."""
+        """Hash of what the law amounts to."""
         ...
 
     def block(self, size: int) -> int:
         """Return how many samples of `size` coordinates are best asked for at once, from a multiple of it."""
+        ...
+
+    def total_variation(self, size: int) -> float:
+        """Return how far a vote's probability may be from that under exact Gaussian noise, for `size` coordinates.
+
+        Certificates subtract it from p_lower.
+        """
         ...
 
     def perturb(
@@ -82,3 +92,23 @@ class NoiseStream(Protocol):
             Overwritten.
         """
         ...
+
+
+def check_sigma_and_seed(sigma: float, seed: int) -> tuple[float, int]:
+    """Return `sigma` as a float and `seed` as an int.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Unless sigma is finite and > 0, and 0 <= seed < 2^128.
+
+    Examples
+    --------
+    >>> check_sigma_and_seed(1, 0)
+    (1.0, 0)
+    """
+    if not (isinstance(sigma, (int, float, np.floating)) and math.isfinite(sigma) and sigma > 0):
+        raise InvalidArgumentError(f"sigma is {sigma!r}: it must be finite and > 0, in the units of the input")
+    if not (isinstance(seed, (int, np.integer)) and 0 <= seed < 1 << 128):
+        raise InvalidArgumentError(f"seed is {seed!r}: it must be an integer with 0 <= seed < 2^128")
+    return float(sigma), int(seed)

@@ -10,13 +10,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOUNDARY", "MAX_SCALE", "grid_thresholds", "step_table", "thresholds_digest", "total_variation"]
+__all__ = ["MAX_SCALE", "grid_thresholds", "thresholds_digest", "total_variation", "word_tables"]
 
 MAX_SCALE = 3500
-"""The largest sigma / h: steps then fit into 16 bits."""
-
-BOUNDARY = -(1 << 15)
-"""Entry of the step table for a first word that does not decide the step."""
+"""The largest sigma / h: the number of thresholds then fits into 16 bits."""
 
 _REACH = Fraction(46, 5)  # 2^64 Phi(-9.2) = 0.34: beyond 9.2 all thresholds are 0 or 2^64 - 1
 _BITS = 256
@@ -33,7 +30,7 @@ def grid_thresholds(sigma: float, levels: int) -> NDArray[np.uint64]:
     Parameters
     ----------
     sigma : float
-        Standard deviation, > 0, in the units of the input; sigma * levels is at most 3500.
+        Standard deviation, > 0, in the units of the input; sigma * levels is at most `MAX_SCALE`.
     levels : int
         Grid steps per unit of the input, the reciprocal of the grid step h.
 
@@ -65,30 +62,32 @@ def grid_thresholds(sigma: float, levels: int) -> NDArray[np.uint64]:
     return values
 
 
-def step_table(thresholds: NDArray[np.uint64]) -> NDArray[np.int16]:
-    """Return the step that each value of the upper 16 bits of U decides, or `BOUNDARY`.
+def word_tables(thresholds: NDArray[np.uint64]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Return what the upper 16 bits of U say about the number of thresholds T_j <= U.
 
     Parameters
     ----------
     thresholds : ndarray of uint64, shape (2 J,)
-        From `grid_thresholds`. U gives the step k with T_(k-1) <= U < T_k.
+        From `grid_thresholds`. U gives the step k with T_(k-1) <= U < T_k, which is their number minus J.
 
     Returns
     -------
-    ndarray of int16, shape (65536,)
-        Entry w is k if every U with upper bits w gives k.
+    decided : ndarray of uint16, shape (65536,)
+        Entry w is the number if it is the same for every U with upper bits w, else 2 J + 1.
+    first : ndarray of uint16, shape (65536,)
+        Entry w is the number for the smallest such U.
 
     Examples
     --------
-    >>> table = step_table(grid_thresholds(0.5, 255))
-    >>> int(table[1 << 15]), round(float((table == BOUNDARY).mean()), 3)
-    (-32768, 0.014)
+    >>> T = grid_thresholds(0.5, 255)
+    >>> decided, first = word_tables(T)
+    >>> round(float((decided == len(T) + 1).mean()), 4)  # thresholds lie strictly between U of equal upper bits
+    0.0138
     """
-    first = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
-    last = first + np.uint64((1 << 48) - 1)
-    below = np.searchsorted(thresholds, first, side="right")
-    decided = below == np.searchsorted(thresholds, last, side="right")
-    return np.where(decided, below - len(thresholds) // 2, BOUNDARY).astype(np.int16)
+    smallest = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
+    first = np.searchsorted(thresholds, smallest, side="right")
+    last = np.searchsorted(thresholds, smallest + np.uint64((1 << 48) - 1), side="right")
+    return np.where(first == last, first, len(thresholds) + 1).astype(np.uint16), first.astype(np.uint16)
 
 
 def thresholds_digest(thresholds: NDArray[np.uint64]) -> str:
@@ -97,7 +96,7 @@ def thresholds_digest(thresholds: NDArray[np.uint64]) -> str:
     Examples
     --------
     >>> thresholds_digest(grid_thresholds(0.5, 255))[:16]
-    'x'
+    'c16d71df4d7512d0'
     """
     return hashlib.sha256(thresholds.astype("<u8").tobytes()).hexdigest()
 
