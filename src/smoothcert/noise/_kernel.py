@@ -31,7 +31,10 @@ def _inline(function: _Function) -> _Function:
 def _compile(function: _Function) -> _Function:
     # One thread without the interpreter's lock: noise can be drawn beside a classifier, which has its own threads.
     # Numba's own threads may not be entered from two Python threads at once.
-    return cast("_Function", numba.njit(nogil=True, cache=True)(function))
+    try:
+        return cast("_Function", numba.njit(nogil=True, cache=True)(function))
+    except RuntimeError:  # Numba found no folder to keep machine code in: every process compiles for itself.
+        return cast("_Function", numba.njit(nogil=True)(function))
 
 
 @_inline

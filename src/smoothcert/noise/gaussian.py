@@ -52,6 +52,7 @@ class GaussianNoise:
     """
 
     law = "gaussian/1"
+    premise = "the classifier does not read the rounding bits that x leaves in the float32 sum x + noise"
 
     def __init__(self, sigma: float, seed: int) -> None:
         self.sigma, self.seed = check_sigma_and_seed(sigma, seed)

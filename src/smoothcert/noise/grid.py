@@ -78,13 +78,22 @@ class GridNoise:
         self._decided, self._first = word_tables(self._thresholds)
 
     @property
+    def premise(self) -> str:
+        """That the smoothed classifier rounds its noisy input to the grid."""
+        return f"the smoothed classifier rounds its noisy input to multiples of 1/{self.levels}"
+
+    @property
     def digest(self) -> str:
         """Hash of the law's name and its thresholds."""
         return hashlib.sha256(f"{self.law} {thresholds_digest(self._thresholds)}".encode()).hexdigest()
 
     def block(self, size: int) -> int:
-        """Return the samples that are best asked for at once: the power of two that makes at most 2^18 values."""
-        return 1 << max(0, (_BLOCK_VALUES // size).bit_length() - 1)
+        """Return the samples that are best asked for at once, a power of two: at most 2^18 values, but 16 samples.
+
+        Any range can be drawn without waste. Asking for many at once spares checks of `x`, which cost as much as
+        a sample or two.
+        """
+        return 1 << max(4, (_BLOCK_VALUES // size).bit_length() - 1)
 
     def total_variation(self, size: int) -> float:
         """Return the bound of `thresholds.total_variation` for inputs of `size` coordinates.

@@ -38,6 +38,8 @@ class NoiseStream(Protocol):
         Chooses one stream among 2^128.
     law : str
         Name and version of the noise law. Equal laws promise the same noise at the same address.
+    premise : str
+        What a certificate under this noise presupposes.
     digest : str
         Hash of what the law amounts to: a few draws, or all numbers the draws are made with.
     """
@@ -55,6 +57,11 @@ class NoiseStream(Protocol):
     @property
     def law(self) -> str:
         """Name and version of the noise law."""
+        ...
+
+    @property
+    def premise(self) -> str:
+        """What a certificate under this noise presupposes, in words."""
         ...
 
     @property

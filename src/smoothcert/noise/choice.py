@@ -1,0 +1,109 @@
+"""Which noise law a certification uses, and the stream of a law by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.errors import InvalidArgumentError
+from smoothcert.noise.gaussian import GaussianNoise
+from smoothcert.noise.grid import GridNoise, on_grid
+from smoothcert.noise.stream import NoiseStream
+from smoothcert.noise.thresholds import MAX_SCALE
+
+__all__ = ["NoiseName", "choose_noise", "noise_of_law"]
+
+NoiseName = Literal["auto", "grid", "gaussian"]
+
+_AUTO_LEVELS = (255, 1024)
+"""8-bit images, and data in binary fractions such as scikit-learn's digits."""
+
+
+def choose_noise(
+    noise: NoiseName,
+    levels: int | None,
+    sigma: float,
+    seed: int,
+    inputs: Callable[[], Iterable[NDArray[np.float32]]],
+) -> NoiseStream:
+    """Return the noise stream of a certification.
+
+    Parameters
+    ----------
+    noise : {"auto", "grid", "gaussian"}
+        ``"auto"`` takes grid noise where all inputs lie on the grid of 1/255, or else of 1/1024, and float
+        Gaussian noise where they do not.
+    levels : int, optional
+        Grid steps per unit; by default 255 for ``"grid"``.
+    sigma : float
+        Standard deviation, in the units of the input.
+    seed : int
+        Seed of the stream.
+    inputs : callable
+        Returns the inputs one by one.
+
+    Returns
+    -------
+    NoiseStream
+
+    Raises
+    ------
+    InvalidArgumentError
+        When an argument is out of range, or an input is off the grid that was asked for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pixels, digits = np.arange(4, dtype=np.float32) / 255, np.arange(4, dtype=np.float32) / 16
+    >>> for x in (pixels, digits, digits / 3):
+    ...     print(choose_noise("auto", None, 0.5, 0, lambda: [x]).law)
+    grid-1/255/1
+    grid-1/1024/1
+    gaussian/1
+    """
+    if noise == "gaussian" and levels is None:
+        return GaussianNoise(sigma, seed)
+    if noise == "grid":
+        return _on_its_grid(GridNoise(sigma, seed, 255 if levels is None else levels), inputs())
+    if noise != "auto" or levels is not None:
+        raise InvalidArgumentError(
+            f"noise is {noise!r} with levels = {levels}: give 'auto', 'gaussian', or 'grid' with or without levels"
+        )
+    stream = GaussianNoise(sigma, seed)  # checks sigma and seed before the inputs are read
+    fitting = [levels for levels in _AUTO_LEVELS if sigma * levels <= MAX_SCALE]
+    for x in inputs():
+        fitting = [levels for levels in fitting if on_grid(x, levels)]
+        if not fitting:
+            return stream
+    return GridNoise(sigma, seed, fitting[0]) if fitting else stream
+
+
+def _on_its_grid(noise: GridNoise, inputs: Iterable[NDArray[np.float32]]) -> GridNoise:
+    for i, x in enumerate(inputs):
+        if not on_grid(x, noise.levels):
+            raise InvalidArgumentError(
+                f"x[{i}] has values that are no multiples of 1/{noise.levels}: quantise the inputs, as in "
+                f"np.rint(x * {noise.levels}) / {noise.levels}, and certify those, or use noise='gaussian'"
+            )
+    return noise
+
+
+def noise_of_law(law: str, sigma: float, seed: int) -> NoiseStream | None:
+    """Return the stream of a law by its name; None when this version cannot draw it.
+
+    Examples
+    --------
+    >>> noise_of_law("grid-1/255/1", 0.5, 0).law, noise_of_law("laplace/1", 0.5, 0)
+    ('grid-1/255/1', None)
+    """
+    if law == GaussianNoise.law:
+        return GaussianNoise(sigma, seed)
+    name, _, rest = law.partition("-1/")
+    levels = rest.removesuffix("/1")
+    if name == "grid" and levels.isascii() and levels.isdigit() and len(levels) < 8:
+        stream = GridNoise(sigma, seed, int(levels))
+        return stream if stream.law == law else None
+    return None
