@@ -23,11 +23,13 @@ from scipy.special import ndtri
 from scipy.stats import binomtest
 
 import smoothcert as sc
+from smoothcert.noise import NoiseName
 
 SIGMA = 0.25
 ALPHA = 0.05
 N0, N, N_P = 20, 1000, 300
 GAMMA = 0.9
+LEVELS = 255
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,16 @@ class World:
         Between the two boundaries, in radians.
     shift : float
         How far the candidate's boundary is moved towards the input, in units of sigma.
+    grid : bool
+        Whether the noise is grid noise: then boundaries lie halfway between grid points, where the closed form is
+        exact.
     """
 
     name: str
     p: float
     angle: float
     shift: float
+    grid: bool = False
 
 
 WORLDS = (
@@ -61,6 +67,9 @@ WORLDS = (
     World("at the gate, boundary moved closer", 0.9165, 0.0, 0.03),
     World("at the gate, rotated boundary", 0.9165, 0.1, 0.02),
     World("at the gate, true p = gamma", 0.9, 0.0, 0.03),
+    World("grid noise, zeta branch", 0.75, 0.0, 0.05, grid=True),
+    World("grid noise, direct branch", 0.97, 0.0, 0.1, grid=True),
+    World("grid noise, at the gate", 0.9165, 0.0, 0.03, grid=True),
 )
 
 
@@ -111,14 +120,19 @@ def linear(normal: tuple[float, float], offset: float) -> sc.FunctionClassifier:
 def count_failures(world: World, certificates: int, seed: int) -> list[Count]:
     """Run one world with `certificates` inputs that differ only in a coordinate that no classifier looks at."""
     margin = SIGMA * float(ndtri(world.p))
+    distance = margin - world.shift * SIGMA
     inputs = np.full((certificates, 3), 0.5)
     inputs[:, 2] = np.linspace(0, 1, certificates)
-    base = linear((1.0, 0.0), 0.5 - margin)
+    if world.grid:
+        margin, distance = ((np.floor(d * LEVELS) + 0.5) / LEVELS for d in (margin, distance))
+        inputs = np.rint(inputs * LEVELS) / LEVELS
+    x0, x1 = inputs[0, :2]
+    base = linear((1.0, 0.0), x0 - margin)
     normal = (float(np.cos(world.angle)), float(np.sin(world.angle)))
-    distance = margin - world.shift * SIGMA
-    candidate = linear(normal, 0.5 * sum(normal) - distance)
+    candidate = linear(normal, normal[0] * x0 + normal[1] * x1 - distance)
+    noise: NoiseName = "grid" if world.grid else "gaussian"
     with tempfile.TemporaryDirectory() as cache:
-        run = sc.certify(base, inputs, sigma=SIGMA, n0=N0, n=N, alpha=ALPHA, seed=seed, cache=cache)
+        run = sc.certify(base, inputs, sigma=SIGMA, n0=N0, n=N, alpha=ALPHA, seed=seed, noise=noise, cache=cache)
         again = sc.recertify(candidate, inputs, cache=cache, n_p=N_P, alpha_zeta=ALPHA, gamma=GAMMA)
     branch = np.asarray(again.certificates.branch)
     everything = np.ones(certificates, bool)

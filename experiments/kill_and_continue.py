@@ -41,7 +41,7 @@ def main() -> int:
             child = certify(arguments, killed)
             # Each life lasts a random share of what the whole takes, so that kills fall into start, work and end.
             try:
-                child.wait(timeout=seconds * moments.random() * 0.6)
+                child.wait(timeout=seconds * moments.random() * 0.3)
                 late += 1
                 if late > 3:  # it is finished: kill lives that only re-check the cache
                     break

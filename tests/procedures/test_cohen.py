@@ -10,6 +10,7 @@ from scipy.stats import beta, binom, binomtest
 
 import smoothcert as sc
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.noise import GaussianNoise, GridNoise
 from smoothcert.procedures import cohen_certificates
 from smoothcert.procedures.predict import _decide
 
@@ -46,9 +47,9 @@ def test_votes_follow_the_known_probability() -> None:
 
 
 def test_many_inputs_at_once_are_the_same_as_one_by_one() -> None:
-    together = sc.certify(threshold(0.52), X, sigma=0.5, n=500, seed=5)
+    together = sc.certify(threshold(0.52), X, sigma=0.5, n=500, seed=5, noise="gaussian")
     for i in range(len(X)):
-        alone = sc.certify(threshold(0.52), X[i : i + 1], sigma=0.5, n=500, seed=5, batch_size=7)
+        alone = sc.certify(threshold(0.52), X[i : i + 1], sigma=0.5, n=500, seed=5, noise="gaussian", batch_size=7)
         np.testing.assert_array_equal(alone.counts[0], together.counts[i])
 
 
@@ -75,7 +76,7 @@ counts_strategy = st.lists(st.integers(0, 400), min_size=3, max_size=3).filter(a
 @settings(max_examples=200, deadline=None)
 def test_certificates_follow_algorithm_1(selection: list[int], counts: list[int], alpha: float) -> None:
     n = sum(counts)
-    found = cohen_certificates(np.array([selection]), np.array([counts]), n, alpha, 0.5, "gaussian/1")
+    found = cohen_certificates(np.array([selection]), np.array([counts]), n, alpha, GaussianNoise(0.5, 0), 4)
     c_A = int(np.argmax(selection))
     p_lower = 0.0 if counts[c_A] == 0 else float(beta.ppf(alpha, counts[c_A], n - counts[c_A] + 1))
     assert found.top_class[0] == c_A
@@ -84,6 +85,31 @@ def test_certificates_follow_algorithm_1(selection: list[int], counts: list[int]
         assert found.prediction[0] == (c_A if p_lower > 0.5 else -1)
         assert found.radius[0] == pytest.approx(0.5 * ndtri(max(p_lower, 0.5)), abs=1e-9)
     assert (found.reason[0] == "") == (found.prediction[0] >= 0)
+
+
+def test_noise_follows_the_inputs_unless_told() -> None:
+    pixels = np.rint(X * 255).astype(np.float32) / np.float32(255)
+    laws = [
+        sc.certify(threshold(0.5), x, sigma=0.5, n=100, **options).certificates.noise
+        for x, options in (
+            (pixels, {}),
+            (np.rint(X * 16) / 16, {}),
+            (X, {}),
+            (pixels, {"noise": "gaussian"}),
+            (np.rint(X * 64) / 64, {"noise": "grid", "levels": 64}),
+        )
+    ]
+    assert laws == ["grid-1/255/1", "grid-1/1024/1", "gaussian/1", "gaussian/1", "grid-1/64/1"]
+
+
+def test_grid_noise_gives_up_its_total_variation() -> None:
+    noise = GridNoise(0.5, 0)
+    counts = np.array([[900, 100]])
+    exact = cohen_certificates(counts, counts, 1000, 0.001, GaussianNoise(0.5, 0), 3072)
+    found = cohen_certificates(counts, counts, 1000, 0.001, noise, 3072)
+    assert exact.p_lower[0] - found.p_lower[0] == pytest.approx(3.9e-13, rel=0.02)
+    assert found.radius[0] < exact.radius[0]
+    assert "rounds its noisy input" in found.premise
 
 
 def test_invalid_votes_count_in_n_and_for_no_class() -> None:
@@ -138,6 +164,9 @@ def test_predict_errs_no_more_than_alpha() -> None:
         ({"n0": 0}, "n0 is 0"),
         ({"alpha": 1.0}, "alpha is 1.0"),
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"noise": "grid"}, r"x\[0\] has values that are no multiples of 1/255"),
+        ({"noise": "gaussian", "levels": 255}, "noise is 'gaussian' with levels = 255"),
+        ({"noise": "uniform"}, "noise is 'uniform'"),
         ({"x": np.zeros((2, 4), np.uint8)}, "dtype uint8"),
         ({"classifier": lambda batch: batch}, "TorchClassifier"),
     ],

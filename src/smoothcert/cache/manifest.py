@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
+from smoothcert.noise import NoiseStream, noise_of_law
 
 __all__ = ["FORMAT_VERSION", "Manifest"]
 
@@ -106,6 +107,26 @@ class Manifest:
         if manifest.digest != header[2]:
             raise CacheCorruptError(f"{source} was changed: its digest does not match its content")
         return manifest
+
+    def noise(self) -> NoiseStream:
+        """Return the noise stream of the votes.
+
+        Raises
+        ------
+        CacheMismatchError
+            When this version, or the installed libraries, cannot draw the same noise.
+        """
+        stream = noise_of_law(self.noise_law, self.sigma, self.seed)
+        if stream is None:
+            raise CacheMismatchError(
+                f"the cache was made with noise_law = {self.noise_law!r}, which is unknown here"
+            )
+        if stream.digest != self.noise_digest:
+            raise CacheMismatchError(
+                f"the cache was made with noise digest {self.noise_digest[:12]}, but {self.noise_law!r} gives "
+                f"{stream.digest[:12]} here: NumPy draws other normals; install the version that made the cache"
+            )
+        return stream
 
     def require_same(self, wanted: Manifest, path: str, *, ignore: tuple[str, ...] = ()) -> None:
         """Refuse a call that does not fit this cache.

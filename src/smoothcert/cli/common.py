@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,11 @@ SkipOption = Annotated[int, typer.Option("--skip", help="Take every skip-th inpu
 SigmaOption = Annotated[
     float, typer.Option("--sigma", help="Standard deviation of the noise, for inputs in [0, 1].")
 ]
+NoiseOption = Annotated[
+    Literal["auto", "grid", "gaussian"],
+    typer.Option("--noise", help="Exact noise on the inputs' grid, float noise, or whichever fits the inputs."),
+]
+LevelsOption = Annotated[int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the noise stream.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to run, such as 'cuda'.")]
 BatchOption = Annotated[int | None, typer.Option("--batch-size", help="Forward passes at once.")]

@@ -20,7 +20,7 @@ from smoothcert.cache import (
 )
 from smoothcert.cli.common import load_data, load_model
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.noise import GaussianNoise, input_keys
+from smoothcert.noise import input_keys
 from smoothcert.procedures import Progress, Recertification
 from smoothcert.procedures import recertify as run_recertify
 from smoothcert.sampling import calibration_batch
@@ -74,9 +74,8 @@ def open_workspace(cache: Path, *, model: str | None, data: str | None, device: 
         raise CacheMismatchError(
             f"{cache} was made with another model than {path}: name its checkpoint with --model"
         )
-    noise = GaussianNoise(store.manifest.sigma, store.manifest.seed)
     keys = list(input_keys(dataset.inputs[i] for i in range(len(dataset.inputs))))
-    return Workspace(cache, base, dataset, calibration_batch(dataset.inputs, keys, noise))
+    return Workspace(cache, base, dataset, calibration_batch(dataset.inputs, keys, store.manifest.noise()))
 
 
 def open_labels(cache: Path, *, data: str | None) -> Dataset:

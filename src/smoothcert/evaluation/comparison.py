@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,7 +207,7 @@ def _scratch(rows: list[CachedInput], m: int, alpha: float, cache: Certification
     manifest = cache.manifest
     counts = np.stack([count_votes(row.votes[:m], manifest.num_classes) for row in rows])
     selection = np.stack([row.selection_counts for row in rows])
-    return cohen_certificates(selection, counts, m, alpha, manifest.sigma, manifest.noise_law)
+    return cohen_certificates(selection, counts, m, alpha, manifest.noise(), math.prod(manifest.input_shape))
 
 
 def _rows(cache: CertificationCache, keys: list[bytes]) -> Iterator[CachedInput]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from smoothcert.cache import CertificationCache, Timing
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import GaussianNoise, input_keys
+from smoothcert.noise import NoiseName, NoiseStream, choose_noise, input_keys
 from smoothcert.procedures.arguments import (
     require_batch_size,
     require_classifier,
@@ -25,7 +26,7 @@ from smoothcert.procedures.arguments import (
 from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
 from smoothcert.sampling import check_classifier, check_inputs
 
-__all__ = ["CertificationRun", "certify", "cohen_certificates"]
+__all__ = ["CertificationRun", "certify", "cohen_certificates", "under_exact_noise"]
 
 BELOW_HALF = "p_lower <= 1/2"
 NO_SELECTION = "no valid selection vote"
@@ -68,6 +69,8 @@ def certify(
     n: int = 100_000,
     alpha: float = 0.001,
     seed: int = 0,
+    noise: NoiseName = "auto",
+    levels: int | None = None,
     cache: str | Path | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -91,6 +94,12 @@ def certify(
         Failure probability of each certificate.
     seed : int
         Seed of the noise stream.
+    noise : {"auto", "grid", "gaussian"}
+        ``"grid"`` rounds x + noise to multiples of 1/levels, exactly, so that the certificate holds in floating
+        point too; all inputs must lie on that grid, as 8-bit images do. ``"gaussian"`` adds float noise.
+        ``"auto"`` takes the grid of 1/255 or of 1/1024 where the inputs lie on it, else float noise.
+    levels : int, optional
+        Grid steps per unit for ``noise="grid"``, by default 255.
     cache : str or Path, optional
         Folder in which every vote is kept, for `recertify` and for continuing: an interrupted call, made again,
         samples only what is missing and ends with the same bytes as an uninterrupted one.
@@ -129,7 +138,6 @@ def certify(
     (1, True)
     """
     classifier = require_classifier("classifier", classifier)
-    noise = GaussianNoise(sigma, seed)
     n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
     batch_size = require_batch_size(batch_size)
     if n < smallest_n(alpha):
@@ -137,18 +145,20 @@ def certify(
             f"n is {n}: at alpha = {alpha:g} even unanimous votes certify nothing; use n >= {smallest_n(alpha)}"
         )
     inputs = check_inputs(x)
+    stream = choose_noise(noise, levels, sigma, seed, lambda: (inputs[i] for i in range(len(inputs))))
     keys = list(input_keys(inputs[i] for i in range(len(inputs))))
-    check_classifier(classifier, inputs, keys[0], noise)
+    check_classifier(classifier, inputs, keys[0], stream)
     plan = VotingPlan(
         classifier=classifier,
         inputs=inputs,
         keys=keys,
-        noise=noise,
+        noise=stream,
         n0=n0,
         n=n,
         alpha=alpha,
         batch_size=batch_size,
     )
+    size = math.prod(inputs.shape[1:])
     counts: list[NDArray[np.int64]] = []
     selection_counts: list[NDArray[np.int64]] = []
     samples, seconds = 0, 0.0
@@ -160,7 +170,7 @@ def certify(
             selection_counts += [row.selection_counts for row in rows]
             samples, seconds = samples + timing.samples, seconds + timing.seconds
     return CertificationRun(
-        certificates=cohen_certificates(np.stack(selection_counts), np.stack(counts), n, alpha, sigma, noise.law),
+        certificates=cohen_certificates(np.stack(selection_counts), np.stack(counts), n, alpha, stream, size),
         counts=np.stack(counts),
         selection_counts=np.stack(selection_counts),
         keys=keys,
@@ -174,8 +184,8 @@ def cohen_certificates(
     counts: NDArray[np.int64],
     n: int,
     alpha: float,
-    sigma: float,
-    noise: str,
+    noise: NoiseStream,
+    size: int,
 ) -> Certificates:
     """Turn counts into certificates: lines 3 and 5 to 9 of Algorithm 1, for all inputs at once.
 
@@ -187,10 +197,10 @@ def cohen_certificates(
         Estimation samples per input, invalid votes included.
     alpha : float
         Failure probability of each certificate.
-    sigma : float
-        Standard deviation of the noise.
-    noise : str
-        The noise law.
+    noise : NoiseStream
+        The noise of the votes.
+    size : int
+        Coordinates of an input, for the distance of the noise from exact Gaussian noise.
 
     Returns
     -------
@@ -199,18 +209,20 @@ def cohen_certificates(
     Examples
     --------
     >>> import numpy as np
-    >>> c = cohen_certificates(np.array([[9, 1]]), np.array([[990, 10]]), 1000, 0.001, 0.5, "gaussian/1")
+    >>> from smoothcert.noise import GaussianNoise
+    >>> noise = GaussianNoise(sigma=0.5, seed=0)
+    >>> c = cohen_certificates(np.array([[9, 1]]), np.array([[990, 10]]), 1000, 0.001, noise, 784)
     >>> int(c.prediction[0]), round(float(c.radius[0]), 3)
     (0, 0.989)
     """
     selected = selection_counts.any(axis=1)
     c_A = np.where(selected, selection_counts.argmax(axis=1), ABSTAIN)
     count = np.where(selected, np.take_along_axis(counts, np.maximum(c_A, 0)[:, None], axis=1)[:, 0], 0)
-    p_lower = np.asarray(lower_confidence_bound(count, n, alpha))
+    p_lower = under_exact_noise(np.asarray(lower_confidence_bound(count, n, alpha)), noise, size)
     claimed = p_lower > 0.5
     return Certificates(
         prediction=np.where(claimed, c_A, ABSTAIN),
-        radius=np.asarray(certified_radius(p_lower, sigma)),
+        radius=np.asarray(certified_radius(p_lower, noise.sigma)),
         p_lower=p_lower,
         top_class=c_A,
         count=count,
@@ -218,8 +230,19 @@ def cohen_certificates(
         reason=np.where(claimed, "", np.where(selected, BELOW_HALF, NO_SELECTION)),
         alpha=alpha,
         alpha_split={"base": alpha},
-        sigma=sigma,
+        sigma=noise.sigma,
         method="cohen",
-        noise=noise,
+        noise=noise.law,
         guarantee="certified",
+        premise=noise.premise,
     )
+
+
+def under_exact_noise(p_lower: NDArray[np.float64], noise: NoiseStream, size: int) -> NDArray[np.float64]:
+    """Move a lower bound from the noise that was drawn to exact Gaussian noise, rounded down.
+
+    The two laws differ by at most `noise.total_variation`, in the probability of every event. It is subtracted
+    once: the bounds of the incremental procedure hold under the drawn law as a whole.
+    """
+    delta = noise.total_variation(size)
+    return np.maximum(np.nextafter(p_lower - delta, -np.inf), 0.0) if delta else p_lower

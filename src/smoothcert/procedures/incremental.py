@@ -13,7 +13,7 @@ from smoothcert.cache import CertificationCache, Timing
 from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.noise import GaussianNoise, input_keys
+from smoothcert.noise import input_keys
 from smoothcert.procedures.arguments import (
     require_batch_size,
     require_classifier,
@@ -183,10 +183,8 @@ def _plan(
 ) -> VotingPlan:
     """Plan f^p's votes on the cache's noise, once everything that must agree does."""
     manifest = store.manifest
-    noise = GaussianNoise(manifest.sigma, manifest.seed)
+    noise = manifest.noise()
     for name, have, want in (
-        ("noise law", manifest.noise_law, noise.law),
-        ("noise digest", manifest.noise_digest, noise.digest),
         ("num_classes", manifest.num_classes, classifier.num_classes),
         ("input_shape", manifest.input_shape, tuple(inputs.shape[1:])),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from smoothcert.bounds import certified_radius, irs_bound
 from smoothcert.cache import CachedInput, Manifest
 from smoothcert.certificate import ABSTAIN, Certificates
-from smoothcert.procedures.cohen import BELOW_HALF, NO_SELECTION
+from smoothcert.procedures.cohen import BELOW_HALF, NO_SELECTION, under_exact_noise
 from smoothcert.procedures.gamma import select_gamma
 
 __all__ = ["DEFAULT_GAMMA", "PairedCounts", "irs_certificates", "pair", "stack_pairs"]
@@ -124,7 +125,8 @@ def irs_certificates(
         pairs.count, pairs.n, pairs.n_disagree, pairs.n_direct, pairs.m, manifest.alpha, alpha_zeta, threshold
     )
     selected = pairs.top_class >= 0
-    p_lower = np.where(selected, found.p_lower, 0.0)
+    noise = manifest.noise()
+    p_lower = under_exact_noise(np.where(selected, found.p_lower, 0.0), noise, math.prod(manifest.input_shape))
     claimed = p_lower > 0.5
     certificates = Certificates(
         prediction=np.where(claimed, pairs.top_class, ABSTAIN),
@@ -140,7 +142,7 @@ def irs_certificates(
         method="irs",
         noise=manifest.noise_law,
         guarantee="certified",
-        premise=PREMISE,
+        premise=f"{PREMISE}; {noise.premise}",
         zeta=found.zeta,
         branch=found.branch,
     )

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from smoothcert.classifiers import Classifier
-from smoothcert.noise import GaussianNoise, Purpose, input_keys
+from smoothcert.noise import Purpose, choose_noise, input_keys
 from smoothcert.procedures.arguments import require_batch_size, require_classifier, require_count
 from smoothcert.sampling import SampleRange, check_inputs, default_batch_size, sample_votes
 
@@ -47,7 +47,8 @@ def estimate_cost(
     3000
     """
     classifier = require_classifier("classifier", classifier)
-    inputs, noise = check_inputs(x), GaussianNoise(sigma, 0)
+    inputs = check_inputs(x)
+    noise = choose_noise("auto", None, sigma, 0, lambda: (inputs[i] for i in range(len(inputs))))
     n0, n, batch_size = require_count("n0", n0), require_count("n", n), require_batch_size(batch_size)
     key = next(input_keys([inputs[0]]))
     probe = 4 * (batch_size or default_batch_size(math.prod(inputs.shape[1:])))

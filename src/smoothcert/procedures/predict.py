@@ -11,7 +11,7 @@ from scipy.special import bdtrc
 from smoothcert.certificate import ABSTAIN
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import GaussianNoise, Purpose, input_keys
+from smoothcert.noise import NoiseName, Purpose, choose_noise, input_keys
 from smoothcert.procedures.arguments import (
     require_batch_size,
     require_classifier,
@@ -32,6 +32,8 @@ def predict(
     n: int = 1000,
     alpha: float = 0.001,
     seed: int = 0,
+    noise: NoiseName = "auto",
+    levels: int | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.int64]:
@@ -51,6 +53,10 @@ def predict(
         Probability at most with which a class is returned that is not the smoothed classifier's.
     seed : int
         Seed of the noise stream; prediction noise is disjoint from certification noise.
+    noise : {"auto", "grid", "gaussian"}
+        The noise law, see `certify`.
+    levels : int, optional
+        Grid steps per unit for ``noise="grid"``, by default 255.
     batch_size : int, optional
         Forward passes at once; it changes no noise.
     progress : callable, optional
@@ -80,7 +86,6 @@ def predict(
     array([ 1, -1])
     """
     classifier = require_classifier("classifier", classifier)
-    noise = GaussianNoise(sigma, seed)
     n, alpha, batch_size = (
         require_count("n", n),
         require_probability("alpha", alpha),
@@ -92,12 +97,13 @@ def predict(
             f"n is {n}: at alpha = {alpha:g} even unanimous votes are no evidence; n >= {needed} is needed"
         )
     inputs = check_inputs(x)
+    stream = choose_noise(noise, levels, sigma, seed, lambda: (inputs[i] for i in range(len(inputs))))
     keys = list(input_keys(inputs[i] for i in range(len(inputs))))
-    check_classifier(classifier, inputs, keys[0], noise)
+    check_classifier(classifier, inputs, keys[0], stream)
     labels = np.empty(len(inputs), np.int64)
     for i, key in enumerate(keys):
         (votes,) = sample_votes(
-            classifier, inputs, noise, [SampleRange(i, key, Purpose.PREDICTION, 0, n)], batch_size=batch_size
+            classifier, inputs, stream, [SampleRange(i, key, Purpose.PREDICTION, 0, n)], batch_size=batch_size
         )
         labels[i] = _decide(count_votes(votes, classifier.num_classes), alpha)
         if progress is not None:

@@ -1,0 +1,314 @@
+"""Which runtime runs a torch module fastest on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from smoothcert.classifiers.base import Classifier
+from smoothcert.classifiers.onnx_export import export_onnx
+from smoothcert.classifiers.onnx_file import OnnxClassifier
+from smoothcert.classifiers.runtime_memory import Trial, recall, remember
+from smoothcert.classifiers.torch_module import TorchClassifier
+from smoothcert.errors import InvalidArgumentError, MissingExtraError
+
+__all__ = ["ExportedClassifier", "RuntimeChoice", "Trial", "fastest_runtime", "with_runtime"]
+
+_BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
+_BATCH_BYTES = 1 << 26  # inputs of one batch; the activations take several times as much
+_LONGEST_CALL = 0.25  # seconds; where a call takes longer, a larger batch gains nothing
+_SECONDS_PER_SIZE = 0.2
+_ROUNDS = 10
+_WORTH = 1.05  # below this gain the module is left in the runtime that it came in
+_SAME_RATE = 0.97  # the smallest batch within this of the best takes less memory
+_ROUNDING = 1e-3  # of the spread of the logits; ONNX Runtime was within 1e-5 on a ResNet-20
+_PIECE_VALUES = 1 << 16
+_PIECES_PER_THREAD = 4
+
+
+@dataclass(frozen=True)
+class RuntimeChoice:
+    """The runtime that was fastest.
+
+    Attributes
+    ----------
+    classifier : Classifier
+        Runs the module in it. Its fingerprint and description name what is run.
+    runtime : str
+        ``"eager"`` or ``"onnx"``.
+    batch_size : int
+        Forward passes at once: the smallest batch that reached about its best speed.
+    samples_per_second : float
+        Speed of the forward passes with it.
+    tried : tuple of Trial
+        All that was measured, and what was rejected, with the reason.
+    """
+
+    classifier: Classifier
+    runtime: str
+    batch_size: int
+    samples_per_second: float
+    tried: tuple[Trial, ...]
+
+
+class ExportedClassifier(OnnxClassifier):
+    """A torch classifier exported to ONNX and run by ONNX Runtime in float32.
+
+    A batch is cut into pieces that the threads take one after the other, each piece on one thread. On idle cores
+    that is as fast as threads that share every layer; where another process had one of two cores it was 1.35 times
+    as fast, since nobody waits for the slower thread in each layer.
+
+    Parameters
+    ----------
+    source : TorchClassifier
+        On the CPU, with float32 parameters. Left as it is.
+    shape : tuple of int
+        Shape of one input.
+
+    Raises
+    ------
+    MissingExtraError
+        When onnx, onnxruntime or onnxscript is not installed: ``pip install 'smoothcert[onnx]'``.
+    InvalidArgumentError
+        When the module is on another device, has parameters that are not float32, or cannot be exported.
+    """
+
+    def __init__(self, source: TorchClassifier, shape: tuple[int, ...]) -> None:
+        tensors = (*source.module.parameters(), *source.module.buffers())
+        dtypes = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+        if dtypes - {torch.float32} or source.device.type != "cpu":
+            found = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
+            raise InvalidArgumentError(
+                f"runtime 'onnx' takes float32 modules on the CPU, but this one has {found or 'no parameters'} on "
+                f"{source.device.type}: use 'eager'"
+            )
+        super().__init__(export_onnx(source, shape), source.num_classes, threads=1)
+        self._source = source.description | {"source": source.fingerprint}
+        self._piece = max(1, _PIECE_VALUES // max(1, int(np.prod(shape))))
+        self._threads = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(self._threads)
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What is run; ``source`` is the fingerprint of the torch classifier that was exported."""
+        return self._source | {"runtime": super().description["runtime"]}
+
+    def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Score a batch: float32 (b, *shape) to float32 (b, num_classes)."""
+        pieces = min(_PIECES_PER_THREAD * self._threads, len(batch) // self._piece)
+        if self._threads == 1 or pieces < 2:
+            return super().logits(batch)
+        return np.concatenate(list(self._pool.map(super().logits, np.array_split(batch, pieces))))
+
+
+def fastest_runtime(
+    classifier: TorchClassifier,
+    batch: NDArray[np.float32],
+    *,
+    candidates: Sequence[str] | None = None,
+    cache_dir: str | Path | None = None,
+) -> RuntimeChoice:
+    """Find the runtime and the batch size that run a module fastest on this machine, by a probe of a few seconds.
+
+    Parameters
+    ----------
+    classifier : TorchClassifier
+        Left as it is.
+    batch : ndarray of float32, shape (b, *shape)
+        Inputs as they will come, with noise; repeated to the batch sizes that are tried.
+    candidates : sequence of str, optional
+        Among ``"eager"`` (the module as PyTorch runs it) and ``"onnx"`` (ONNX Runtime in float32, see
+        `ExportedClassifier`). By default both on the CPU, without an error where the second cannot be; on CUDA
+        only the first, since nothing else has been built there yet.
+    cache_dir : str or Path, optional
+        Where choices are kept, so that the same job on the same machine gets the same runtime again; by default
+        the environment variable SMOOTHCERT_CACHE, or ``smoothcert`` in XDG_CACHE_HOME or ``~/.cache``. Where it
+        cannot be written, nothing is kept. To probe anew, remove its folder ``runtimes``.
+
+    Returns
+    -------
+    RuntimeChoice
+
+    Raises
+    ------
+    InvalidArgumentError
+        When `batch` is no float32 batch, a candidate is unknown, or none of them can run the module.
+
+    Notes
+    -----
+    A runtime whose logits differ from eager ones by more than rounding is rejected. Rounding remains, so votes at
+    near ties differ between runtimes: what is certified is the classifier returned, not the one given.
+
+    ``torch.compile`` is no candidate: NUMBERS.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> linear = TorchClassifier(torch.nn.Linear(4, 2), num_classes=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     choice = fastest_runtime(linear, np.ones((16, 4), np.float32), candidates=["eager"], cache_dir=folder)
+    >>> choice.runtime, choice.classifier is linear
+    ('eager', True)
+    """
+    if batch.dtype != np.float32 or batch.ndim < 2 or len(batch) == 0:
+        raise InvalidArgumentError(
+            f"batch has dtype {batch.dtype} and shape {batch.shape}: give float32 (b, *shape) with b >= 1"
+        )
+    default = ("eager", "onnx") if classifier.device.type == "cpu" else ("eager",)
+    names = default if candidates is None else tuple(candidates)
+    for name in names:
+        _check_name(name, ("eager", "onnx"))
+    shape = batch.shape[1:]
+    known = recall(cache_dir, classifier, shape, names)
+    if known is not None:
+        try:
+            return _decide(known, {name: _run_by(name, classifier, shape) for name in {_fastest(known).runtime}})
+        except (InvalidArgumentError, MissingExtraError):
+            pass  # what ran before cannot be run any more: probe again
+    runs, rejected = _prepare(names, classifier, batch)
+    tried = (*_race(runs, batch), *rejected)
+    choice = _decide(tried, runs)
+    remember(cache_dir, classifier, shape, names, tried)
+    return choice
+
+
+def with_runtime(
+    classifier: TorchClassifier, runtime: Literal["eager", "onnx", "auto"], batch: NDArray[np.float32]
+) -> Classifier:
+    """Run a module by the runtime named, or by the fastest.
+
+    Parameters
+    ----------
+    classifier : TorchClassifier
+        Left as it is.
+    runtime : {"eager", "onnx", "auto"}
+        ``"auto"`` asks `fastest_runtime`.
+    batch : ndarray of float32, shape (b, *shape)
+        Inputs as they will come, with noise.
+
+    Returns
+    -------
+    Classifier
+        `classifier` itself for ``"eager"``.
+
+    Raises
+    ------
+    MissingExtraError
+        For ``"onnx"`` without ONNX Runtime: ``pip install 'smoothcert[onnx]'``.
+    InvalidArgumentError
+        When there is no such runtime, or it cannot run the module or computes something else.
+
+    Examples
+    --------
+    >>> import torch
+    >>> linear = TorchClassifier(torch.nn.Linear(4, 2), num_classes=2)
+    >>> with_runtime(linear, "onnx", np.ones((16, 4), np.float32)).description["runtime"]
+    'onnxruntime ...'
+    """
+    _check_name(runtime, ("eager", "onnx", "auto"))
+    if runtime == "auto":
+        return fastest_runtime(classifier, batch).classifier
+    chosen = _run_by(runtime, classifier, batch.shape[1:])
+    if difference := _difference(classifier.logits(batch), chosen.logits(batch)):
+        raise InvalidArgumentError(f"runtime {runtime!r} computes another function: {difference}; use 'eager'")
+    return chosen
+
+
+def _check_name(name: str, names: tuple[str, ...]) -> None:
+    if name not in names:
+        raise InvalidArgumentError(f"runtime is {name!r}: it should be one of {', '.join(names)}")
+
+
+def _run_by(name: str, classifier: TorchClassifier, shape: tuple[int, ...]) -> Classifier:
+    return classifier if name == "eager" else ExportedClassifier(classifier, shape)
+
+
+def _prepare(
+    names: Sequence[str], classifier: TorchClassifier, batch: NDArray[np.float32]
+) -> tuple[dict[str, Classifier], list[Trial]]:
+    """Return what can run the module, warmed up, and why the rest cannot."""
+    first = _resized(batch, _BATCH_SIZES[0])
+    expected = classifier.logits(first)
+    runs: dict[str, Classifier] = {}
+    rejected: list[Trial] = []
+    for name in names:
+        try:
+            run = _run_by(name, classifier, batch.shape[1:])
+        except (InvalidArgumentError, MissingExtraError) as error:
+            rejected.append(Trial(name, reason=str(error)))
+            continue
+        if difference := _difference(expected, run.logits(first)):
+            rejected.append(Trial(name, reason=f"computes another function: {difference}"))
+        else:
+            runs[name] = run
+    return runs, rejected
+
+
+def _difference(expected: NDArray[np.float32], logits: NDArray[np.float32]) -> str:
+    """Say how logits differ, if by more than rounding."""
+    finite = np.isfinite(expected)
+    if not np.array_equal(finite, np.isfinite(logits)):
+        return "other logits are not finite"
+    if not finite.any():
+        return ""
+    moved, spread = float(np.abs(expected - logits)[finite].max()), float(np.ptp(expected[finite]))
+    return f"logits differ by up to {moved:.3g} of a spread of {spread:.3g}" if moved > _ROUNDING * spread else ""
+
+
+def _race(runs: Mapping[str, Classifier], batch: NDArray[np.float32]) -> list[Trial]:
+    """Time the runtimes in turns, on growing batches, and keep the best time of each."""
+    tried: list[Trial] = []
+    racing = dict(runs)
+    for size in _BATCH_SIZES:
+        if size > _BATCH_SIZES[0] and size * batch[0].nbytes > _BATCH_BYTES:
+            break
+        x = _resized(batch, size)
+        if size > _BATCH_SIZES[0]:
+            for run in racing.values():
+                run.classify(x)
+        best = _best_times(racing, x)
+        tried += [Trial(name, size, size / seconds) for name, seconds in best.items()]
+        racing = {name: run for name, run in racing.items() if 2 * best[name] < _LONGEST_CALL}
+    return tried
+
+
+def _best_times(runs: Mapping[str, Classifier], x: NDArray[np.float32]) -> dict[str, float]:
+    best = dict.fromkeys(runs, float("inf"))
+    began = time.perf_counter()
+    for _ in range(_ROUNDS):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run.classify(x)
+            best[name] = min(best[name], time.perf_counter() - start)
+        if time.perf_counter() - began > _SECONDS_PER_SIZE * len(runs):
+            break
+    return best
+
+
+def _resized(batch: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    return np.resize(batch, (size, *batch.shape[1:]))
+
+
+def _fastest(tried: Sequence[Trial]) -> Trial:
+    """Return the trial whose runtime and batch size to use."""
+    timed = [trial for trial in tried if not trial.reason]
+    if not timed:
+        reasons = "; ".join(f"{trial.runtime}: {trial.reason}" for trial in tried)
+        raise InvalidArgumentError(f"candidates: none can run this module ({reasons or 'none given'})")
+    peaks = {t.runtime: max(s.samples_per_second for s in timed if s.runtime == t.runtime) for t in timed}
+    runtime = max(peaks, key=lambda name: peaks[name] * (_WORTH if name == "eager" else 1))
+    good = [t for t in timed if t.runtime == runtime and t.samples_per_second >= _SAME_RATE * peaks[runtime]]
+    return min(good, key=lambda t: t.batch_size)
+
+
+def _decide(tried: Sequence[Trial], runs: Mapping[str, Classifier]) -> RuntimeChoice:
+    best = _fastest(tried)
+    return RuntimeChoice(runs[best.runtime], best.runtime, best.batch_size, best.samples_per_second, tuple(tried))
