@@ -80,7 +80,7 @@ def sources() -> dict[str, Callable[[int], Fill]]:
     }
 
 
-def measure(threads: int, turns: int, fills: int = 20) -> dict[str, float]:
+def measure(threads: int, turns: int, fills: int = 100) -> dict[str, float]:
     """Return microseconds per image of each source, with that many threads at work."""
     workers = {name: [source(t) for t in range(threads)] for name, source in sources().items()}
     seconds: dict[str, list[float]] = {name: [] for name in workers}
