@@ -81,7 +81,7 @@ def test_parts_are_readable_by_any_parquet_reader(whole: Path) -> None:
     part = sorted((whole / "parts").iterdir())[0]
     table = pq.read_table(part).to_pylist()
     assert set(table[0]) == {"key", "top_class", "selection_counts", "counts", "p_lower", "votes"}
-    assert len(table[0]["votes"]) == CALL["n"]
+    assert len(table[0]["votes"]) == CALL["n"], "a byte for each vote"
 
 
 def test_order_and_subset_find_their_votes(copy: Path) -> None:
