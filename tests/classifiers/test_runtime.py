@@ -303,3 +303,5 @@ def test_wrong_arguments_are_refused(base: TorchClassifier) -> None:
             fastest_runtime(base, batch, candidates=candidates)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="one of eager, onnx, auto"):
         with_runtime(base, "fast", BATCH)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="float64"):
+        with_runtime(base, "onnx", BATCH.astype(np.float64))  # type: ignore[arg-type]

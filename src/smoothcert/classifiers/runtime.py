@@ -107,10 +107,7 @@ def fastest_runtime(
     >>> choice.runtime, choice.classifier is linear
     ('eager', True)
     """
-    if batch.dtype != np.float32 or batch.ndim < 2 or len(batch) == 0:
-        raise InvalidArgumentError(
-            f"batch has dtype {batch.dtype} and shape {batch.shape}: give float32 (b, *shape) with b >= 1"
-        )
+    _check_batch(batch)
     default = ("eager", "onnx") if classifier.device.type == "cpu" else ("eager",)
     names = default if candidates is None else tuple(candidates)
     for name in names:
@@ -164,12 +161,22 @@ def with_runtime(
     'onnxruntime ...'
     """
     _check_name(runtime, ("eager", "onnx", "auto"))
+    if runtime == "eager":
+        return classifier
     if runtime == "auto":
         return fastest_runtime(classifier, batch).classifier
+    _check_batch(batch)
     chosen = _run_by(runtime, classifier, batch.shape[1:])
     if difference := _difference(classifier.logits(batch), chosen.logits(batch)):
         raise InvalidArgumentError(f"runtime {runtime!r} computes another function: {difference}; use 'eager'")
     return chosen
+
+
+def _check_batch(batch: NDArray[np.float32]) -> None:
+    if batch.dtype != np.float32 or batch.ndim < 2 or len(batch) == 0:
+        raise InvalidArgumentError(
+            f"batch has dtype {batch.dtype} and shape {batch.shape}: give float32 (b, *shape) with b >= 1"
+        )
 
 
 def _check_name(name: str, names: tuple[str, ...]) -> None:
