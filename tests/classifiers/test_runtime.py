@@ -304,4 +304,4 @@ def test_wrong_arguments_are_refused(base: TorchClassifier) -> None:
     with pytest.raises(InvalidArgumentError, match="one of eager, onnx, auto"):
         with_runtime(base, "fast", BATCH)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="float64"):
-        with_runtime(base, "onnx", BATCH.astype(np.float64))  # type: ignore[arg-type]
+        with_runtime(base, "onnx", BATCH.astype(np.float64))
