@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +165,21 @@ class CertificationCache:
         """
         path = self.path / _PARTS / entry.name
         return decode_part(path, entry.sha256, entry.size, entry.keys, self.manifest)
+
+    def require(self, keys: Sequence[bytes]) -> None:
+        """Refuse inputs that are not in the cache.
+
+        Raises
+        ------
+        CacheMismatchError
+            Names the first missing one and how many there are.
+        """
+        missing = [i for i, key in enumerate(keys) if key not in self]
+        if missing:
+            raise CacheMismatchError(
+                f"x[{missing[0]}] is not in {self.path} ({len(missing)} of {len(keys)} inputs are not): certify them "
+                "into the cache first, finish an interrupted run, or give the inputs that it was made with"
+            )
 
     def append(self, rows: list[CachedInput], timing: Timing) -> None:
         """Add inputs in one part, durably: after this call a crash does not lose them."""

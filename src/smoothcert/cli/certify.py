@@ -15,6 +15,7 @@ from smoothcert.cli.common import (
     LevelsOption,
     LimitOption,
     NoiseOption,
+    RuntimeOption,
     SeedOption,
     SigmaOption,
     SkipOption,
@@ -43,6 +44,7 @@ def certify(
     seed: SeedOption = 0,
     noise: NoiseOption = "auto",
     levels: LevelsOption = None,
+    runtime: RuntimeOption = "auto",
     batch_size: BatchOption = None,
     device: DeviceOption = None,
     log: Annotated[Path | None, typer.Option("--log", help="Also write the tab-separated log.")] = None,
@@ -54,15 +56,19 @@ def certify(
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
     from smoothcert.cache import Recipe, write_recipe
+    from smoothcert.cli.runtime import run_by, run_like_cache
     from smoothcert.procedures import certify as run_certify
     from smoothcert.procedures import estimate_cost
     from smoothcert.report import to_rich, write_cohen_log
     from smoothcert.report.certification import certification_json, certification_table
 
     dataset = load_data(data, split, limit, skip)
-    loaded, classifier = load_model(model, device, dataset.num_classes)
+    loaded, module = load_model(model, device, dataset.num_classes)
+    made = run_like_cache(module, cache, dataset) if (cache / "manifest.json").exists() else None
+    running = made or run_by(module, runtime, dataset, sigma)
+    size = running.batch_size if batch_size is None else batch_size
     if dry_run:
-        cost = estimate_cost(classifier, dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=batch_size)
+        cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=size)
         print_json(cost) if as_json else console().print(
             f"{cost['samples']:,} forward passes, about {cost['seconds']:,.0f} s and {cost['bytes'] / 1e6:,.1f} MB"
         )
@@ -71,7 +77,7 @@ def certify(
         typer.echo(f"warning: the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}", err=True)
     with progress_bar("certify") as progress:
         run = run_certify(
-            classifier,
+            running.classifier,
             dataset.inputs,
             sigma=sigma,
             n0=n0,
@@ -81,7 +87,7 @@ def certify(
             noise=noise,
             levels=levels,
             cache=cache,
-            batch_size=batch_size,
+            batch_size=size,
             progress=progress,
         )
     resolved = data if data == "digits" else str(Path(data).resolve())

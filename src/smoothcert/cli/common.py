@@ -30,6 +30,11 @@ NoiseOption = Annotated[
     Literal["auto", "grid", "gaussian"],
     typer.Option("--noise", help="Exact noise on the inputs' grid, float noise, or whichever fits the inputs."),
 ]
+RuntimeName = Literal["auto", "eager", "onnx"]
+RuntimeOption = Annotated[
+    RuntimeName,
+    typer.Option("--runtime", help="What runs the model: PyTorch, ONNX Runtime, or the faster one."),
+]
 LevelsOption = Annotated[int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the noise stream.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to run, such as 'cuda'.")]

@@ -19,6 +19,7 @@ from smoothcert.cache import (
     write_candidate,
 )
 from smoothcert.cli.common import load_data, load_model
+from smoothcert.cli.runtime import Running, like_base, run_like_cache
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import input_keys
 from smoothcert.procedures import Progress, Recertification
@@ -40,8 +41,10 @@ class Workspace:
     ----------
     cache : Path
         Folder of the cache.
-    base : TorchClassifier
-        The model that was certified.
+    module : TorchClassifier
+        The model that was certified, as PyTorch runs it.
+    base : Running
+        The same in the runtime that made the cache.
     dataset : Dataset
         Its inputs and labels.
     calibration : ndarray of float32, shape (b, *shape)
@@ -49,13 +52,14 @@ class Workspace:
     """
 
     cache: Path
-    base: TorchClassifier
+    module: TorchClassifier
+    base: Running
     dataset: Dataset
     calibration: NDArray[np.float32]
 
     def make(self, spec: str) -> Candidate:
         """Make a candidate of the base."""
-        return make_candidate(spec, self.base, calibration=self.calibration)
+        return make_candidate(spec, self.module, calibration=self.calibration)
 
 
 def open_workspace(cache: Path, *, model: str | None, data: str | None, device: str | None) -> Workspace:
@@ -69,13 +73,15 @@ def open_workspace(cache: Path, *, model: str | None, data: str | None, device: 
     store = CertificationCache(cache)
     dataset = open_labels(cache, data=data)
     path = model or _recipe(cache).model
-    _, base = load_model(path, device, dataset.num_classes)
-    if base.fingerprint != store.manifest.fingerprint:
+    _, module = load_model(path, device, dataset.num_classes)
+    base = run_like_cache(module, cache, dataset)
+    if base is None:
         raise CacheMismatchError(
             f"{cache} was made with another model than {path}: name its checkpoint with --model"
         )
     keys = list(input_keys(dataset.inputs[i] for i in range(len(dataset.inputs))))
-    return Workspace(cache, base, dataset, calibration_batch(dataset.inputs, keys, store.manifest.noise()))
+    store.require(keys)
+    return Workspace(cache, module, base, dataset, calibration_batch(dataset.inputs, keys, store.manifest.noise()))
 
 
 def open_labels(cache: Path, *, data: str | None) -> Dataset:
@@ -98,18 +104,20 @@ def recertify_candidate(
 ) -> Recertification:
     """Recertify one candidate, keeping its votes and a record of it below the cache."""
     folder = candidate_folder(workspace.cache, candidate.name)
+    store = CertificationCache(workspace.cache)
+    running = like_base(candidate.classifier, workspace.base, workspace.dataset, store.manifest.sigma)
     try:
         run = run_recertify(
-            candidate.classifier,
+            running.classifier,
             workspace.dataset.inputs,
             cache=workspace.cache,
             n_p=n_p,
             alpha_zeta=alpha_zeta,
             gamma=gamma,
-            base=workspace.base,
-            n0=CertificationCache(workspace.cache).manifest.n0 if baseline else 0,
+            base=workspace.base.classifier,
+            n0=store.manifest.n0 if baseline else 0,
             out=folder,
-            batch_size=batch_size,
+            batch_size=running.batch_size if batch_size is None else batch_size,
             progress=progress,
         )
     except CacheMismatchError as error:

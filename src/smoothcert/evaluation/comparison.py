@@ -211,9 +211,5 @@ def _scratch(rows: list[CachedInput], m: int, alpha: float, cache: Certification
 
 
 def _rows(cache: CertificationCache, keys: list[bytes]) -> Iterator[CachedInput]:
-    for i, key in enumerate(keys):
-        if key not in cache:
-            raise CacheMismatchError(
-                f"x[{i}] is not in {cache.path}: finish the run, or give the inputs of the run"
-            )
-        yield cache[key]
+    cache.require(keys)
+    return (cache[key] for key in keys)

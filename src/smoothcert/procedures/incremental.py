@@ -195,12 +195,7 @@ def _plan(
             f"n_p is {n_p}, but the cache {store.path} holds n = {manifest.n} votes per input"
         )
     keys = list(input_keys(inputs[i] for i in range(len(inputs))))
-    missing = [i for i, key in enumerate(keys) if key not in store]
-    if missing:
-        raise CacheMismatchError(
-            f"x[{missing[0]}] is not in {store.path} ({len(missing)} of {len(keys)} inputs are not): certify them "
-            "into the cache first, or give the inputs that it was made with"
-        )
+    store.require(keys)
     return VotingPlan(
         classifier=classifier,
         inputs=inputs,

@@ -1,0 +1,66 @@
+"""Which runtime a command runs a model with: the fastest, or the one that made the cache."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smoothcert.cache import CertificationCache
+from smoothcert.classifiers import Classifier, OnnxClassifier, TorchClassifier, fastest_runtime, with_runtime
+from smoothcert.cli.common import RuntimeName
+from smoothcert.errors import InvalidArgumentError, MissingExtraError
+from smoothcert.noise import GaussianNoise, input_keys
+from smoothcert.sampling import calibration_batch, default_batch_size
+
+if TYPE_CHECKING:
+    from smoothcert.data import Dataset
+
+__all__ = ["Running", "like_base", "run_by", "run_like_cache"]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A classifier in the runtime that was chosen, and how many samples to give it at once."""
+
+    classifier: Classifier
+    batch_size: int
+
+
+def run_by(classifier: TorchClassifier, runtime: RuntimeName, dataset: Dataset, sigma: float) -> Running:
+    """Choose a runtime by name, or by a probe that is remembered."""
+    size = default_batch_size(math.prod(dataset.inputs.shape[1:]))
+    if runtime == "eager":
+        return Running(classifier, size)
+    few = dataset.take(8).inputs
+    keys = list(input_keys(few[i] for i in range(len(few))))
+    batch = calibration_batch(few, keys, GaussianNoise(sigma, 0), 64)
+    if runtime == "onnx":
+        return Running(with_runtime(classifier, "onnx", batch), size)
+    choice = fastest_runtime(classifier, batch)
+    return Running(choice.classifier, choice.batch_size)
+
+
+def run_like_cache(classifier: TorchClassifier, cache: Path, dataset: Dataset) -> Running | None:
+    """Return the runtime that made a cache; None when none gives its fingerprint: it is another model."""
+    manifest = CertificationCache(cache).manifest
+    runtimes: tuple[RuntimeName, ...] = ("eager", "onnx")
+    for runtime in runtimes:
+        try:
+            running = run_by(classifier, runtime, dataset, manifest.sigma)
+        except (InvalidArgumentError, MissingExtraError):
+            continue
+        if running.classifier.fingerprint == manifest.fingerprint:
+            return running
+    return None
+
+
+def like_base(candidate: Classifier, base: Running, dataset: Dataset, sigma: float) -> Running:
+    """Run a candidate as its base runs, where that runtime can."""
+    if isinstance(candidate, TorchClassifier) and isinstance(base.classifier, OnnxClassifier):
+        try:
+            return run_by(candidate, "onnx", dataset, sigma)
+        except InvalidArgumentError:  # half precision, say
+            pass
+    return Running(candidate, base.batch_size)
