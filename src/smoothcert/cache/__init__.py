@@ -1,5 +1,6 @@
 """The certification cache on disk: schema, atomic append, resume, integrity check."""
 
+from smoothcert.cache.index import PartEntry
 from smoothcert.cache.manifest import Manifest
 from smoothcert.cache.parts import CachedInput
 from smoothcert.cache.records import (
@@ -11,7 +12,7 @@ from smoothcert.cache.records import (
     write_candidate,
     write_recipe,
 )
-from smoothcert.cache.store import CertificationCache, PartEntry, Timing
+from smoothcert.cache.store import CertificationCache, Timing
 
 __all__ = [
     "CachedInput",

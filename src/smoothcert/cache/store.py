@@ -4,45 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from smoothcert.cache.files import append_line, locked, read_regular, write_atomic
+from smoothcert.cache.index import PartEntry, decode_text, index_line, parse_line, read_index, whole_lines
 from smoothcert.cache.manifest import Manifest
 from smoothcert.cache.parts import CachedInput, decode_part, encode_part, part_name
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
 
-__all__ = ["CertificationCache", "PartEntry", "Timing"]
+__all__ = ["CertificationCache", "Timing"]
 
 _MANIFEST, _INDEX, _TIMINGS, _LOCK, _PARTS = "manifest.json", "index.jsonl", "timings.jsonl", ".lock", "parts"
-_PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
-_HEX64 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class PartEntry:
-    """A line of the index: a part that was written whole.
-
-    Attributes
-    ----------
-    name : str
-        File name in ``parts/``.
-    sha256 : str
-        Hash of the file.
-    size : int
-        Bytes of the file.
-    keys : list of bytes
-        Keys of its inputs, in order.
-    """
-
-    name: str
-    sha256: str
-    size: int
-    keys: list[bytes]
 
 
 @dataclass(frozen=True)
@@ -88,9 +63,9 @@ class CertificationCache:
             raise CacheMismatchError(
                 f"{self.path} holds no certification cache: run certify with cache={str(path)!r}"
             )
-        text = _decode(read_regular(self.path / _MANIFEST, at_most=1 << 20), self.path / _MANIFEST)
+        text = decode_text(read_regular(self.path / _MANIFEST, at_most=1 << 20), self.path / _MANIFEST)
         self.manifest = Manifest.from_json(text, str(self.path / _MANIFEST))
-        self.entries = _read_index(self.path / _INDEX)
+        self.entries = read_index(self.path / _INDEX)
         self._where = {key: entry for entry in self.entries for key in entry.keys}
         self._last: tuple[str, dict[bytes, CachedInput]] = ("", {})
 
@@ -136,7 +111,7 @@ class CertificationCache:
     @property
     def digest(self) -> str:
         """SHA-256 over the manifest and the index, hence over everything; pin it to recognise the cache."""
-        index = "".join(_index_line(i, entry) for i, entry in enumerate(self.entries))
+        index = "".join(index_line(i, entry) for i, entry in enumerate(self.entries))
         return hashlib.sha256(self.manifest.digest.encode() + index.encode()).hexdigest()
 
     def __getitem__(self, key: bytes) -> CachedInput:
@@ -177,8 +152,8 @@ class CertificationCache:
         missing = [i for i, key in enumerate(keys) if key not in self]
         if missing:
             raise CacheMismatchError(
-                f"x[{missing[0]}] is not in {self.path} ({len(missing)} of {len(keys)} inputs are not): certify them "
-                "into the cache first, finish an interrupted run, or give the inputs that it was made with"
+                f"x[{missing[0]}] is not in {self.path} ({len(missing)} of {len(keys)} inputs are not): certify "
+                "them into the cache first, finish an interrupted run, or give the inputs that it was made with"
             )
 
     def append(self, rows: list[CachedInput], timing: Timing) -> None:
@@ -191,7 +166,7 @@ class CertificationCache:
             self.path / _TIMINGS,
             json.dumps({"part": entry.name, "samples": timing.samples, "seconds": round(timing.seconds, 4)}),
         )
-        append_line(self.path / _INDEX, _index_line(len(self.entries), entry))
+        append_line(self.path / _INDEX, index_line(len(self.entries), entry))
         self.entries.append(entry)
         self._where.update(dict.fromkeys(keys, entry))
 
@@ -202,8 +177,8 @@ class CertificationCache:
             return Timing(0, 0.0)
         known = {entry.name for entry in self.entries}
         spent: dict[str, Timing] = {}
-        for line in _lines(path):
-            record = _parse(line, path)
+        for line in whole_lines(path):
+            record = parse_line(line, path)
             spent[str(record.get("part"))] = Timing(
                 int(record.get("samples", 0)), float(record.get("seconds", 0.0))
             )
@@ -225,7 +200,7 @@ class CertificationCache:
         dropped = {entry.name for entry in entries}
         with locked(self.path / _LOCK):
             self.entries = [entry for entry in self.entries if entry.name not in dropped]
-            lines = "".join(_index_line(i, entry) + "\n" for i, entry in enumerate(self.entries))
+            lines = "".join(index_line(i, entry) + "\n" for i, entry in enumerate(self.entries))
             write_atomic(self.path / _INDEX, lines.encode())
             for name in dropped:
                 (self.path / _PARTS / name).unlink(missing_ok=True)
@@ -238,64 +213,3 @@ def _creating(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InvalidArgumentError(f"cache is {str(folder)!r}, which cannot be made: {error.strerror}") from error
-
-
-def _index_line(number: int, entry: PartEntry) -> str:
-    """Return a line of the index; its own checksum comes first, so that a flipped bit shows."""
-    record = {
-        "number": number,
-        "part": entry.name,
-        "sha256": entry.sha256,
-        "bytes": entry.size,
-        "keys": [key.hex() for key in entry.keys],
-    }
-    text = json.dumps(record, separators=(",", ":"))
-    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]} {text}"
-
-
-def _read_index(path: Path) -> list[PartEntry]:
-    if not path.exists():
-        return []
-    entries = []
-    for number, line in enumerate(_lines(path)):
-        checksum, _, text = line.partition(" ")
-        record = _parse(text, path) if hashlib.sha256(text.encode()).hexdigest()[:16] == checksum else {}
-        if record.get("number") != number or not _is_entry(record):
-            raise CacheCorruptError(
-                f"{path} was changed in line {number + 1}: restore it, or certify into another folder"
-            )
-        keys = [bytes.fromhex(key) for key in record["keys"]]
-        entries.append(PartEntry(record["part"], record["sha256"], record["bytes"], keys))
-    return entries
-
-
-def _is_entry(record: dict[str, Any]) -> bool:
-    return (
-        isinstance(record.get("part"), str)
-        and _PART_NAME.fullmatch(record["part"]) is not None
-        and _HEX64.fullmatch(str(record.get("sha256"))) is not None
-        and isinstance(record.get("bytes"), int)
-        and isinstance(record.get("keys"), list)
-        and all(_HEX64.fullmatch(str(key)) is not None for key in record["keys"])
-    )
-
-
-def _lines(path: Path) -> list[str]:
-    """Return the whole lines; a last one without its end was torn by a crash and never counted."""
-    text = _decode(read_regular(path, at_most=1 << 32), path)
-    return text[: text.rfind("\n") + 1].splitlines()
-
-
-def _parse(text: str, path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(text)
-    except ValueError as error:
-        raise CacheCorruptError(f"{path} was changed: {error}") from error
-    return record if isinstance(record, dict) else {}
-
-
-def _decode(data: bytes, path: Path) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise CacheCorruptError(f"{path} was changed: it is not text") from error
