@@ -36,7 +36,7 @@ def run(*arguments: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the job and the memory sweeps, and write the results."""
+    """Run the job, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--data", required=True)
@@ -58,14 +58,8 @@ def main() -> None:
             result = run("recertify", base, "--candidate", candidate, "--n-p", "1000")
             steps.append({**result, "what": f"{candidate}, n_p = 1,000, and 100 selection samples"})
         steps.append({**run("compare", base), "what": "base and all candidates"})
-        memory = []
-        for limit, n in ((2, 1000), (2, 10_000), (2, 100_000), (20, 1000), (200, 1000), (2000, 100)):
-            sizes = ["--limit", str(limit), "--n", str(n), "--cache", f"{folder}/{limit}-{n}"]
-            memory.append({"inputs": limit, "n": n, **run("certify", *common, *sizes)})
     a.out.parent.mkdir(parents=True, exist_ok=True)
-    a.out.write_text(
-        json.dumps({"machine": machine.describe(), "steps": steps, "memory": memory}, indent=2) + "\n"
-    )
+    a.out.write_text(json.dumps({"machine": machine.describe(), "steps": steps}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

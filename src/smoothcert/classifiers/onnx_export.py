@@ -8,12 +8,9 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from smoothcert.classifiers.onnx_file import OnnxClassifier
 from smoothcert.classifiers.torch_module import TorchClassifier
@@ -25,16 +22,10 @@ INPUT, OUTPUT = "input", "logits"
 """The names of an exported model's input and output."""
 
 _OPSET = 18
-_PIECE_VALUES = 1 << 14  # a smaller piece spends its time on the call
-_PIECES_PER_THREAD = 4
 
 
 class ExportedClassifier(OnnxClassifier):
     """A torch classifier exported to ONNX and run by ONNX Runtime in float32.
-
-    A batch is cut into pieces that the threads take one after the other, each piece on one thread. On idle cores
-    that is as fast as threads that share every layer; where another process had one of two cores it was 1.35 times
-    as fast, since nobody waits for the slower thread in each layer.
 
     Parameters
     ----------
@@ -60,23 +51,13 @@ class ExportedClassifier(OnnxClassifier):
                 f"runtime 'onnx' takes float32 modules on the CPU, but this one has {found or 'no parameters'} on "
                 f"{source.device.type}: use 'eager'"
             )
-        super().__init__(export_onnx(source, shape), source.num_classes, threads=1)
+        super().__init__(export_onnx(source, shape), source.num_classes, threads=torch.get_num_threads())
         self._source = source.description | {"source": source.fingerprint}
-        self._piece = max(1, _PIECE_VALUES // max(1, int(np.prod(shape))))
-        self._threads = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(self._threads)
 
     @property
     def description(self) -> dict[str, str]:
         """What is run; ``source`` is the fingerprint of the torch classifier that was exported."""
         return self._source | {"runtime": super().description["runtime"]}
-
-    def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Score a batch: float32 (b, *shape) to float32 (b, num_classes)."""
-        pieces = min(_PIECES_PER_THREAD * self._threads, len(batch) // self._piece)
-        if self._threads == 1 or pieces < 2:
-            return super().logits(batch)
-        return np.concatenate(list(self._pool.map(super().logits, np.array_split(batch, pieces))))
 
 
 def export_onnx(classifier: TorchClassifier, shape: tuple[int, ...]) -> bytes:
