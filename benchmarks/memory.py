@@ -1,6 +1,6 @@
 """Peak memory of a certification against the number of samples and of inputs; each a process of its own.
 
-    python benchmarks/memory.py MODEL --data digits --sigma 0.25 --sizes 1x1000 1x1000000 500x2000 --out FILE
+python benchmarks/memory.py MODEL --data digits --sigma 0.25 --sizes 1x1000 1x1000000 500x2000 --out FILE
 """
 
 from __future__ import annotations
