@@ -97,6 +97,21 @@ def test_more_inputs_extend_a_cache(tmp_path: Path, whole: Path) -> None:
     np.testing.assert_array_equal(run.counts, again(whole).counts)
 
 
+def test_a_continued_run_keeps_its_batch_size(tmp_path: Path) -> None:
+    """Kernels may round by batch size, so the rest of a run has to come in the batches that it was begun with."""
+    sizes: list[int] = []
+
+    def recording(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        sizes.append(len(batch))
+        return logits(batch)
+
+    classifier = sc.FunctionClassifier(recording, num_classes=5, fingerprint="W")
+    sc.certify(classifier, X[:2], cache=tmp_path / "c", batch_size=96, **CALL)  # type: ignore[arg-type]
+    sizes.clear()
+    sc.certify(classifier, X[:4], cache=tmp_path / "c", **CALL)  # type: ignore[arg-type]
+    assert max(sizes) == 96
+
+
 @pytest.mark.parametrize(
     ("field", "change"),
     [

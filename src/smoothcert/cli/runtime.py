@@ -52,7 +52,8 @@ def run_like_cache(classifier: TorchClassifier, cache: Path, dataset: Dataset) -
         except (InvalidArgumentError, MissingExtraError):
             continue
         if running.classifier.fingerprint == manifest.fingerprint:
-            return running
+            recorded = manifest.classifier.get("batch_size", "")
+            return Running(running.classifier, int(recorded) if recorded.isdecimal() else running.batch_size)
     return None
 
 

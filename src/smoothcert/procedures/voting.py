@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -15,7 +16,7 @@ from smoothcert.cache import CachedInput, CertificationCache, Manifest, Timing
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.noise import NoiseStream, Purpose
-from smoothcert.sampling import Inputs, SampleRange, Votes, count_votes, sample_votes
+from smoothcert.sampling import Inputs, SampleRange, Votes, count_votes, default_batch_size, sample_votes
 
 __all__ = ["Progress", "VotingPlan", "collect", "make_manifest", "replay"]
 
@@ -25,6 +26,7 @@ Progress = Callable[[int, int], None]
 PART_VOTES = 1 << 16
 """Votes per part of a cache: what a crash can cost, and what is in memory at a time."""
 
+_BATCH_SIZE = "batch_size"
 _REPLAYED = 64
 _REPLAY_TOLERANCE = 0.1  # near ties may fall differently on another machine
 
@@ -74,7 +76,7 @@ def make_manifest(plan: VotingPlan, *, base: str = "") -> Manifest:
         num_classes=plan.classifier.num_classes,
         input_shape=tuple(plan.inputs.shape[1:]),
         fingerprint=plan.classifier.fingerprint,
-        classifier=plan.classifier.description,
+        classifier={**plan.classifier.description, _BATCH_SIZE: str(_batch_size(plan))},
         base=base,
         versions={
             "smoothcert": version("smoothcert"),
@@ -83,6 +85,10 @@ def make_manifest(plan: VotingPlan, *, base: str = "") -> Manifest:
             "machine": platform.machine(),
         },
     )
+
+
+def _batch_size(plan: VotingPlan) -> int:
+    return plan.batch_size or default_batch_size(math.prod(plan.inputs.shape[1:]))
 
 
 def collect(
@@ -100,6 +106,10 @@ def collect(
     Timing
         What sampling it cost now; nothing for what the cache had.
     """
+    if cache is not None and plan.batch_size is None:
+        # Kernels may round by batch size: a continued run takes the one that it was begun with.
+        recorded = cache.manifest.classifier.get(_BATCH_SIZE, "")
+        plan = replace(plan, batch_size=int(recorded) if recorded.isdecimal() and int(recorded) else None)
     group = max(1, PART_VOTES // plan.n)
     total = sum(key not in cache for key in plan.keys) if cache is not None else len(plan.keys)
     report = _reporter(progress, total * (plan.n0 + plan.n))
