@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +187,26 @@ def test_cache_commands(run: Any, copy: Path) -> None:
     assert part.name in err
     assert run("cache", "repair", cache)[0] == 0
     assert json.loads(run("cache", "info", cache, "--json")[1])["inputs"] == 0
+
+
+def test_ctrl_c_says_how_to_continue(trained: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "smoothcert.cli", "certify", str(trained / "checkpoint.safetensors")]
+    command += ["--data", "digits", "--sigma", "0.25", "--n", "60000", "--runtime", "eager", "--cache", str(cache)]
+    child = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # Children of a background shell inherit that the signal is ignored: restore what a terminal gives.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while child.poll() is None and not list(cache.glob("parts/part-*")):
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate()
+    assert child.returncode == 130
+    assert "run the same command again" in err
 
 
 def test_dry_run_certifies_nothing(run: Any, trained: Path, tmp_path: Path) -> None:

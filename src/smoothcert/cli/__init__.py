@@ -11,6 +11,8 @@ from smoothcert.errors import SmoothcertError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130  # what Typer makes of Ctrl-C
+
 app = typer.Typer(
     name="smoothcert",
     help="Certify classifiers by randomized smoothing, and recertify changed ones from cached votes.",
@@ -35,6 +37,7 @@ def main() -> None:
     except SmoothcertError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted: what was finished is kept; run the same command again to continue", err=True)
-        sys.exit(130)
+    except SystemExit as exit_:
+        if exit_.code == _INTERRUPTED:
+            typer.echo("interrupted: what was finished is kept; run the same command again to continue", err=True)
+        raise
