@@ -43,7 +43,7 @@ def main() -> int:
         while kills < known.kills:
             child = certify(arguments, killed)
             # Some lives end while starting, most at a random moment of the work, of which each does a share.
-            working = 1.5 * (seconds - startup) / known.kills * moments.random()
+            working = 1.0 * (seconds - startup) / known.kills * moments.random()
             try:
                 child.wait(timeout=startup * moments.random() if moments.random() < 0.2 else startup + working)
                 late += 1
