@@ -60,6 +60,33 @@ def test_batches_are_filled_across_inputs() -> None:
     assert sizes == [64, 64, 22]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_out_of_memory_halves_the_batch_and_goes_on(error: Exception) -> None:
+    sizes: list[int] = []
+
+    def small(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        sizes.append(len(batch))
+        if len(batch) > 20:
+            raise error
+        return logits(batch)
+
+    ranges = [SampleRange(i, KEYS[i], Purpose.ESTIMATION, 0, 30) for i in range(5)]
+    found = sample_votes(FunctionClassifier(small, 4, "small"), X, NOISE, ranges, batch_size=64)
+    expected = sample_votes(CLASSIFIER, X, NOISE, ranges)
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
+    assert sizes[:3] == [64, 32, 16], "what fits is tried once"
+    assert max(sizes[3:]) == 16
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    def broken(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    ranges = [SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 30)]
+    with pytest.raises(RuntimeError, match="shapes"):
+        sample_votes(FunctionClassifier(broken, 4, "broken"), X, NOISE, ranges)
+
+
 def test_votes_are_compact_and_invalid_ones_are_marked() -> None:
     def broken(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         scores = np.zeros((len(batch), 300), np.float32)

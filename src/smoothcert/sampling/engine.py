@@ -83,7 +83,8 @@ def sample_votes(
     ranges : sequence of SampleRange
         Which samples to draw.
     batch_size : int, optional
-        Forward passes at once. It changes no noise; by default it follows from the size of an input.
+        Forward passes at once. It changes no noise; by default it follows from the size of an input. Where the
+        classifier runs out of memory, it is halved and the run goes on.
     on_batch : callable, optional
         Called with the number of samples after each batch.
 
@@ -100,13 +101,24 @@ def sample_votes(
     votes = np.empty(sum(lengths), dtype=_vote_dtype(classifier.num_classes))
     buffer = np.empty((batch_size + block, *shape), dtype=np.float32)
     filled = used = done = 0
+    fitting = batch_size
 
     def classify(count: int) -> None:
-        nonlocal used, done
-        # -1 wraps to the largest value of the unsigned type, which is the invalid vote.
-        votes[done : done + count] = classifier.classify(buffer[used : used + count]).astype(votes.dtype)
-        used += count
-        done += count
+        nonlocal used, done, fitting
+        end = done + count
+        while done < end:
+            step = min(fitting, end - done)
+            try:
+                labels = classifier.classify(buffer[used : used + step])
+            except (MemoryError, RuntimeError) as error:
+                if step == 1 or not _is_out_of_memory(error):
+                    raise
+                fitting = step // 2
+                continue
+            # -1 wraps to the largest value of the unsigned type, which is the invalid vote.
+            votes[done : done + step] = labels.astype(votes.dtype)
+            used += step
+            done += step
         if on_batch is not None:
             on_batch(count)
 
@@ -123,6 +135,11 @@ def sample_votes(
     if filled > used:
         classify(filled - used)
     return np.split(votes, np.cumsum(lengths)[:-1])
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell MemoryError and PyTorch's OutOfMemoryError, which is a RuntimeError, from others."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _pieces(ranges: Sequence[SampleRange], block: int) -> Iterator[SampleRange]:
