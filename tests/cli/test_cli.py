@@ -189,6 +189,18 @@ def test_cache_commands(run: Any, copy: Path) -> None:
     assert json.loads(run("cache", "info", cache, "--json")[1])["inputs"] == 0
 
 
+def test_a_cache_goes_on_in_its_runtime_and_refuses_another(run: Any, trained: Path, tmp_path: Path) -> None:
+    inputs = ("--data", "digits", "--limit", "3", "--sigma", "0.25", "--n", "100")
+    call = ("certify", trained / "checkpoint.safetensors", *inputs, "--cache", tmp_path / "c", "--json")
+    assert run(*call, "--runtime", "eager")[0] == 0
+    status, out, _ = run(*call)
+    assert status == 0
+    assert json.loads(out)["samples"] == 0
+    status, _, err = run(*call, "--runtime", "onnx")
+    assert status == 2
+    assert "fingerprint" in err
+
+
 def test_ctrl_c_says_how_to_continue(trained: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     command = [sys.executable, "-m", "smoothcert.cli", "certify", str(trained / "checkpoint.safetensors")]

@@ -64,7 +64,9 @@ def certify(
 
     dataset = load_data(data, split, limit, skip)
     loaded, module = load_model(model, device, dataset.num_classes)
-    made = run_like_cache(module, cache, dataset) if (cache / "manifest.json").exists() else None
+    # A cache goes on in the runtime that began it, unless the caller insists on another: then it is refused.
+    resumes = runtime == "auto" and (cache / "manifest.json").exists()
+    made = run_like_cache(module, cache, dataset) if resumes else None
     running = made or run_by(module, runtime, dataset, sigma)
     size = running.batch_size if batch_size is None else batch_size
     if dry_run:

@@ -34,7 +34,7 @@ def run_by(classifier: TorchClassifier, runtime: RuntimeName, dataset: Dataset, 
     if runtime == "eager":
         return Running(classifier, size)
     few = dataset.take(8).inputs
-    keys = list(input_keys(few[i] for i in range(len(few))))
+    keys = list(input_keys(few))
     batch = calibration_batch(few, keys, GaussianNoise(sigma, 0), 64)
     if runtime == "onnx":
         return Running(with_runtime(classifier, "onnx", batch), size)

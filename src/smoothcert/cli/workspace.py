@@ -79,7 +79,7 @@ def open_workspace(cache: Path, *, model: str | None, data: str | None, device: 
         raise CacheMismatchError(
             f"{cache} was made with another model than {path}: name its checkpoint with --model"
         )
-    keys = list(input_keys(dataset.inputs[i] for i in range(len(dataset.inputs))))
+    keys = list(input_keys(dataset.inputs))
     store.require(keys)
     return Workspace(cache, module, base, dataset, calibration_batch(dataset.inputs, keys, store.manifest.noise()))
 

@@ -98,15 +98,12 @@ class Comparison:
         By name.
     y : ndarray of int64, shape (m,)
         Labels.
-    n0 : int
-        Selection samples per input of the base.
     """
 
     base: Certificates
     base_cost: Cost
     candidates: list[CandidateResult]
     y: NDArray[np.int64]
-    n0: int
 
     def radii(self, step: float = 0.25) -> NDArray[np.float64]:
         """Return 0, step, 2 step, … up to the largest radius that was certified."""
@@ -151,14 +148,13 @@ def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Compa
         raise InvalidArgumentError(
             f"y has shape {np.shape(y)}, but x has {len(inputs)} inputs: give one label each"
         )
-    keys = list(input_keys(inputs[i] for i in range(len(inputs))))
+    keys = list(input_keys(inputs))
     timing = store.timing()
     return Comparison(
         base=_scratch(list(_rows(store, keys)), store.manifest.n, store.manifest.alpha, store),
         base_cost=Cost(timing.samples, timing.seconds),
         candidates=[_evaluate(store, record, keys, y) for record in read_candidates(store.path)],
         y=np.asarray(y),
-        n0=store.manifest.n0,
     )
 
 

@@ -16,15 +16,15 @@ from smoothcert.cache import CertificationCache, Timing
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import NoiseName, NoiseStream, choose_noise, input_keys
+from smoothcert.noise import NoiseName, NoiseStream
 from smoothcert.procedures.arguments import (
     require_batch_size,
     require_classifier,
     require_count,
     require_probability,
 )
+from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
-from smoothcert.sampling import check_classifier, check_inputs
 
 __all__ = ["CertificationRun", "certify", "cohen_certificates", "under_exact_noise"]
 
@@ -144,10 +144,8 @@ def certify(
         raise InvalidArgumentError(
             f"n is {n}: at alpha = {alpha:g} even unanimous votes certify nothing; use n >= {smallest_n(alpha)}"
         )
-    inputs = check_inputs(x)
-    stream = choose_noise(noise, levels, sigma, seed, lambda: (inputs[i] for i in range(len(inputs))))
-    keys = list(input_keys(inputs[i] for i in range(len(inputs))))
-    check_classifier(classifier, inputs, keys[0], stream)
+    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise, levels=levels)
+    inputs, keys, stream = ready.inputs, ready.keys, ready.noise
     plan = VotingPlan(
         classifier=classifier,
         inputs=inputs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -145,9 +145,10 @@ def recertify(
     logits = check_classifier(candidate, inputs, plan.keys[0], plan.noise)
     identical = candidate.fingerprint == store.manifest.fingerprint
     if base is not None:
-        base_plan = _plan(store, base, inputs, n_p, n0, alpha_zeta, batch_size)
-        replay(base_plan, store)
-        identical |= bool(np.array_equal(check_classifier(base, inputs, plan.keys[0], plan.noise), logits))
+        base = require_classifier("base", base)
+        base_logits = check_classifier(base, inputs, plan.keys[0], plan.noise)
+        replay(replace(plan, classifier=base), store)
+        identical |= base_logits.tobytes() == logits.tobytes()
     paired: list[PairedCounts] = []
     samples, seconds = 0, 0.0
     manifest = make_manifest(plan, base=store.manifest.digest)
@@ -161,7 +162,7 @@ def recertify(
         certificates=certificates,
         pairs=pairs,
         gamma=chosen,
-        identical=identical,
+        identical=identical and not pairs.n_disagree.any(),
         timing=Timing(samples, seconds),
     )
 
@@ -194,7 +195,7 @@ def _plan(
         raise InvalidArgumentError(
             f"n_p is {n_p}, but the cache {store.path} holds n = {manifest.n} votes per input"
         )
-    keys = list(input_keys(inputs[i] for i in range(len(inputs))))
+    keys = list(input_keys(inputs))
     store.require(keys)
     return VotingPlan(
         classifier=classifier,

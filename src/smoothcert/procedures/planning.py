@@ -13,7 +13,7 @@ from smoothcert.sampling import SampleRange, check_inputs, default_batch_size, s
 
 __all__ = ["estimate_cost"]
 
-_BYTES_PER_VOTE = 0.3  # measured on CIFAR-10, see benchmarks/results
+_BYTES_PER_VOTE = 0.3  # 0.22 on CIFAR-10 with n = 10,000, and more where parts are small
 
 
 def estimate_cost(
@@ -48,7 +48,7 @@ def estimate_cost(
     """
     classifier = require_classifier("classifier", classifier)
     inputs = check_inputs(x)
-    noise = choose_noise("auto", None, sigma, 0, lambda: (inputs[i] for i in range(len(inputs))))
+    noise = choose_noise("auto", None, sigma, 0, lambda: inputs)
     n0, n, batch_size = require_count("n0", n0), require_count("n", n), require_batch_size(batch_size)
     key = next(input_keys([inputs[0]]))
     probe = 4 * (batch_size or default_batch_size(math.prod(inputs.shape[1:])))

@@ -11,15 +11,16 @@ from scipy.special import bdtrc
 from smoothcert.certificate import ABSTAIN
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import NoiseName, Purpose, choose_noise, input_keys
+from smoothcert.noise import NoiseName, Purpose
 from smoothcert.procedures.arguments import (
     require_batch_size,
     require_classifier,
     require_count,
     require_probability,
 )
+from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.voting import Progress
-from smoothcert.sampling import SampleRange, check_classifier, check_inputs, count_votes, sample_votes
+from smoothcert.sampling import SampleRange, count_votes, sample_votes
 
 __all__ = ["predict"]
 
@@ -96,10 +97,8 @@ def predict(
         raise InvalidArgumentError(
             f"n is {n}: at alpha = {alpha:g} even unanimous votes are no evidence; n >= {needed} is needed"
         )
-    inputs = check_inputs(x)
-    stream = choose_noise(noise, levels, sigma, seed, lambda: (inputs[i] for i in range(len(inputs))))
-    keys = list(input_keys(inputs[i] for i in range(len(inputs))))
-    check_classifier(classifier, inputs, keys[0], stream)
+    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise, levels=levels)
+    inputs, keys, stream = ready.inputs, ready.keys, ready.noise
     labels = np.empty(len(inputs), np.int64)
     for i, key in enumerate(keys):
         (votes,) = sample_votes(

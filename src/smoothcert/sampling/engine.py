@@ -33,6 +33,10 @@ class Inputs(Protocol):
         """Return m."""
         ...
 
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the inputs one by one."""
+        ...
+
     def __getitem__(self, index: int, /) -> NDArray[np.float32]:
         """Return one input, float32 of shape (*shape)."""
         ...
