@@ -34,6 +34,15 @@ def test_any_range_is_a_slice_of_the_stream(start: int, length: int) -> None:
     np.testing.assert_array_equal(draw(start, start + length), whole[start : start + length])
 
 
+@given(st.sets(st.integers(0, 99), max_size=30))
+@settings(max_examples=30, deadline=None)
+def test_samples_by_index_are_those_of_the_range(picked: set[int]) -> None:
+    indices = np.array(sorted(picked), np.int64)
+    x, out = np.zeros((50, 100), np.float32), np.full((len(indices), 50, 100), np.nan, np.float32)
+    GaussianNoise(1.0, 0).perturb_at(x, KEY, Purpose.ESTIMATION, indices, out)
+    np.testing.assert_array_equal(out.reshape(len(out), 5000), draw(0, 100)[indices])
+
+
 def test_addresses_far_out_do_not_collide() -> None:
     near, far = draw(0, 8), draw(2**33, 2**33 + 8)
     assert not (near == far).any(axis=1).any()

@@ -101,6 +101,18 @@ def test_any_range_is_a_slice_of_the_stream(start: int, count: int) -> None:
     np.testing.assert_array_equal(draw(noise, x, start, count), whole[start : start + count])
 
 
+@given(st.sets(st.integers(0, 2**63 - 1), min_size=0, max_size=20), st.integers(1, 5000))
+@settings(max_examples=30, deadline=None)
+def test_samples_by_index_are_those_of_the_definition(picked: set[int], size: int) -> None:
+    noise, indices = GridNoise(0.5, 3), np.array(sorted(picked), np.int64)
+    m = np.random.default_rng(size).integers(0, 256, size)
+    out = np.full((len(indices), size), np.nan, np.float32)
+    noise.perturb_at(m.astype(np.float32) / np.float32(255), KEY, Purpose.PREDICTION, indices, out)
+    for index, row in zip(indices, out, strict=True):
+        expected = by_definition(noise, m, int(index), 1, KEY, Purpose.PREDICTION)[0]
+        np.testing.assert_array_equal(row, expected)
+
+
 def test_a_range_over_the_low_word_of_the_index_is_a_slice_too() -> None:
     noise, x = GridNoise(0.25, 0), np.zeros(500, np.float32)
     np.testing.assert_array_equal(

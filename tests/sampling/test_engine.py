@@ -9,8 +9,16 @@ from numpy.typing import NDArray
 
 from smoothcert.classifiers import FunctionClassifier, TorchClassifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import GaussianNoise, Purpose, input_keys
-from smoothcert.sampling import SampleRange, check_classifier, check_inputs, count_votes, sample_votes
+from smoothcert.noise import GaussianNoise, GridNoise, NoiseStream, Purpose, input_keys
+from smoothcert.sampling import (
+    SampleIndices,
+    SampleRange,
+    SampleRequest,
+    check_classifier,
+    check_inputs,
+    count_votes,
+    sample_votes,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.random((5, 2, 3), dtype=np.float32)
@@ -51,6 +59,41 @@ def test_votes_do_not_depend_on_batches_or_company(ranges: list[SampleRange], ba
     found = sample_votes(CLASSIFIER, X, NOISE, ranges, batch_size=batch_size)
     for r, votes in zip(ranges, found, strict=True):
         np.testing.assert_array_equal(votes, votes_one_by_one(r.row, r.purpose, r.start, r.stop))
+
+
+@given(
+    picked=st.lists(st.sets(st.integers(0, 99), max_size=30), min_size=1, max_size=4),
+    batch_size=st.integers(1, 70),
+    grid=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_votes_by_index_are_those_of_the_range(picked: list[set[int]], batch_size: int, grid: bool) -> None:
+    x = (np.rint(X * 255) / np.float32(255)).astype(np.float32)
+    noise: NoiseStream = GridNoise(0.5, 3) if grid else NOISE
+    whole = [SampleRange(i, KEYS[i], Purpose.ESTIMATION, 0, 100) for i in range(len(picked))]
+    some: list[SampleRequest] = [
+        SampleIndices(i, KEYS[i], Purpose.ESTIMATION, np.array(sorted(p), np.int64)) for i, p in enumerate(picked)
+    ]
+    expected = sample_votes(CLASSIFIER, x, noise, whole)
+    found = sample_votes(CLASSIFIER, x, noise, [*some, whole[0]], batch_size=batch_size)
+    np.testing.assert_array_equal(found[-1], expected[0], "ranges and indices may be mixed")
+    for votes, p, all_votes in zip(found[:-1], picked, expected, strict=True):
+        np.testing.assert_array_equal(votes, all_votes[sorted(p)])
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        (np.array([0.0, 1.0]), "float64"),
+        ([0, 1], "list"),
+        (np.array([[0, 1]]), r"\(1, 2\)"),
+        (np.array([-1, 1]), "begin at 0"),
+        (np.array([1, 5, 4]), "4 after 5"),
+    ],
+)
+def test_bad_indices_are_refused(indices: object, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^indices .*{message}"):
+        SampleIndices(0, KEYS[0], Purpose.ESTIMATION, indices)  # type: ignore[arg-type]
 
 
 def test_batches_are_filled_across_inputs() -> None:

@@ -58,10 +58,10 @@ def perturb(
     first: NDArray[np.uint16],
     key: NDArray[np.uint32],
     tag: np.uint32,
-    start: np.uint64,
+    samples: NDArray[np.uint64],
     out: NDArray[np.float32],
 ) -> None:
-    """Write values[pixel + number of thresholds <= U] for each coordinate of consecutive samples.
+    """Write values[pixel + number of thresholds <= U] for each coordinate of the samples.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def perturb(
         Philox key.
     tag : uint32
         Last word of the counters, even.
-    start : uint64
-        Index of the first sample.
+    samples : ndarray of uint64, shape (b,)
+        Indices of the samples.
     out : ndarray of float32, shape (b, d)
         Overwritten.
     """
@@ -89,8 +89,7 @@ def perturb(
     rest = np.empty(_TILE, np.uint64)
     k0, k1 = key[0], key[1]
     for row in range(count):
-        sample = uint64(start) + uint64(row)
-        low, high = uint32(sample), uint32(sample >> _32)
+        low, high = uint32(samples[row]), uint32(samples[row] >> _32)
         for base in range(0, size, _TILE):
             width = min(_TILE, size - base)
             for b in range((width + 7) >> 3):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 
 import numpy as np
 from numpy.random import Generator, Philox
@@ -79,18 +80,43 @@ class GaussianNoise:
     ) -> None:
         """Write x + noise for samples start .. start + b - 1 into `out`; see `NoiseStream`."""
         block = self.block(x.size)
-        philox_key = self._philox_key(key)
         done = 0
         while done < len(out):
             index, skip = divmod(start + done, block)
             count = min(block - skip, len(out) - done)
-            generator = Generator(Philox(key=philox_key, counter=[0, 0, index, int(purpose)]))
-            if skip:
-                generator.standard_normal((skip, x.size), dtype=np.float32)
-            generator.standard_normal(dtype=np.float32, out=out[done : done + count])
+            self._draw(key, purpose, index, skip, out[done : done + count])
             done += count
         out *= np.float32(self.sigma)
         out += x
+
+    def perturb_at(
+        self,
+        x: NDArray[np.float32],
+        key: bytes,
+        purpose: Purpose,
+        indices: NDArray[np.int64],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Write x + noise for the samples of these indices into `out`; see `NoiseStream`.
+
+        A block is drawn from its beginning to the last sample that is asked for.
+        """
+        block = self.block(x.size)
+        within = indices % block
+        cuts = [*np.flatnonzero(np.diff(indices // block, prepend=-1)), len(indices)]
+        for first, last in itertools.pairwise(cuts):
+            drawn = np.empty((int(within[last - 1]) + 1, *x.shape), np.float32)
+            self._draw(key, purpose, int(indices[first]) // block, 0, drawn)
+            out[first:last] = drawn[within[first:last]]
+        out *= np.float32(self.sigma)
+        out += x
+
+    def _draw(self, key: bytes, purpose: Purpose, block: int, skip: int, out: NDArray[np.float32]) -> None:
+        """Write standard normals of one block, leaving out its first `skip` samples."""
+        generator = Generator(Philox(key=self._philox_key(key), counter=[0, 0, block, int(purpose)]))
+        if skip:
+            generator.standard_normal((skip, *out.shape[1:]), dtype=np.float32)
+        generator.standard_normal(dtype=np.float32, out=out)
 
     def _philox_key(self, key: bytes) -> NDArray[np.uint64]:
         digest = hashlib.sha256(self.law.encode() + self.seed.to_bytes(16, "little") + key).digest()

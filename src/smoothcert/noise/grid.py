@@ -118,16 +118,39 @@ class GridNoise:
         InvalidArgumentError
             When `x` is not on the grid, `out` is not C-contiguous float32, or an address is out of range.
         """
+        if not (start >= 0 and start + len(out) <= 1 << 64):
+            raise InvalidArgumentError(
+                f"start is {start}, for {len(out)} samples: sample indices must lie in 0 .. 2^64 - 1"
+            )
+        self._perturb(x, key, purpose, np.uint64(start) + np.arange(len(out), dtype=np.uint64), out)
+
+    def perturb_at(
+        self,
+        x: NDArray[np.float32],
+        key: bytes,
+        purpose: Purpose,
+        indices: NDArray[np.int64],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Write x + noise for the samples of these indices into `out`; see `NoiseStream` and `perturb`."""
+        self._perturb(x, key, purpose, indices.astype(np.uint64), out)
+
+    def _perturb(
+        self,
+        x: NDArray[np.float32],
+        key: bytes,
+        purpose: Purpose,
+        samples: NDArray[np.uint64],
+        out: NDArray[np.float32],
+    ) -> None:
         from smoothcert.noise import _kernel
 
-        if not (start >= 0 and start + len(out) <= 1 << 64 and x.size <= _MAX_SIZE):
+        if x.size > _MAX_SIZE:
+            raise InvalidArgumentError(f"x has {x.size} coordinates: grid noise addresses at most 2^33")
+        if not (out.flags.c_contiguous and out.dtype == np.float32 and out.shape == (len(samples), *x.shape)):
             raise InvalidArgumentError(
-                f"start is {start}, for {len(out)} samples of {x.size} coordinates: sample indices must lie in "
-                "0 .. 2^64 - 1, and coordinates be at most 2^33"
-            )
-        if not (out.flags.c_contiguous and out.dtype == np.float32 and out.shape[1:] == x.shape):
-            raise InvalidArgumentError(
-                f"out is {out.dtype} of shape {out.shape}: it must be C-contiguous float32 (b, *{x.shape})"
+                f"out is {out.dtype} of shape {out.shape}: it must be C-contiguous float32 "
+                f"{(len(samples), *x.shape)}"
             )
         levels = self._levels_of(x)
         lowest, highest = min(0, int(levels.min())), max(self.levels, int(levels.max()))
@@ -140,7 +163,7 @@ class GridNoise:
             self._first,
             philox_key,
             np.uint32(tag),
-            np.uint64(start),
+            samples,
             out.reshape(len(out), x.size),
         )
 

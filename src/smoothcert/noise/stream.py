@@ -100,6 +100,20 @@ class NoiseStream(Protocol):
         """
         ...
 
+    def perturb_at(
+        self,
+        x: NDArray[np.float32],
+        key: bytes,
+        purpose: Purpose,
+        indices: NDArray[np.int64],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Write x + noise for the samples of these indices, increasing from 0, into `out`.
+
+        Each is the sample that `perturb` writes under its index.
+        """
+        ...
+
 
 def check_sigma_and_seed(sigma: float, seed: int) -> tuple[float, int]:
     """Return `sigma` as a float and `seed` as an int.

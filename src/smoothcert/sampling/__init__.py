@@ -4,17 +4,19 @@ from smoothcert.sampling.calibration import calibration_batch
 from smoothcert.sampling.checks import check_classifier, check_inputs
 from smoothcert.sampling.engine import (
     Inputs,
-    SampleRange,
     Votes,
     count_votes,
     default_batch_size,
     invalid_vote,
     sample_votes,
 )
+from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest
 
 __all__ = [
     "Inputs",
+    "SampleIndices",
     "SampleRange",
+    "SampleRequest",
     "Votes",
     "calibration_batch",
     "check_classifier",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import NoiseStream, Purpose
+from smoothcert.noise import NoiseStream
+from smoothcert.sampling.requests import SampleRequest, pieces
 
-__all__ = ["Inputs", "SampleRange", "Votes", "count_votes", "default_batch_size", "invalid_vote", "sample_votes"]
+__all__ = ["Inputs", "Votes", "count_votes", "default_batch_size", "invalid_vote", "sample_votes"]
 
 Votes = NDArray[np.uint8 | np.uint16]
 
@@ -42,34 +42,11 @@ class Inputs(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class SampleRange:
-    """Samples start .. stop - 1 of one purpose for one input.
-
-    Attributes
-    ----------
-    row : int
-        Position of the input in the array of inputs.
-    key : bytes
-        The input's key in the noise stream.
-    purpose : Purpose
-        Which of the disjoint noise streams.
-    start, stop : int
-        Sample indices.
-    """
-
-    row: int
-    key: bytes
-    purpose: Purpose
-    start: int
-    stop: int
-
-
 def sample_votes(
     classifier: Classifier,
     inputs: Inputs,
     noise: NoiseStream,
-    ranges: Sequence[SampleRange],
+    ranges: Sequence[SampleRequest],
     *,
     batch_size: int | None = None,
     on_batch: Callable[[int], None] | None = None,
@@ -84,7 +61,7 @@ def sample_votes(
         The clean inputs.
     noise : NoiseStream
         Where the noise comes from.
-    ranges : sequence of SampleRange
+    ranges : sequence of SampleRange or SampleIndices
         Which samples to draw.
     batch_size : int, optional
         Forward passes at once. It changes no noise; by default it follows from the size of an input. Where the
@@ -95,13 +72,13 @@ def sample_votes(
     Returns
     -------
     list of ndarray of uint8 or uint16
-        The votes of each range, in order; `invalid_vote` of the number of classes marks an invalid one.
+        The votes of each request, in order; `invalid_vote` of the number of classes marks an invalid one.
     """
     shape = inputs.shape[1:]
     size = math.prod(shape)
     batch_size = default_batch_size(size) if batch_size is None else batch_size
     block = noise.block(size)
-    lengths = [r.stop - r.start for r in ranges]
+    lengths = [len(request) for request in ranges]
     votes = np.empty(sum(lengths), dtype=_vote_dtype(classifier.num_classes))
     buffer = np.empty((batch_size + block, *shape), dtype=np.float32)
     filled = used = done = 0
@@ -126,13 +103,12 @@ def sample_votes(
         if on_batch is not None:
             on_batch(count)
 
-    for piece in _pieces(ranges, block):
-        count = piece.stop - piece.start
+    for piece in pieces(ranges, block):
+        count = len(piece)
         if filled + count > len(buffer):
             buffer[: filled - used] = buffer[used:filled]
             filled, used = filled - used, 0
-        x = inputs[piece.row]
-        noise.perturb(x, piece.key, piece.purpose, piece.start, buffer[filled : filled + count])
+        piece.perturb(noise, inputs[piece.row], buffer[filled : filled + count])
         filled += count
         while filled - used >= batch_size:
             classify(batch_size)
@@ -144,13 +120,6 @@ def sample_votes(
 def _is_out_of_memory(error: Exception) -> bool:
     """Tell MemoryError and PyTorch's OutOfMemoryError, which is a RuntimeError, from others."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-
-
-def _pieces(ranges: Sequence[SampleRange], block: int) -> Iterator[SampleRange]:
-    """Cut ranges at the noise stream's blocks, so that no noise is drawn twice."""
-    for r in ranges:
-        for cut in range(r.start - r.start % block, r.stop, block):
-            yield SampleRange(r.row, r.key, r.purpose, max(r.start, cut), min(r.stop, cut + block))
 
 
 def default_batch_size(size: int) -> int:
