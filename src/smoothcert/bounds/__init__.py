@@ -1,7 +1,10 @@
 """Bounds, radii and sample sizes: arrays in, arrays out, every claim rounded to the safe side."""
 
+from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, disagreement_hint
 from smoothcert.bounds.binomial import lower_confidence_bound, upper_confidence_bound
+from smoothcert.bounds.gating import prefers_direct
 from smoothcert.bounds.incremental import IrsBound, irs_bound
+from smoothcert.bounds.one_sided import one_sided_bound
 from smoothcert.bounds.planning import IntervalMethod, binomial_interval, samples_for_error
 from smoothcert.bounds.radius import (
     certified_radius,
@@ -13,16 +16,20 @@ from smoothcert.bounds.radius import (
 )
 
 __all__ = [
+    "DEFAULT_DISAGREEMENT",
     "IntervalMethod",
     "IrsBound",
     "binomial_interval",
     "certified_radius",
     "certified_radius_two_sided",
+    "disagreement_hint",
     "incremental_radius",
     "incremental_radius_two_sided",
     "irs_bound",
     "largest_radius",
     "lower_confidence_bound",
+    "one_sided_bound",
+    "prefers_direct",
     "samples_for_error",
     "smallest_n",
     "upper_confidence_bound",

@@ -9,7 +9,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["MAX_COUNT", "MIN_ALPHA", "broadcast", "counts", "failure_probability", "like_input", "number"]
+__all__ = [
+    "MAX_COUNT",
+    "MIN_ALPHA",
+    "at_most",
+    "broadcast",
+    "counts",
+    "failure_probability",
+    "like_input",
+    "number",
+    "whole",
+]
 
 MAX_COUNT = 10**8
 """Up to this n the rounding of the binomial bounds was checked against exact tails."""
@@ -39,6 +49,26 @@ def failure_probability(name: str, value: ArrayLike) -> Array:
     return number(name, value, lambda a: (a >= MIN_ALPHA) & (a < 1), f"in [{MIN_ALPHA:g}, 1)")
 
 
+def whole(name: str, value: ArrayLike) -> Array:
+    """Convert a count that may be 0."""
+    return number(
+        name,
+        value,
+        lambda a: (a >= 0) & (a <= MAX_COUNT) & (a == np.floor(a)),
+        f"a whole number from 0 to {MAX_COUNT}",
+    )
+
+
+def at_most(k_name: str, k: Array, n_name: str, n: Array) -> None:
+    """Refuse a count above the number that it is part of; both have the same shape."""
+    if (k > n).any():
+        where = np.argmax((k > n).ravel())
+        raise InvalidArgumentError(
+            f"{k_name} is {k.ravel()[where]:.17g} and {n_name} is {n.ravel()[where]:.17g}: "
+            f"{k_name} should be at most {n_name}"
+        )
+
+
 def counts(k_name: str, k: ArrayLike, n_name: str, n: ArrayLike) -> tuple[Array, Array]:
     """Convert a count of successes and its number of trials, broadcast against each other."""
     n = number(
@@ -49,12 +79,7 @@ def counts(k_name: str, k: ArrayLike, n_name: str, n: ArrayLike) -> tuple[Array,
     )
     k = number(k_name, k, lambda a: (a >= 0) & (a == np.floor(a)), "a whole number of at least 0")
     k, n = broadcast(**{k_name: k, n_name: n})
-    if (k > n).any():
-        where = np.argmax((k > n).ravel())
-        raise InvalidArgumentError(
-            f"{k_name} is {k.ravel()[where]:.17g} and {n_name} is {n.ravel()[where]:.17g}: "
-            f"{k_name} should be at most {n_name}"
-        )
+    at_most(k_name, k, n_name, n)
     return k, n
 
 
