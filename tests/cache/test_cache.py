@@ -80,7 +80,7 @@ def test_cache_gives_back_what_certify_counted(whole: Path, tmp_path: Path) -> N
 def test_parts_are_readable_by_any_parquet_reader(whole: Path) -> None:
     part = sorted((whole / "parts").iterdir())[0]
     table = pq.read_table(part).to_pylist()
-    assert set(table[0]) == {"key", "top_class", "selection_counts", "counts", "p_lower", "votes"}
+    assert set(table[0]) == {"key", "top_class", "selection_counts", "counts", "p_lower", "votes", "start"}
     assert len(table[0]["votes"]) == CALL["n"], "a byte for each vote"
 
 

@@ -16,7 +16,9 @@ from smoothcert.noise import NoiseStream, noise_of_law
 
 __all__ = ["FORMAT_VERSION", "Manifest"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 2 records at which sample index each input's votes start; in version 1 all start at 0."""
+
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -48,6 +50,8 @@ class Manifest:
         Digest of the manifest of the cache that this one's noise is paired with; empty for none.
     versions : dict of str to str
         Versions of the libraries that made the cache.
+    format_version : int
+        Version of the files' format.
     """
 
     sigma: float
@@ -63,6 +67,7 @@ class Manifest:
     classifier: dict[str, str]
     base: str = ""
     versions: dict[str, str]
+    format_version: int = FORMAT_VERSION
 
     @property
     def digest(self) -> str:
@@ -71,7 +76,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the manifest as JSON text that carries its own digest."""
-        fields = {"format": "smoothcert-cache", "format_version": FORMAT_VERSION, **self._fields()}
+        fields = {"format": "smoothcert-cache", "format_version": self.format_version, **self._fields()}
         return json.dumps({**fields, "digest": self.digest}, indent=2, sort_keys=True) + "\n"
 
     @classmethod
@@ -95,15 +100,17 @@ class Manifest:
             header = (fields.pop("format"), fields.pop("format_version"), fields.pop("digest"))
         except (ValueError, KeyError, AttributeError) as error:
             raise CacheCorruptError(f"{source} is not the manifest of a certification cache: {error}") from error
-        if header[:2] != ("smoothcert-cache", FORMAT_VERSION):
-            raise CacheMismatchError(f"{source} has format {header[:2]}: this version reads {FORMAT_VERSION}")
+        if header[0] != "smoothcert-cache" or header[1] not in range(1, FORMAT_VERSION + 1):
+            raise CacheMismatchError(
+                f"{source} has format {header[:2]}: this version reads 'smoothcert-cache', 1 to {FORMAT_VERSION}"
+            )
         if set(fields) != set(_LEGAL):
             odd = sorted(set(fields) ^ set(_LEGAL))
             raise CacheCorruptError(f"{source} has missing or unknown fields: {', '.join(odd)}")
         for name, legal in _LEGAL.items():
             if not legal(fields[name]):
                 raise CacheCorruptError(f"{source}: {name} is {fields[name]!r}, which is not legal")
-        manifest = cls(**{**fields, "input_shape": tuple(fields["input_shape"])})
+        manifest = cls(**{**fields, "input_shape": tuple(fields["input_shape"]), "format_version": header[1]})
         if manifest.digest != header[2]:
             raise CacheCorruptError(f"{source} was changed: its digest does not match its content")
         return manifest
@@ -147,7 +154,9 @@ class Manifest:
                 )
 
     def _fields(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "input_shape": list(self.input_shape)}
+        fields = {**dataclasses.asdict(self), "input_shape": list(self.input_shape)}
+        del fields["format_version"]
+        return fields
 
 
 def _canonical(fields: dict[str, Any]) -> str:

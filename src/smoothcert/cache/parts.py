@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from smoothcert.cache.files import read_regular
 from smoothcert.cache.manifest import Manifest
-from smoothcert.errors import CacheCorruptError
+from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.noise import KEY_BYTES
 
 __all__ = ["CachedInput", "decode_part", "encode_part", "part_name"]
@@ -45,6 +45,8 @@ class CachedInput:
         Lower confidence bound on the probability of `top_class` at the manifest's alpha.
     votes : ndarray of uint8 or uint16, shape (n,)
         Every estimation vote, by sample index; the largest value of the type is an invalid vote.
+    start : int
+        Sample index of the first estimation vote.
     """
 
     key: bytes
@@ -53,6 +55,7 @@ class CachedInput:
     counts: NDArray[np.int64]
     p_lower: float
     votes: Votes
+    start: int = 0
 
 
 def part_name(keys: list[bytes]) -> str:
@@ -67,19 +70,27 @@ def part_name(keys: list[bytes]) -> str:
 
 
 def encode_part(rows: list[CachedInput], manifest: Manifest) -> bytes:
-    """Return the Parquet file of some inputs; the same rows give the same bytes."""
+    """Return the Parquet file of some inputs; the same rows give the same bytes.
+
+    Raises
+    ------
+    CacheMismatchError
+        When the cache's format is too old to say where votes start.
+    """
+    if manifest.format_version == 1 and any(row.start for row in rows):
+        raise CacheMismatchError("the cache was begun by an older version: name another folder for these votes")
     dtype = _vote_dtype(manifest)
-    table = pa.table(
-        {
-            "key": [row.key for row in rows],
-            "top_class": [row.top_class for row in rows],
-            "selection_counts": [row.selection_counts for row in rows],
-            "counts": [row.counts for row in rows],
-            "p_lower": [row.p_lower for row in rows],
-            "votes": [row.votes.astype(dtype).tobytes() for row in rows],
-        },
-        schema=_schema(manifest),
-    )
+    columns = {
+        "key": [row.key for row in rows],
+        "top_class": [row.top_class for row in rows],
+        "selection_counts": [row.selection_counts for row in rows],
+        "counts": [row.counts for row in rows],
+        "p_lower": [row.p_lower for row in rows],
+        "votes": [row.votes.astype(dtype).tobytes() for row in rows],
+        "start": [row.start for row in rows],
+    }
+    schema = _schema(manifest)
+    table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
     buffer = io.BytesIO()
     pq.write_table(
         table,
@@ -137,6 +148,7 @@ def _row(table: pa.Table, i: int, dtype: str) -> CachedInput:
         counts=values("counts"),
         p_lower=table.column("p_lower")[i].as_py(),
         votes=_votes(table.column("votes")[i].as_py(), dtype),
+        start=table.column("start")[i].as_py() if "start" in table.column_names else 0,
     )
 
 
@@ -163,25 +175,24 @@ def _check_row(row: CachedInput, key: bytes, manifest: Manifest, path: Path) -> 
         and bool((np.bincount(row.votes[row.votes < k], minlength=k) == row.counts).all())
         and bool((row.selection_counts >= 0).all())
         and int(row.selection_counts.sum()) <= manifest.n0
+        and row.start >= 0
     )
     if not fits:
         raise _damaged(path, f"its votes and counts of input {key.hex()[:12]} disagree")
 
 
 def _schema(manifest: Manifest) -> pa.Schema:
-    return pa.schema(
-        [
-            pa.field("key", pa.binary(KEY_BYTES), nullable=False),
-            pa.field("top_class", pa.int64(), nullable=False),
-            pa.field(
-                "selection_counts", pa.list_(pa.field("element", pa.int64(), nullable=False)), nullable=False
-            ),
-            pa.field("counts", pa.list_(pa.field("element", pa.int64(), nullable=False)), nullable=False),
-            pa.field("p_lower", pa.float64(), nullable=False),
-            pa.field("votes", pa.binary(), nullable=False),
-        ],
-        metadata={"smoothcert.manifest": manifest.digest},
-    )
+    fields = [
+        pa.field("key", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("top_class", pa.int64(), nullable=False),
+        pa.field("selection_counts", pa.list_(pa.field("element", pa.int64(), nullable=False)), nullable=False),
+        pa.field("counts", pa.list_(pa.field("element", pa.int64(), nullable=False)), nullable=False),
+        pa.field("p_lower", pa.float64(), nullable=False),
+        pa.field("votes", pa.binary(), nullable=False),
+    ]
+    if manifest.format_version > 1:
+        fields.append(pa.field("start", pa.int64(), nullable=False))
+    return pa.schema(fields, metadata={"smoothcert.manifest": manifest.digest})
 
 
 def _damaged(path: Path, what: str) -> CacheCorruptError:
