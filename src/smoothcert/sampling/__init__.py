@@ -2,15 +2,10 @@
 
 from smoothcert.sampling.calibration import calibration_batch
 from smoothcert.sampling.checks import check_classifier, check_inputs
-from smoothcert.sampling.engine import (
-    Inputs,
-    Votes,
-    count_votes,
-    default_batch_size,
-    invalid_vote,
-    sample_votes,
-)
+from smoothcert.sampling.engine import default_batch_size, sample_votes
+from smoothcert.sampling.inputs import Inputs
 from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest
+from smoothcert.sampling.votes import Votes, count_votes, invalid_vote
 
 __all__ = [
     "Inputs",

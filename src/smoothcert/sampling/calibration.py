@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.noise import NoiseStream, Purpose
-from smoothcert.sampling.engine import Inputs
+from smoothcert.sampling.inputs import Inputs
 
 __all__ = ["calibration_batch"]
 

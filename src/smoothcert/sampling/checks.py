@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseStream, Purpose
-from smoothcert.sampling.engine import Inputs
+from smoothcert.sampling.inputs import Inputs
 
 __all__ = ["check_classifier", "check_inputs"]
 

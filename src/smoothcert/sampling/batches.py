@@ -1,0 +1,84 @@
+"""Noisy batches: filled across inputs, and made while the last ones are being classified."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.noise import NoiseStream
+from smoothcert.sampling.inputs import Inputs
+from smoothcert.sampling.requests import SampleRequest, pieces
+
+__all__ = ["noisy_batches", "one_ahead"]
+
+_Item = TypeVar("_Item")
+
+
+def noisy_batches(
+    inputs: Inputs, noise: NoiseStream, requests: Sequence[SampleRequest], batch_size: int, block: int
+) -> Generator[NDArray[np.float32]]:
+    """Yield the noisy inputs of all requests in order, a whole number of batches at a time.
+
+    Noise is asked for in the stream's blocks, whatever the batch is; a block may hold many small batches.
+
+    Parameters
+    ----------
+    inputs : Inputs, shape (m, *shape)
+        The clean inputs.
+    noise : NoiseStream
+        Where the noise comes from.
+    requests : sequence of SampleRange or SampleIndices
+        Which samples to draw.
+    batch_size : int
+        Forward passes at once.
+    block : int
+        Samples that are asked for at once, from ``noise.block``.
+
+    Yields
+    ------
+    ndarray of float32, shape (k * batch_size, *shape)
+        In one of two buffers that take turns: valid until the next but one is asked for. The last may be shorter.
+    """
+    buffer, other = (np.empty((batch_size + block, *inputs.shape[1:]), np.float32) for _ in range(2))
+    filled = 0
+    for piece in pieces(requests, block):
+        piece.perturb(noise, inputs[piece.row], buffer[filled : filled + len(piece)])
+        filled += len(piece)
+        if filled >= batch_size:
+            rest = filled % batch_size
+            yield buffer[: filled - rest]
+            # Only now is the other buffer free: whoever asks for more has done with what it held.
+            other[:rest] = buffer[filled - rest : filled]
+            buffer, other, filled = other, buffer, rest
+    if filled:
+        yield buffer[:filled]
+
+
+def one_ahead(items: Iterator[_Item]) -> Generator[_Item]:
+    """Yield the items, each made in a second thread while its predecessor is in use.
+
+    Parameters
+    ----------
+    items : iterator
+        Advanced by one thread at a time. What it raises is raised here, in its place.
+
+    Yields
+    ------
+    object
+        The items in order. Closing the generator waits for the item in the making, then ends the thread.
+
+    Examples
+    --------
+    >>> list(one_ahead(iter("abc")))
+    ['a', 'b', 'c']
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="noise") as pool:
+        end = object()
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]

@@ -1,0 +1,67 @@
+"""Votes as they are kept: a byte each, two from 255 classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.errors import InvalidArgumentError
+
+__all__ = ["Votes", "count_votes", "invalid_vote", "vote_dtype"]
+
+Votes = NDArray[np.uint8 | np.uint16]
+
+_COUNTED_AT_ONCE = 1 << 16
+
+
+def invalid_vote(num_classes: int) -> int:
+    """Return the stored value of an invalid vote, the largest of the votes' type.
+
+    Examples
+    --------
+    >>> invalid_vote(10), invalid_vote(1000)
+    (255, 65535)
+    """
+    return int(np.iinfo(vote_dtype(num_classes)).max)
+
+
+def count_votes(votes: Votes, num_classes: int) -> NDArray[np.int64]:
+    """Count votes per class; invalid votes are counted for none.
+
+    Parameters
+    ----------
+    votes : ndarray of uint8 or uint16, shape (n,)
+        Votes as `sample_votes` returns them.
+    num_classes : int
+        Number of classes k.
+
+    Returns
+    -------
+    ndarray of int64, shape (k,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> count_votes(np.array([0, 2, 2, 255], np.uint8), num_classes=3)
+    array([1, 0, 2])
+    """
+    counts = np.zeros(num_classes, np.int64)
+    for start in range(0, len(votes), _COUNTED_AT_ONCE):  # bincount widens what it counts to 8 bytes
+        part = votes[start : start + _COUNTED_AT_ONCE]
+        counts += np.bincount(part[part < num_classes], minlength=num_classes)
+    return counts
+
+
+def vote_dtype(num_classes: int) -> type[np.uint8] | type[np.uint16]:
+    """Return the type that votes for so many classes are kept in.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When there are more classes than two bytes tell apart.
+    """
+    if num_classes >= np.iinfo(np.uint16).max:
+        raise InvalidArgumentError(
+            f"num_classes is {num_classes}: at most {np.iinfo(np.uint16).max - 1} are supported"
+        )
+    return np.uint8 if num_classes < np.iinfo(np.uint8).max else np.uint16
