@@ -12,6 +12,7 @@ from smoothcert.cache.records import (
     write_candidate,
     write_recipe,
 )
+from smoothcert.cache.rounds import RoundJournal, Setting
 from smoothcert.cache.store import CertificationCache, Timing
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Manifest",
     "PartEntry",
     "Recipe",
+    "RoundJournal",
+    "Setting",
     "Timing",
     "candidate_folder",
     "read_candidates",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,16 @@ from typing import Any
 from smoothcert.cache.files import read_regular
 from smoothcert.errors import CacheCorruptError
 
-__all__ = ["PartEntry", "decode_text", "index_line", "parse_line", "read_index", "whole_lines"]
+__all__ = [
+    "PartEntry",
+    "checked_line",
+    "checked_records",
+    "decode_text",
+    "index_line",
+    "parse_line",
+    "read_index",
+    "whole_lines",
+]
 
 _PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
@@ -41,33 +51,46 @@ class PartEntry:
 
 
 def index_line(number: int, entry: PartEntry) -> str:
-    """Return a line of the index; its own checksum comes first, so that a flipped bit shows."""
-    record = {
-        "number": number,
-        "part": entry.name,
-        "sha256": entry.sha256,
-        "bytes": entry.size,
-        "keys": [key.hex() for key in entry.keys],
-    }
-    text = json.dumps(record, separators=(",", ":"))
-    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]} {text}"
+    """Return a line of the index."""
+    return checked_line(
+        {
+            "number": number,
+            "part": entry.name,
+            "sha256": entry.sha256,
+            "bytes": entry.size,
+            "keys": [key.hex() for key in entry.keys],
+        }
+    )
 
 
 def read_index(path: Path) -> list[PartEntry]:
     """Read and check the index; CacheCorruptError names the line that was changed."""
+    return [
+        PartEntry(r["part"], r["sha256"], r["bytes"], [bytes.fromhex(key) for key in r["keys"]])
+        for r in checked_records(path, _is_entry)
+    ]
+
+
+def checked_line(record: dict[str, Any]) -> str:
+    """Return a numbered record as a line; its own checksum comes first, so that a flipped bit shows."""
+    text = json.dumps(record, separators=(",", ":"))
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]} {text}"
+
+
+def checked_records(path: Path, legal: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+    """Read what `checked_line` wrote; CacheCorruptError names the line that was changed."""
     if not path.exists():
         return []
-    entries = []
+    records = []
     for number, line in enumerate(whole_lines(path)):
         checksum, _, text = line.partition(" ")
         record = parse_line(text, path) if hashlib.sha256(text.encode()).hexdigest()[:16] == checksum else {}
-        if record.get("number") != number or not _is_entry(record):
+        if record.get("number") != number or not legal(record):
             raise CacheCorruptError(
                 f"{path} was changed in line {number + 1}: restore it, or certify into another folder"
             )
-        keys = [bytes.fromhex(key) for key in record["keys"]]
-        entries.append(PartEntry(record["part"], record["sha256"], record["bytes"], keys))
-    return entries
+        records.append(record)
+    return records
 
 
 def _is_entry(record: dict[str, Any]) -> bool:

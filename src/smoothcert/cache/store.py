@@ -13,6 +13,7 @@ from smoothcert.cache.files import append_line, locked, read_regular, write_atom
 from smoothcert.cache.index import PartEntry, decode_text, index_line, parse_line, read_index, whole_lines
 from smoothcert.cache.manifest import Manifest
 from smoothcert.cache.parts import CachedInput, decode_part, encode_part, part_name
+from smoothcert.cache.rounds import ROUNDS_MANIFEST
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
 
 __all__ = ["CertificationCache", "Timing"]
@@ -59,6 +60,7 @@ class CertificationCache:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        _refuse_rounds(self.path)
         if not (self.path / _MANIFEST).is_file():
             raise CacheMismatchError(
                 f"{self.path} holds no certification cache: run certify with cache={str(path)!r}"
@@ -84,6 +86,7 @@ class CertificationCache:
             When the folder cannot be written.
         """
         folder = Path(path)
+        _refuse_rounds(folder)
         with locked(folder / _LOCK):
             if not (folder / _MANIFEST).is_file():
                 if (folder / _INDEX).exists():
@@ -205,6 +208,14 @@ class CertificationCache:
             for name in dropped:
                 (self.path / _PARTS / name).unlink(missing_ok=True)
         self._where = {key: entry for entry in self.entries for key in entry.keys}
+
+
+def _refuse_rounds(folder: Path) -> None:
+    if (folder / ROUNDS_MANIFEST).exists():
+        raise CacheMismatchError(
+            f"{folder} holds votes of a procedure that samples in rounds, such as certify(..., radius=...), "
+            "not n votes of each input: give another folder"
+        )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,17 @@ from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.noise import NoiseStream, Purpose
 from smoothcert.sampling import Inputs, SampleRange, Votes, count_votes, default_batch_size, sample_votes
 
-__all__ = ["Progress", "VotingPlan", "collect", "make_manifest", "replay"]
+__all__ = [
+    "PART_VOTES",
+    "REPLAYED",
+    "Progress",
+    "VotingPlan",
+    "collect",
+    "make_manifest",
+    "recorded_batch_size",
+    "replay",
+    "require_repeated",
+]
 
 Progress = Callable[[int, int], None]
 """Called with (samples done, samples in total) after each batch."""
@@ -27,7 +38,9 @@ PART_VOTES = 1 << 16
 """Votes per part of a cache: what a crash can cost, and what is in memory at a time."""
 
 _BATCH_SIZE = "batch_size"
-_REPLAYED = 64
+REPLAYED = 64
+"""Cached votes that are repeated before a cache is added to."""
+
 _REPLAY_TOLERANCE = 0.1  # near ties may fall differently on another machine
 
 
@@ -91,6 +104,12 @@ def _batch_size(plan: VotingPlan) -> int:
     return plan.batch_size or default_batch_size(math.prod(plan.inputs.shape[1:]))
 
 
+def recorded_batch_size(manifest: Manifest) -> int | None:
+    """Return the batch size that a cache was begun with; kernels may round by it, so a continued run keeps it."""
+    recorded = manifest.classifier.get(_BATCH_SIZE, "")
+    return int(recorded) if recorded.isdecimal() and int(recorded) else None
+
+
 def collect(
     plan: VotingPlan, cache: CertificationCache | None, progress: Progress | None
 ) -> Iterator[tuple[list[CachedInput], Timing]]:
@@ -107,9 +126,7 @@ def collect(
         What sampling it cost now; nothing for what the cache had.
     """
     if cache is not None and plan.batch_size is None:
-        # Kernels may round by batch size: a continued run takes the one that it was begun with.
-        recorded = cache.manifest.classifier.get(_BATCH_SIZE, "")
-        plan = replace(plan, batch_size=int(recorded) if recorded.isdecimal() and int(recorded) else None)
+        plan = replace(plan, batch_size=recorded_batch_size(cache.manifest))
     group = max(1, PART_VOTES // plan.n)
     total = sum(key not in cache for key in plan.keys) if cache is not None else len(plan.keys)
     report = _reporter(progress, total * (plan.n0 + plan.n))
@@ -182,14 +199,25 @@ def replay(plan: VotingPlan, cache: CertificationCache) -> None:
     row = next((i for i, key in enumerate(plan.keys) if key in cache), None)
     if row is None:
         return
-    key, count = plan.keys[row], min(_REPLAYED, cache.manifest.n)
+    key, count = plan.keys[row], min(REPLAYED, cache.manifest.n)
     (votes,) = sample_votes(
         plan.classifier, plan.inputs, plan.noise, [SampleRange(row, key, Purpose.ESTIMATION, 0, count)]
     )
-    changed = int((votes != cache[key].votes[:count]).sum())
-    if changed > _REPLAY_TOLERANCE * count:
+    require_repeated(cache.path, row, votes, cache[key].votes[:count])
+
+
+def require_repeated(path: Path, row: int, votes: Votes, cached: Votes) -> None:
+    """Refuse votes of one input that are others than the cached ones of the same samples.
+
+    Raises
+    ------
+    CacheMismatchError
+        When more differ than rounding explains.
+    """
+    changed = int((votes != cached).sum())
+    if changed > _REPLAY_TOLERANCE * len(cached):
         raise CacheMismatchError(
-            f"{cache.path} does not repeat: {changed} of {count} cached votes of x[{row}] are others now; "
+            f"{path} does not repeat: {changed} of {len(cached)} cached votes of x[{row}] are others now; "
             "the model, its preprocessing or the libraries are not those that made the cache"
         )
 
