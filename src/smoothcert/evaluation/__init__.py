@@ -5,6 +5,13 @@ Labels enter smoothcert here and nowhere earlier, and every denominator is all i
 
 from __future__ import annotations
 
+from smoothcert.evaluation.betting import bounded_mean_interval
+from smoothcert.evaluation.confidence import (
+    average_certified_radius_lower,
+    certified_accuracy_lower,
+    false_certificates,
+    truly_certified,
+)
 from smoothcert.evaluation.distributions import (
     Distribution,
     distribution,
@@ -42,18 +49,23 @@ __all__ = [
     "area_speedup",
     "average_certified_radius",
     "average_certified_radius_interval",
+    "average_certified_radius_lower",
+    "bounded_mean_interval",
     "certified_accuracy",
     "certified_accuracy_interval",
+    "certified_accuracy_lower",
     "common_range",
     "correct",
     "cost_at",
     "credited_radius",
     "distribution",
+    "false_certificates",
     "mean_zeta",
     "p_lower_distribution",
     "pointwise_speedup",
     "reach",
     "share_above",
     "speedup_at",
+    "truly_certified",
     "zeta_distribution",
 ]
