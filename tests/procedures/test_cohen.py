@@ -6,13 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import beta, binom, binomtest
+from scipy.stats import beta, binomtest
 
 import smoothcert as sc
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise
 from smoothcert.procedures import cohen_certificates
-from smoothcert.procedures.predict import _decide
 
 X = np.linspace(0.1, 0.9, 9).reshape(9, 1) * np.ones((1, 4))
 
@@ -133,28 +132,6 @@ def test_nothing_but_invalid_votes_abstains() -> None:
     assert found.radius.tolist() == [0, 0]
 
 
-@given(st.integers(0, 300), st.integers(0, 300), st.sampled_from([0.05, 0.001]))
-@settings(max_examples=200, deadline=None)
-def test_predict_decides_by_the_two_sided_binomial_test(first: int, second: int, alpha: float) -> None:
-    decided = _decide(np.array([first, 0, second]), alpha)
-    if first + second == 0:
-        assert decided == -1
-        return
-    p_value = binomtest(first, first + second, 0.5).pvalue
-    assert decided == (-1 if p_value > alpha else (0 if first > second else 2))
-
-
-def test_predict_errs_no_more_than_alpha() -> None:
-    """At a margin of 0.05 sigma, the class on the other side is returned at most as often as alpha allows."""
-    x = np.full((2000, 3), 0.5)
-    x[:, 2] = np.linspace(0, 1, 2000)
-    labels = sc.predict(threshold(0.5 - 0.0125), x, sigma=0.25, n=50, alpha=0.1, seed=8)
-    wrong = int((labels == 0).sum())
-    assert binomtest(wrong, 2000, 0.1, alternative="greater").pvalue > 1e-4
-    power = binom.sf(31, 50, ndtr(0.05))  # 32 of 50 votes reject at 0.1
-    assert binomtest(int((labels == 1).sum()), 2000, float(power)).pvalue > 1e-5
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -175,11 +152,6 @@ def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> N
     call: dict[str, object] = {"classifier": threshold(0.5), "x": X, "sigma": 0.5, "n": 100, **change}
     with pytest.raises(InvalidArgumentError, match=message):
         sc.certify(call.pop("classifier"), call.pop("x"), **call)  # type: ignore[arg-type]
-
-
-def test_predict_refuses_what_cannot_succeed() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"n >= 11"):
-        sc.predict(threshold(0.5), X, sigma=0.5, n=10, alpha=0.001)
 
 
 def test_a_model_with_another_number_of_classes_is_refused() -> None:
