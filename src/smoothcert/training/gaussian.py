@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from smoothcert.models.checkpoint import LoadedModel, save_checkpoint
 from smoothcert.models.normalize import Normalization
 from smoothcert.models.registry import architecture, build_model
 from smoothcert.training.batches import noisy_batches, steps_per_epoch, stream_seed
+from smoothcert.training.placement import fitting_threads, placement
 from smoothcert.training.recipe import TrainingRecipe, default_recipe, learning_rate
 from smoothcert.training.state import EpochRecord, restore_state, save_state, setup_of
 
@@ -30,7 +30,6 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 # Decoding once is worth it as long as the decoded images leave room for the rest.
 _IN_MEMORY_BYTES = 2 << 30
 _STEPS_PER_REPORT = 10
-_SMALL_NETWORK = 50_000
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def train(
     constants = normalization or architecture(recipe.arch).normalization
     folder = None if out is None else Path(out)
     _check(sigma, seed, dataset, folder)
-    run = _Run(recipe, dataset, sigma, seed, *_placement(device, mixed_precision), progress)
+    run = _Run(recipe, dataset, sigma, seed, *placement(device, mixed_precision), progress)
     module = _fresh_model(run, constants)
     optimizer = torch.optim.SGD(
         module.parameters(),
@@ -167,7 +166,7 @@ def train(
     if len(history) < recipe.epochs:
         run = replace(run, dataset=_decoded(dataset))
     for epoch in range(len(history), recipe.epochs):
-        with _threads(module, run.device):
+        with fitting_threads(module, run.device):
             history.append(_train_epoch(run, epoch, module, optimizer))
         if folder is not None:
             save_state(folder, setup, module, optimizer, history)
@@ -194,17 +193,6 @@ def _check(sigma: float, seed: int, dataset: Dataset, folder: Path | None) -> No
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InvalidArgumentError(f"out={folder} cannot be written: {error}") from error
-
-
-def _placement(device: str | torch.device | None, mixed_precision: bool | None) -> tuple[torch.device, bool]:
-    try:
-        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise InvalidArgumentError(f"device is {device!r}, which cannot be used here: {error}") from error
-    if mixed_precision is None:
-        mixed_precision = chosen.type == "cuda" and torch.cuda.is_bf16_supported()
-    return chosen, mixed_precision
 
 
 def _fresh_model(run: _Run, normalization: Normalization) -> nn.Sequential:
@@ -259,22 +247,6 @@ def _train_epoch(run: _Run, epoch: int, module: nn.Module, optimizer: torch.opti
         )
     seconds = time.perf_counter() - start
     return EpochRecord(epoch + 1, mean, right.item() / seen, rate, seconds, seen / seconds)
-
-
-@contextlib.contextmanager
-def _threads(module: nn.Module, device: torch.device) -> Iterator[None]:
-    """Train a small network on one thread, whose steps are shorter than the wait for a second one.
-
-    On two cores that others use as well, that is 10 times as fast.
-    """
-    threads = torch.get_num_threads()
-    small = sum(parameter.numel() for parameter in module.parameters()) < _SMALL_NETWORK
-    if small and device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _described(run: _Run, module: nn.Sequential, normalization: Normalization, epoch: int) -> LoadedModel:
