@@ -14,6 +14,7 @@ from smoothcert.bounds.radius import (
     largest_radius,
     smallest_n,
 )
+from smoothcert.bounds.two_sample import excess_p_values, pooled_excess_p_value
 
 __all__ = [
     "DEFAULT_DISAGREEMENT",
@@ -23,12 +24,14 @@ __all__ = [
     "certified_radius",
     "certified_radius_two_sided",
     "disagreement_hint",
+    "excess_p_values",
     "incremental_radius",
     "incremental_radius_two_sided",
     "irs_bound",
     "largest_radius",
     "lower_confidence_bound",
     "one_sided_bound",
+    "pooled_excess_p_value",
     "prefers_direct",
     "samples_for_error",
     "smallest_n",
