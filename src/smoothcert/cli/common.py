@@ -27,15 +27,21 @@ SigmaOption = Annotated[
     float, typer.Option("--sigma", help="Standard deviation of the noise, for inputs in [0, 1].")
 ]
 NoiseOption = Annotated[
-    Literal["auto", "grid", "gaussian"],
-    typer.Option("--noise", help="Exact noise on the inputs' grid, float noise, or whichever fits the inputs."),
+    Literal["auto", "grid", "gaussian", "quantised"],
+    typer.Option(
+        "--noise",
+        help="Exact noise on the inputs' grid, float noise, or whichever fits; 'quantised' first rounds inputs "
+        "to the grid and certifies those.",
+    ),
 ]
 RuntimeName = Literal["auto", "eager", "onnx"]
 RuntimeOption = Annotated[
     RuntimeName,
     typer.Option("--runtime", help="What runs the model: PyTorch, ONNX Runtime, or the faster one."),
 ]
-LevelsOption = Annotated[int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid.")]
+LevelsOption = Annotated[
+    int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid or quantised.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the noise stream.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to run, such as 'cuda'.")]
 BatchOption = Annotated[int | None, typer.Option("--batch-size", help="Forward passes at once.")]

@@ -2,7 +2,7 @@
 
 from smoothcert.noise.choice import NoiseName, choose_noise, noise_of_law
 from smoothcert.noise.gaussian import GaussianNoise
-from smoothcert.noise.grid import GridNoise, on_grid
+from smoothcert.noise.grid import GridNoise, distance_to_grid, on_grid
 from smoothcert.noise.keys import KEY_BYTES, input_keys
 from smoothcert.noise.stream import NoiseStream, Purpose
 
@@ -14,6 +14,7 @@ __all__ = [
     "NoiseStream",
     "Purpose",
     "choose_noise",
+    "distance_to_grid",
     "input_keys",
     "noise_of_law",
     "on_grid",

@@ -16,7 +16,7 @@ from smoothcert.noise.thresholds import MAX_SCALE
 
 __all__ = ["NoiseName", "choose_noise", "noise_of_law"]
 
-NoiseName = Literal["auto", "grid", "gaussian"]
+NoiseName = Literal["auto", "grid", "gaussian", "quantised"]
 
 _AUTO_LEVELS = (255, 1024)
 """8-bit images, and data in binary fractions such as scikit-learn's digits."""
@@ -33,11 +33,11 @@ def choose_noise(
 
     Parameters
     ----------
-    noise : {"auto", "grid", "gaussian"}
+    noise : {"auto", "grid", "gaussian", "quantised"}
         ``"auto"`` takes grid noise where all inputs lie on the grid of 1/255, or else of 1/1024, and float
-        Gaussian noise where they do not.
+        Gaussian noise where they do not. ``"quantised"`` rounds inputs that lie off the grid to it.
     levels : int, optional
-        Grid steps per unit; by default 255 for ``"grid"``.
+        Grid steps per unit; by default 255 for ``"grid"`` and ``"quantised"``.
     sigma : float
         Standard deviation, in the units of the input.
     seed : int
@@ -68,9 +68,12 @@ def choose_noise(
         return GaussianNoise(sigma, seed)
     if noise == "grid":
         return _on_its_grid(GridNoise(sigma, seed, 255 if levels is None else levels), inputs())
+    if noise == "quantised":
+        return GridNoise(sigma, seed, 255 if levels is None else levels, quantise=True)
     if noise != "auto" or levels is not None:
         raise InvalidArgumentError(
-            f"noise is {noise!r} with levels = {levels}: give 'auto', 'gaussian', or 'grid' with or without levels"
+            f"noise is {noise!r} with levels = {levels}: give 'auto', 'gaussian', or 'grid' or 'quantised' with "
+            "or without levels"
         )
     stream = GaussianNoise(sigma, seed)  # checks sigma and seed before the inputs are read
     fitting = [levels for levels in _AUTO_LEVELS if sigma * levels <= MAX_SCALE]
@@ -85,8 +88,8 @@ def _on_its_grid(noise: GridNoise, inputs: Iterable[NDArray[np.float32]]) -> Gri
     for i, x in enumerate(inputs):
         if not on_grid(x, noise.levels):
             raise InvalidArgumentError(
-                f"x[{i}] has values that are no multiples of 1/{noise.levels}: quantise the inputs, as in "
-                f"np.rint(x * {noise.levels}) / {noise.levels}, and certify those, or use noise='gaussian'"
+                f"x[{i}] has values that are no multiples of 1/{noise.levels}: take noise='quantised' to round "
+                "the inputs to the grid and certify those, or noise='gaussian'"
             )
     return noise
 
@@ -96,14 +99,16 @@ def noise_of_law(law: str, sigma: float, seed: int) -> NoiseStream | None:
 
     Examples
     --------
-    >>> noise_of_law("grid-1/255/1", 0.5, 0).law, noise_of_law("laplace/1", 0.5, 0)
-    ('grid-1/255/1', None)
+    >>> noise_of_law("grid-1/255/1", 0.5, 0).levels, noise_of_law("quantised-1/4096/1", 0.5, 0).quantise
+    (255, True)
+    >>> noise_of_law("laplace/1", 0.5, 0) is None
+    True
     """
     if law == GaussianNoise.law:
         return GaussianNoise(sigma, seed)
     name, _, rest = law.partition("-1/")
     levels = rest.removesuffix("/1")
-    if name == "grid" and levels.isascii() and levels.isdigit() and len(levels) < 8:
-        stream = GridNoise(sigma, seed, int(levels))
+    if name in ("grid", "quantised") and levels.isascii() and levels.isdigit() and len(levels) < 8:
+        stream = GridNoise(sigma, seed, int(levels), quantise=name == "quantised")
         return stream if stream.law == law else None
     return None

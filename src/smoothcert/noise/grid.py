@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from smoothcert.noise.thresholds import (
     word_tables,
 )
 
-__all__ = ["GridNoise", "on_grid"]
+__all__ = ["GridNoise", "distance_to_grid", "on_grid"]
 
 _BLOCK_VALUES = 1 << 18
 _MAX_SIZE = 1 << 33  # two coordinates share a block of the second stream, whose index has 32 bits
@@ -44,6 +45,10 @@ class GridNoise:
         0 <= seed < 2^128.
     levels : int
         Grid steps per unit of the input: 255 for 8-bit images in [0, 1].
+    quantise : bool
+        Take inputs off the grid too, and round each to the grid before the noise: a law of its own, under which
+        certificates are about the rounded input x_q. What is certified within R of x_q is certified within
+        R - |x - x_q| of x (the triangle inequality); `distance_to_grid` has |x - x_q|.
 
     Raises
     ------
@@ -64,7 +69,7 @@ class GridNoise:
     True
     """
 
-    def __init__(self, sigma: float, seed: int, levels: int = 255) -> None:
+    def __init__(self, sigma: float, seed: int, levels: int = 255, *, quantise: bool = False) -> None:
         self.sigma, self.seed = check_sigma_and_seed(sigma, seed)
         if not (isinstance(levels, (int, np.integer)) and levels >= 1):
             raise InvalidArgumentError(f"levels is {levels!r}: it must be an integer >= 1, 255 for 8-bit images")
@@ -73,14 +78,21 @@ class GridNoise:
             raise InvalidArgumentError(
                 f"sigma is {sigma!r} at {levels} levels: sigma * levels must be at most {MAX_SCALE}"
             )
-        self.law = f"grid-1/{self.levels}/1"
+        self.quantise = quantise
+        self.law = f"{'quantised' if quantise else 'grid'}-1/{self.levels}/1"
         self._thresholds = grid_thresholds(self.sigma, self.levels)
         self._decided, self._first = word_tables(self._thresholds)
 
     @property
     def premise(self) -> str:
-        """That the smoothed classifier rounds its noisy input to the grid."""
-        return f"the smoothed classifier rounds its noisy input to multiples of 1/{self.levels}"
+        """That the smoothed classifier rounds its noisy input to the grid, and whether x was rounded."""
+        rounds = f"the smoothed classifier rounds its noisy input to multiples of 1/{self.levels}"
+        if not self.quantise:
+            return rounds
+        return (
+            f"{rounds}; the certificate is about x_q, each input x rounded to multiples of 1/{self.levels}: "
+            "around x itself the radius is smaller by |x - x_q|"
+        )
 
     @property
     def digest(self) -> str:
@@ -175,12 +187,13 @@ class GridNoise:
 
     def _levels_of(self, x: NDArray[np.float32]) -> NDArray[np.int32]:
         nearest, exact = _nearest_levels(x.ravel(), self.levels)
+        if self.quantise:
+            exact = np.abs(nearest) <= _MAX_LEVEL
         if not exact.all():
             value = float(x.ravel()[np.argmin(exact)])
             raise InvalidArgumentError(
-                f"x has the value {value!r}, which is no multiple of 1/{self.levels}: grid noise needs inputs on "
-                f"its grid. Quantise them, np.rint(x * {self.levels}) / {self.levels}, and certify those, or use "
-                'noise="gaussian"'
+                f"x has the value {value!r}, which is no multiple of 1/{self.levels} below 2^20 steps: grid "
+                'noise needs inputs on its grid. Quantise them (noise="quantised"), or use noise="gaussian"'
             )
         return nearest.astype(np.int32)
 
@@ -208,6 +221,40 @@ def on_grid(x: NDArray[np.float32], levels: int) -> bool:
     (True, True, False)
     """
     return bool(_nearest_levels(np.asarray(x, dtype=np.float32), levels)[1].all())
+
+
+def distance_to_grid(inputs: Iterable[NDArray[np.float32]], levels: int) -> NDArray[np.float64]:
+    """Return how far each input is from the grid point that `GridNoise` rounds it to.
+
+    Parameters
+    ----------
+    inputs : iterable of ndarray of float32, each of shape (*shape), or array of shape (m, *shape)
+        Inputs.
+    levels : int
+        Grid steps per unit.
+
+    Returns
+    -------
+    ndarray of float64, shape (m,)
+        L2 distances, rounded up; at most sqrt(d) / (2 levels) but for rounding, d the coordinates of an input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(distance_to_grid(np.array([[0.1, 0.5]]), levels=10)[0].round(6))
+    0.0
+    >>> distance_to_grid(np.array([[0.1, 0.5], [0.125, 0.25]]), levels=4).round(3)
+    array([0.1  , 0.125])
+    """
+    found = []
+    for x in inputs:
+        values = np.asarray(x, np.float32).ravel()
+        nearest = _nearest_levels(values, levels)[0].astype(np.float64)
+        distance = float(np.linalg.norm(values.astype(np.float64) - nearest / levels))
+        # Each quotient is off by half a unit in the last place, and a sum of d squares by d of them at most.
+        largest = float(np.abs(values).max(initial=1.0))
+        found.append(distance * (1 + values.size * 2**-52) + largest * values.size**0.5 * 2**-51)
+    return np.array(found)
 
 
 def _nearest_levels(x: NDArray[np.float32], levels: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

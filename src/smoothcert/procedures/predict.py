@@ -56,10 +56,10 @@ def predict(
         n times its total variation is taken off the level of the test, so that this holds under exact noise.
     seed : int
         Seed of the noise stream; prediction noise is disjoint from certification noise.
-    noise : {"auto", "grid", "gaussian"}
+    noise : {"auto", "grid", "gaussian", "quantised"}
         The noise law, see `certify`.
     levels : int, optional
-        Grid steps per unit for ``noise="grid"``, by default 255.
+        Grid steps per unit for ``noise="grid"`` or ``"quantised"``, by default 255.
     batch_size : int, optional
         Forward passes at once; it changes no noise.
     progress : callable, optional

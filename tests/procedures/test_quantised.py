@@ -1,0 +1,59 @@
+"""Inputs off the grid that are rounded to it once, on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+import smoothcert as sc
+from smoothcert.errors import InvalidArgumentError
+from smoothcert.noise import distance_to_grid
+
+LEVELS = 20
+AT = 0.5 + 0.5 / LEVELS  # half-way between grid points, where the probabilities are exactly normal
+X = np.random.default_rng(0).random((40, 3), dtype=np.float32)
+
+
+def threshold() -> sc.FunctionClassifier:
+    """f(z) = 1[z0 > AT]: the smoothed classifier's radius at x is |x0 - AT|."""
+
+    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        score = batch[:, 0].astype(np.float64) - AT
+        return np.stack([-score, score], axis=1)
+
+    return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {AT}")
+
+
+def test_the_certificate_is_about_the_rounded_input_and_says_so() -> None:
+    run = sc.certify(threshold(), X, sigma=0.25, n=20_000, noise="quantised", levels=LEVELS)
+    found = run.certificates
+    rounded = np.rint(X.astype(np.float64) * LEVELS) / LEVELS
+    truth = np.abs(rounded[:, 0] - AT)
+    assert binomtest(int((found.radius > truth).sum()), len(X), found.alpha, alternative="greater").pvalue > 1e-4
+    assert (found.radius[truth > 0.1] > 0.9 * truth[truth > 0.1]).all()
+    assert (found.prediction == (rounded[:, 0] > AT))[found.certified].all()
+    assert found.noise == f"quantised-1/{LEVELS}/1"
+    assert "about x_q, each input x rounded to multiples of 1/20" in found.premise
+    # For many the claim would be false about x itself; less the distance it is not.
+    around_x = np.abs(X[:, 0].astype(np.float64) - AT)
+    assert (found.radius > around_x).sum() > 5
+    assert (found.radius - distance_to_grid(X, LEVELS) <= around_x)[found.radius <= truth].all()
+
+
+def test_a_cache_of_rounded_inputs_is_found_again_by_the_inputs_as_they_were(tmp_path: Path) -> None:
+    run = sc.certify(threshold(), X, sigma=0.25, n=500, noise="quantised", levels=LEVELS, cache=tmp_path / "base")
+    again = sc.recertify(threshold(), X, cache=tmp_path / "base", n_p=500)
+    assert again.certificates.noise == run.certificates.noise
+    assert "x_q" in again.certificates.premise
+
+
+def test_predict_takes_them_too() -> None:
+    labels = sc.predict(threshold(), X, sigma=0.25, noise="quantised", levels=LEVELS)
+    rounded = np.rint(X[:, 0] * LEVELS) / LEVELS
+    assert (labels == (rounded > AT))[labels >= 0].all()
+    with pytest.raises(InvalidArgumentError, match=r"x\[0\] .* take noise='quantised'"):
+        sc.predict(threshold(), X, sigma=0.25, noise="grid", levels=LEVELS)
