@@ -17,7 +17,7 @@ ABSTAIN = -1
 
 Guarantee = Literal["certified", "calibrated", "estimated"]
 
-_ARRAYS = ("prediction", "radius", "p_lower", "top_class", "count", "n", "reason", "zeta", "branch")
+_ARRAYS = ("prediction", "radius", "p_lower", "top_class", "count", "n", "reason", "zeta", "branch", "runner_up")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,8 @@ class Certificates:
         Upper confidence bound on the disparity P(f != f^p), for recertificates.
     branch : ndarray of str, shape (m,), optional
         Branch of the incremental procedure taken for each input.
+    runner_up : ndarray of float64, shape (m,), optional
+        Upper confidence bound on the probability of every other class, where the procedure bounded it.
 
     Examples
     --------
@@ -89,6 +91,7 @@ class Certificates:
     premise: str = ""
     zeta: NDArray[np.float64] | None = None
     branch: NDArray[np.str_] | None = None
+    runner_up: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         m = len(self.prediction)

@@ -34,7 +34,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recertify(cache: Path, candidate: sc.Classifier, x: object = X, **changes: object) -> sc.Recertification:
-    call: dict[str, object] = {"cache": cache, "n_p": N_P, "alpha_zeta": ALPHA_ZETA, **changes}
+    call: dict[str, object] = {"cache": cache, "n_p": N_P, "alpha_zeta": ALPHA_ZETA, "bound": "irs", **changes}
     return sc.recertify(candidate, x, **call)  # type: ignore[arg-type]
 
 
@@ -127,6 +127,12 @@ def test_gamma_is_tuned_on_inputs_that_do_not_use_it(cache: Path) -> None:
         ({"gamma": 1.1}, InvalidArgumentError, "gamma is 1.1"),
         ({"gamma": float("nan")}, InvalidArgumentError, "gamma is nan"),
         ({"bound": "best"}, InvalidArgumentError, "bound is 'best'"),
+        ({"runner_up": True}, InvalidArgumentError, "bounds the top class alone"),
+        ({"n_p": None}, InvalidArgumentError, "n_p is None"),
+        ({"holdout": (3500, 4001), "n_p": None}, InvalidArgumentError, "holdout ends at 4001"),
+        ({"holdout": (5, 5), "n_p": None}, InvalidArgumentError, "holdout is 5:5"),
+        ({"holdout": (5, 9)}, InvalidArgumentError, "n_p is 600"),
+        ({"holdout": 5}, InvalidArgumentError, "holdout is 5"),
         ({"batch_size": -1}, InvalidArgumentError, "batch_size is -1"),
         ({"x": X + np.float32(1e-3) * (X < 0.9)}, CacheMismatchError, r"x\[0\] is not in"),
         ({"x": X.reshape(30, 3, 1)}, CacheMismatchError, "input_shape"),

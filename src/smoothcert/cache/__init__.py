@@ -1,5 +1,6 @@
 """The certification cache on disk: schema, atomic append, resume, integrity check."""
 
+from smoothcert.cache.holdouts import Holdout, read_holdouts, reserve
 from smoothcert.cache.index import PartEntry
 from smoothcert.cache.manifest import Manifest
 from smoothcert.cache.parts import CachedInput
@@ -19,6 +20,7 @@ __all__ = [
     "CachedInput",
     "CandidateRecord",
     "CertificationCache",
+    "Holdout",
     "Manifest",
     "PartEntry",
     "Recipe",
@@ -27,7 +29,9 @@ __all__ = [
     "Timing",
     "candidate_folder",
     "read_candidates",
+    "read_holdouts",
     "read_recipe",
+    "reserve",
     "write_candidate",
     "write_recipe",
 ]

@@ -73,6 +73,14 @@ class CandidateRecord:
         The threshold asked for.
     identical : bool
         Whether its outputs are bit-identical to the base's.
+    bound : str
+        The bound asked for; records of older versions are of the paper's.
+    runner_up : bool
+        Whether the runner-up class is bounded too.
+    start : int
+        First sample of the cache that its votes are paired with.
+    holdout : bool
+        Whether its samples were held out while it was made.
     """
 
     spec: str
@@ -82,6 +90,10 @@ class CandidateRecord:
     alpha_zeta: float
     gamma: float | str
     identical: bool
+    bound: str = "irs"
+    runner_up: bool = False
+    start: int = 0
+    holdout: bool = False
 
 
 def candidate_folder(cache: Path, name: str) -> Path:
@@ -135,13 +147,18 @@ def _read(path: Path, kind: type[Recipe] | type[CandidateRecord]) -> dict[str, A
         "alpha_zeta": float,
         "gamma": (float, int, str),
         "identical": bool,
+        "runner_up": bool,
+        "start": int,
+        "holdout": bool,
     }
     try:
         values = json.loads(read_regular(path, at_most=1 << 20))
     except ValueError as error:
         raise CacheCorruptError(f"{path} was changed: {error}") from error
-    names = {field.name for field in dataclasses.fields(kind)}
-    if not isinstance(values, dict) or set(values) != names:
+    fields = dataclasses.fields(kind)
+    names = {field.name for field in fields}
+    required = {field.name for field in fields if field.default is dataclasses.MISSING}
+    if not isinstance(values, dict) or not required <= set(values) <= names:
         raise CacheCorruptError(f"{path} was changed: it must have exactly the fields {', '.join(sorted(names))}")
     for name, value in values.items():
         if not isinstance(value, types.get(name, str)):

@@ -47,6 +47,18 @@ def certify(
     runtime: RuntimeOption = "auto",
     batch_size: BatchOption = None,
     device: DeviceOption = None,
+    runner_up: Annotated[
+        bool, typer.Option("--runner-up", help="Bound the other classes too, at half of alpha each.")
+    ] = False,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            "--proxy", help="Take most samples from a cheap version of the model, such as int8 (see recertify)."
+        ),
+    ] = None,
+    n_p: Annotated[
+        int | None, typer.Option("--n-p", help="Samples of the model itself with --proxy; by default n / 10.")
+    ] = None,
     log: Annotated[Path | None, typer.Option("--log", help="Also write the tab-separated log.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
     as_json: JsonOption = False,
@@ -56,7 +68,7 @@ def certify(
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
     from smoothcert.cache import Recipe, write_recipe
-    from smoothcert.cli.runtime import run_by, run_like_cache
+    from smoothcert.cli.runtime import cheap_version, run_by, run_like_cache
     from smoothcert.procedures import certify as run_certify
     from smoothcert.procedures import estimate_cost
     from smoothcert.report import to_rich, write_cohen_log
@@ -88,6 +100,9 @@ def certify(
             seed=seed,
             noise=noise,
             levels=levels,
+            runner_up=runner_up,
+            proxy=None if proxy is None else cheap_version(proxy, module, dataset, sigma, seed),
+            n_p=n_p,
             cache=cache,
             batch_size=size,
             progress=progress,

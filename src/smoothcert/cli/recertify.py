@@ -20,13 +20,28 @@ def recertify(
             ".onnx file; may be given several times.",
         ),
     ],
-    n_p: Annotated[int, typer.Option("--n-p", help="Samples of each candidate per input.")],
+    n_p: Annotated[int | None, typer.Option("--n-p", help="Samples of each candidate per input.")] = None,
+    bound: Annotated[
+        Literal["auto", "joint", "one-sided", "irs"],
+        typer.Option("--bound", help="How votes become a bound; 'irs' is the incremental paper's."),
+    ] = "auto",
     alpha_zeta: Annotated[
-        float, typer.Option("--alpha-zeta", help="Failure probability of zeta's bound.")
+        float, typer.Option("--alpha-zeta", help="Failure probability beyond the cache's alpha.")
     ] = 0.001,
     gamma: Annotated[
-        str, typer.Option("--gamma", help="Threshold between the branches in (1/2, 1], or 'auto'.")
+        str, typer.Option("--gamma", help="For bound irs: threshold between its branches in (1/2, 1], or 'auto'.")
     ] = "0.99",
+    runner_up: Annotated[
+        bool, typer.Option("--runner-up", help="Bound the other classes too, at half of alpha each.")
+    ] = False,
+    holdout: Annotated[
+        str | None,
+        typer.Option(
+            "--holdout",
+            metavar="START:STOP",
+            help="Samples of the cache that nobody looked at while the candidates were made; instead of --n-p.",
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Checkpoint of the base, if it has moved.")] = None,
     data: Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")] = None,
     baseline: Annotated[
@@ -42,10 +57,15 @@ def recertify(
     """
     from smoothcert.cli.workspace import open_workspace, recertify_candidate
     from smoothcert.evaluation import mean_zeta
+    from smoothcert.procedures import Method, require_holdout, require_method, reserve_holdout
 
-    threshold = _gamma(gamma)
+    held_out = _holdout(holdout)
+    _, n_p = require_holdout(held_out, n_p)
+    method = require_method(Method(bound=bound, alpha_zeta=alpha_zeta, gamma=_gamma(gamma), runner_up=runner_up))
     workspace = open_workspace(cache, model=model, data=data, device=device)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
+    if held_out is not None:
+        reserve_holdout(cache, held_out, [workspace.running(made).classifier for made in candidates])
     rows = []
     for spec, made in zip(candidate, candidates, strict=True):
         with progress_bar(made.name) as progress:
@@ -54,8 +74,8 @@ def recertify(
                 spec,
                 made,
                 n_p=n_p,
-                alpha_zeta=alpha_zeta,
-                gamma=threshold,
+                method=method,
+                holdout=held_out,
                 baseline=baseline,
                 batch_size=batch_size,
                 progress=progress,
@@ -70,7 +90,10 @@ def recertify(
                 "inputs": len(certificates),
                 "mean_zeta": zeta,
                 "alpha": certificates.alpha,
+                "bound": bound,
                 "gamma": run.gamma,
+                "direct": int(run.pairs.fresh.sum()),
+                "premise": certificates.premise,
                 "identical": run.identical,
                 "samples": run.timing.samples,
                 "seconds": run.timing.seconds,
@@ -79,10 +102,23 @@ def recertify(
         if not as_json:
             same = "; its outputs are bit-identical to the base's: not an approximation" if run.identical else ""
             console().print(
-                f"{made.name}: {certificates.summary()}; mean zeta {zeta:.4f}{same}\n  {made.description}"
+                f"{made.name}: {certificates.summary()}; mean zeta {zeta:.4f}{same}\n  {made.description}\n"
+                f"  provided that {certificates.premise}",
+                soft_wrap=True,
             )
     if as_json:
         print_json(rows)
+
+
+def _holdout(text: str | None) -> tuple[int, int] | None:
+    from smoothcert.errors import InvalidArgumentError
+
+    if text is None:
+        return None
+    start, _, stop = text.partition(":")
+    if not (start.isdecimal() and stop.isdecimal()):
+        raise InvalidArgumentError(f"holdout is {text!r}: give START:STOP, such as 5000:6000")
+    return int(start), int(stop)
 
 
 def _gamma(text: str) -> float | Literal["auto"]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smoothcert.approximate import make_candidate
 from smoothcert.cache import CertificationCache
 from smoothcert.classifiers import Classifier, OnnxClassifier, TorchClassifier, fastest_runtime, with_runtime
 from smoothcert.cli.common import RuntimeName
@@ -17,7 +18,7 @@ from smoothcert.sampling import calibration_batch, default_batch_size
 if TYPE_CHECKING:
     from smoothcert.data import Dataset
 
-__all__ = ["Running", "like_base", "run_by", "run_like_cache"]
+__all__ = ["Running", "cheap_version", "like_base", "run_by", "run_like_cache"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ def run_by(classifier: TorchClassifier, runtime: RuntimeName, dataset: Dataset, 
         return Running(with_runtime(classifier, "onnx", batch), size)
     choice = fastest_runtime(classifier, batch)
     return Running(choice.classifier, choice.batch_size)
+
+
+def cheap_version(spec: str, classifier: TorchClassifier, dataset: Dataset, sigma: float, seed: int) -> Classifier:
+    """Make a proxy of a model, calibrated on noise that no vote uses."""
+    few = dataset.take(256).inputs
+    batch = calibration_batch(few, list(input_keys(few)), GaussianNoise(sigma, seed))
+    return make_candidate(spec, classifier, calibration=batch).classifier
 
 
 def run_like_cache(classifier: TorchClassifier, cache: Path, dataset: Dataset) -> Running | None:

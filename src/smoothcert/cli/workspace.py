@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from smoothcert.cli.common import load_data, load_model
 from smoothcert.cli.runtime import Running, like_base, run_like_cache
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import input_keys
-from smoothcert.procedures import Progress, Recertification
+from smoothcert.procedures import Method, Progress, Recertification
 from smoothcert.procedures import recertify as run_recertify
 from smoothcert.sampling import calibration_batch
 
@@ -61,6 +61,11 @@ class Workspace:
         """Make a candidate of the base."""
         return make_candidate(spec, self.module, calibration=self.calibration)
 
+    def running(self, candidate: Candidate) -> Running:
+        """Run a candidate as the base was run."""
+        sigma = CertificationCache(self.cache).manifest.sigma
+        return like_base(candidate.classifier, self.base, self.dataset, sigma)
+
 
 def open_workspace(cache: Path, *, model: str | None, data: str | None, device: str | None) -> Workspace:
     """Load what a cache was made with, from its recipe or from where the user says.
@@ -96,24 +101,28 @@ def recertify_candidate(
     candidate: Candidate,
     *,
     n_p: int,
-    alpha_zeta: float,
-    gamma: float | Literal["auto"],
+    method: Method,
+    holdout: tuple[int, int] | None,
     baseline: bool,
     batch_size: int | None,
     progress: Progress,
 ) -> Recertification:
     """Recertify one candidate, keeping its votes and a record of it below the cache."""
-    folder = candidate_folder(workspace.cache, candidate.name)
+    name = candidate.name if holdout is None else f"{candidate.name}-from-{holdout[0]}"
+    folder = candidate_folder(workspace.cache, name)
     store = CertificationCache(workspace.cache)
-    running = like_base(candidate.classifier, workspace.base, workspace.dataset, store.manifest.sigma)
+    running = workspace.running(candidate)
     try:
         run = run_recertify(
             running.classifier,
             workspace.dataset.inputs,
             cache=workspace.cache,
             n_p=n_p,
-            alpha_zeta=alpha_zeta,
-            gamma=gamma,
+            alpha_zeta=method.alpha_zeta,
+            gamma=method.gamma,
+            bound=method.bound,
+            runner_up=method.runner_up,
+            holdout=holdout,
             base=workspace.base.classifier,
             n0=store.manifest.n0 if baseline else 0,
             out=folder,
@@ -126,12 +135,16 @@ def recertify_candidate(
         raise CacheMismatchError(f"{error}; to start {spec!r} anew, remove {folder}") from error
     record = CandidateRecord(
         spec=spec,
-        name=candidate.name,
+        name=name,
         description=candidate.description,
         n_p=n_p,
-        alpha_zeta=alpha_zeta,
-        gamma=gamma,
+        alpha_zeta=method.alpha_zeta,
+        gamma=method.gamma,
         identical=run.identical,
+        bound=method.bound,
+        runner_up=method.runner_up,
+        start=0 if holdout is None else holdout[0],
+        holdout=holdout is not None,
     )
     write_candidate(workspace.cache, record)
     return run

@@ -17,7 +17,7 @@ from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.evaluation.metrics import average_certified_radius, certified_accuracy
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
-from smoothcert.procedures import cohen_certificates, irs_certificates, pair, stack_pairs
+from smoothcert.procedures import cohen_certificates, method_of, pair, recertificates, stack_pairs
 from smoothcert.sampling import check_inputs, count_votes
 
 __all__ = ["CandidateResult", "Comparison", "Cost", "compare_candidates"]
@@ -81,7 +81,8 @@ class CandidateResult:
         certified = self.incremental.certified
         if branch == "abstain":
             return float(np.mean(~certified))
-        return float(np.mean(certified & (self.incremental.branch == branch)))
+        direct = self.incremental.branch == "direct"
+        return float(np.mean(certified & (direct if branch == "direct" else ~direct)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +170,11 @@ def _evaluate(
     per_sample = timing.seconds / max(timing.samples, 1)
     pairs = list(zip(_rows(store, keys), _rows(own, keys), strict=True))
     grid = np.unique(np.linspace(0, n_p, CURVE_POINTS + 1).astype(int)[1:])
-    gamma: float | Literal["auto"] = "auto" if record.gamma == "auto" else float(record.gamma)
+    method = method_of(record)
 
     def incremental(m: int) -> tuple[Certificates, float]:
         counts = stack_pairs([pair(base, candidate, m) for base, candidate in pairs])
-        return irs_certificates(counts, store.manifest, record.alpha_zeta, gamma)
+        return recertificates(counts, store.manifest, method)
 
     def scratch(m: int) -> Certificates:
         return _scratch([candidate for _, candidate in pairs], m, own.manifest.alpha, own)

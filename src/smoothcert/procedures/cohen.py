@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import certified_radius, lower_confidence_bound, smallest_n
+from smoothcert.bounds import (
+    certified_radius,
+    certified_radius_two_sided,
+    lower_confidence_bound,
+    smallest_n,
+    upper_confidence_bound,
+)
 from smoothcert.cache import CertificationCache, Timing
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.classifiers import Classifier
@@ -29,6 +35,7 @@ from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_man
 __all__ = ["CertificationRun", "certify", "cohen_certificates", "under_exact_noise"]
 
 BELOW_HALF = "p_lower <= 1/2"
+BELOW_RUNNER_UP = "p_lower <= runner_up"
 NO_SELECTION = "no valid selection vote"
 
 
@@ -71,6 +78,9 @@ def certify(
     seed: int = 0,
     noise: NoiseName = "auto",
     levels: int | None = None,
+    runner_up: bool = False,
+    proxy: str | Classifier | None = None,
+    n_p: int | None = None,
     cache: str | Path | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -94,12 +104,23 @@ def certify(
         Failure probability of each certificate.
     seed : int
         Seed of the noise stream.
-    noise : {"auto", "grid", "gaussian"}
+    noise : {"auto", "grid", "gaussian", "quantised"}
         ``"grid"`` rounds x + noise to multiples of 1/levels, exactly, so that the certificate holds in floating
         point too; all inputs must lie on that grid, as 8-bit images do. ``"gaussian"`` adds float noise.
         ``"auto"`` takes the grid of 1/255 or of 1/1024 where the inputs lie on it, else float noise.
+        ``"quantised"`` rounds each input to the grid once and certifies that point, as the premise says;
+        `smoothcert.noise.distance_to_grid` is what the radius loses around the input itself.
     levels : int, optional
-        Grid steps per unit for ``noise="grid"``, by default 255.
+        Grid steps per unit for ``noise="grid"`` or ``"quantised"``, by default 255.
+    runner_up : bool
+        Also bound the probability p_B of every other class, at half of alpha each, and certify
+        sigma/2 (Phi^-1(p_A) - Phi^-1(p_B)): more where several classes share what the top class leaves, slightly
+        less elsewhere.
+    proxy : str or Classifier, optional
+        A cheap version of the classifier, or what to make one by, such as ``"int8"``: it gives the n0 + n samples,
+        the classifier itself votes on the first n_p of them, and its certificates follow as in `recertify`.
+    n_p : int, optional
+        Samples of the classifier itself with `proxy`, by default a tenth of n.
     cache : str or Path, optional
         Folder in which every vote is kept, for `recertify` and for continuing: an interrupted call, made again,
         samples only what is missing and ends with the same bytes as an uninterrupted one.
@@ -137,6 +158,28 @@ def certify(
     >>> int(run.certificates.prediction[0]), bool(0.18 < run.certificates.radius[0] < 0.2)
     (1, True)
     """
+    if proxy is not None:
+        from smoothcert.procedures.multilevel import certify_by_proxy
+
+        return certify_by_proxy(
+            classifier,
+            x,
+            proxy=proxy,
+            n_p=n_p,
+            sigma=sigma,
+            n0=n0,
+            n=n,
+            alpha=alpha,
+            seed=seed,
+            noise=noise,
+            levels=levels,
+            runner_up=runner_up,
+            cache=cache,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    if n_p is not None:
+        raise InvalidArgumentError(f"n_p is {n_p}, but there is no proxy: give one, or leave n_p out")
     classifier = require_classifier("classifier", classifier)
     n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
     batch_size = require_batch_size(batch_size)
@@ -168,7 +211,9 @@ def certify(
             selection_counts += [row.selection_counts for row in rows]
             samples, seconds = samples + timing.samples, seconds + timing.seconds
     return CertificationRun(
-        certificates=cohen_certificates(np.stack(selection_counts), np.stack(counts), n, alpha, stream, size),
+        certificates=cohen_certificates(
+            np.stack(selection_counts), np.stack(counts), n, alpha, stream, size, runner_up=runner_up
+        ),
         counts=np.stack(counts),
         selection_counts=np.stack(selection_counts),
         keys=keys,
@@ -184,6 +229,8 @@ def cohen_certificates(
     alpha: float,
     noise: NoiseStream,
     size: int,
+    *,
+    runner_up: bool = False,
 ) -> Certificates:
     """Turn counts into certificates: lines 3 and 5 to 9 of Algorithm 1, for all inputs at once.
 
@@ -199,6 +246,9 @@ def cohen_certificates(
         The noise of the votes.
     size : int
         Coordinates of an input, for the distance of the noise from exact Gaussian noise.
+    runner_up : bool
+        Whether to bound the other classes too, see `certify`. The true runner-up is one class, and the bound for
+        the largest of the other counts is at least its own: no correction for the number of classes.
 
     Returns
     -------
@@ -216,23 +266,85 @@ def cohen_certificates(
     selected = selection_counts.any(axis=1)
     c_A = np.where(selected, selection_counts.argmax(axis=1), ABSTAIN)
     count = np.where(selected, np.take_along_axis(counts, np.maximum(c_A, 0)[:, None], axis=1)[:, 0], 0)
-    p_lower = under_exact_noise(np.asarray(lower_confidence_bound(count, n, alpha)), noise, size)
-    claimed = p_lower > 0.5
+    level = alpha / 2 if runner_up else alpha
+    p_lower = under_exact_noise(np.asarray(lower_confidence_bound(count, n, level)), noise, size)
+    p_upper = None
+    if runner_up:
+        others = np.where(np.arange(counts.shape[1]) == c_A[:, None], 0, counts).max(axis=1)
+        p_upper = np.asarray(upper_confidence_bound(others, n, level))
+    claim = claims(p_lower, p_upper, noise, size)
     return Certificates(
-        prediction=np.where(claimed, c_A, ABSTAIN),
-        radius=np.asarray(certified_radius(p_lower, noise.sigma)),
+        prediction=np.where(claim.made, c_A, ABSTAIN),
+        radius=claim.radius,
         p_lower=p_lower,
         top_class=c_A,
         count=count,
         n=np.full(len(count), n),
-        reason=np.where(claimed, "", np.where(selected, BELOW_HALF, NO_SELECTION)),
+        reason=np.where(claim.made, "", np.where(selected, claim.reason, NO_SELECTION)),
         alpha=alpha,
-        alpha_split={"base": alpha},
+        alpha_split={"top class": level, "runner-up": level} if runner_up else {"base": alpha},
         sigma=noise.sigma,
         method="cohen",
         noise=noise.law,
         guarantee="certified",
         premise=noise.premise,
+        runner_up=claim.runner_up,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What follows from bounds on the top class and, where there are any, on the others.
+
+    Attributes
+    ----------
+    made : ndarray of bool, shape (m,)
+        Where something is claimed.
+    radius : ndarray of float64, shape (m,)
+        Certified radius, 0 where nothing is claimed.
+    runner_up : ndarray of float64, shape (m,), or None
+        Bound on the other classes, under exact Gaussian noise.
+    reason : str
+        Why nothing is claimed elsewhere.
+    """
+
+    made: NDArray[np.bool_]
+    radius: NDArray[np.float64]
+    runner_up: NDArray[np.float64] | None
+    reason: str
+
+
+def claims(
+    p_lower: NDArray[np.float64], p_upper: NDArray[np.float64] | None, noise: NoiseStream, size: int
+) -> Claim:
+    """Turn bounds into radii.
+
+    Parameters
+    ----------
+    p_lower : ndarray of float64, shape (m,)
+        Lower bound on the top class's probability under exact Gaussian noise.
+    p_upper : ndarray of float64, shape (m,), or None
+        Upper bound on every other class's probability under the noise that was drawn. Both bounds hold together,
+        so where p_lower leaves less for the others than that, what it leaves counts.
+    noise : NoiseStream
+        The noise of the votes.
+    size : int
+        Coordinates of an input.
+    """
+    if p_upper is None:
+        return Claim(
+            made=p_lower > 0.5,
+            radius=np.asarray(certified_radius(p_lower, noise.sigma)),
+            runner_up=None,
+            reason=BELOW_HALF,
+        )
+    exact = np.nextafter(p_upper + noise.total_variation(size), 2)
+    p_B = np.clip(np.minimum(exact, np.nextafter(1 - p_lower, 2)), np.finfo(np.float64).tiny, 1.0)
+    return Claim(
+        made=p_lower > p_B,
+        radius=np.asarray(certified_radius_two_sided(p_lower, p_B, noise.sigma)),
+        runner_up=p_B,
+        reason=BELOW_RUNNER_UP,
     )
 
 

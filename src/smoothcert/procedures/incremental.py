@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from smoothcert.cache import CertificationCache, Timing
+from smoothcert.bounds import DEFAULT_DISAGREEMENT, prefers_direct
+from smoothcert.cache import CertificationCache, Timing, reserve
 from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
@@ -20,7 +19,16 @@ from smoothcert.procedures.arguments import (
     require_count,
     require_probability,
 )
-from smoothcert.procedures.pairing import DEFAULT_GAMMA, PairedCounts, irs_certificates, pair, stack_pairs
+from smoothcert.procedures.holdout import HELD_OUT, require_holdout
+from smoothcert.procedures.pairing import PILOT, PairedCounts, pair, pilot_hint, stack_pairs
+from smoothcert.procedures.recertificates import (
+    DEFAULT_GAMMA,
+    PREMISE,
+    Bound,
+    Method,
+    recertificates,
+    require_method,
+)
 from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
 from smoothcert.sampling import Inputs, check_classifier, check_inputs
 
@@ -57,22 +65,23 @@ def recertify(
     x: Any,
     *,
     cache: str | Path,
-    n_p: int,
+    n_p: int | None = None,
     alpha_zeta: float = 0.001,
     gamma: float | Literal["auto"] = DEFAULT_GAMMA,
-    bound: Literal["irs"] = "irs",
+    bound: Bound = "auto",
+    runner_up: bool = False,
+    holdout: tuple[int, int] | None = None,
     base: Classifier | None = None,
     n0: int = 0,
     out: str | Path | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Recertification:
-    """Certify a changed classifier f^p around each input from the cached votes of f (CertifyIRS).
+    """Certify a changed classifier f^p around each input from the cached votes of f.
 
-    f^p votes on the first n_p noises of the cache. Where f's lower bound p_A is below gamma, the disparity
-    zeta >= P(f != f^p) is bounded from the disagreements (EstimateZeta) and the radius is
-    sigma * Phi^-1(p_A - zeta); elsewhere f^p's own votes for the cached class give it. The class is always the
-    cached one. `bounds.irs_bound` proves that the total failure probability is at most alpha + alpha_zeta.
+    f^p votes on n_p noises of the cache, and what it loses and wins against f there bounds its probability of the
+    cached class. The class is always the cached one. Each certificate is wrong with probability at most
+    alpha + alpha_zeta in all; the proofs are in ``docs/guarantees.md``.
 
     Parameters
     ----------
@@ -83,15 +92,25 @@ def recertify(
     cache : str or Path
         Folder of the certification cache of f.
     n_p : int
-        Samples of f^p per input, at most the n of the cache.
+        Samples of f^p per input, at most the n of the cache. With `holdout` it may be left out.
     alpha_zeta : float
-        Failure probability of the disparity's bound; alpha is the cache's.
+        Failure probability beyond the alpha of the cache.
     gamma : float or "auto"
-        Threshold on p_A between the branches, in (1/2, 1]. With ``"auto"`` the first tenth of the inputs is used
-        to select it by grid search (Section 5.4) and keeps 0.99 itself; it serves the others, whose votes it did
-        not see.
-    bound : {"irs"}
-        The paper's bound.
+        For bound ``"irs"``, the threshold on p_A between its branches, in (1/2, 1]. With ``"auto"`` the first
+        tenth of the inputs is used to select it by grid search (Section 5.4) and keeps 0.99 itself; it serves the
+        others, whose votes it did not see.
+    bound : {"auto", "joint", "one-sided", "irs"}
+        ``"joint"`` inverts the cached count and the paired votes together. ``"auto"`` does, and starts from
+        scratch on noise beyond the cache where the cached count says that this gives more. ``"one-sided"``
+        subtracts the votes that f^p loses. ``"irs"`` is the paper's: p_A - zeta with all disagreement in zeta,
+        or f^p's own votes where p_A >= gamma.
+    runner_up : bool
+        Also bound the probability of every other class, at half of the failure probability each; not for
+        ``"irs"``.
+    holdout : (int, int), optional
+        Sample indices [start, stop) of the cache that nobody looked at while the candidate was made: f^p votes on
+        these. For candidates that were tuned on other cached votes. A range serves one candidate (or several that
+        were fixed together, see `reserve_holdout`): what was learned from it makes it unfit for the next.
     base : Classifier, optional
         f itself. With it, some cached votes are repeated first, which catches another model or preprocessing, and
         an identical candidate is recognised by its outputs.
@@ -111,7 +130,7 @@ def recertify(
     Raises
     ------
     InvalidArgumentError
-        When an argument is out of range.
+        When an argument is out of range, or the held-out range is spent.
     CacheError
         When the cache does not fit the candidate, the inputs or the noise, or is damaged.
 
@@ -129,19 +148,22 @@ def recertify(
     >>> x = np.array([[0.7, 0.0]])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = sc.certify(linear(0.5), x, sigma=0.25, n=10_000, cache=folder)
-    ...     again = sc.recertify(linear(0.501), x, cache=folder, n_p=1000)
-    >>> again.certificates.branch[0], bool(0.15 < again.certificates.radius[0] < 0.2)
-    (np.str_('zeta'), True)
+    ...     paper = sc.recertify(linear(0.501), x, cache=folder, n_p=1000, bound="irs")
+    ...     ours = sc.recertify(linear(0.501), x, cache=folder, n_p=1000)
+    >>> bool(0.15 < paper.certificates.radius[0] < ours.certificates.radius[0] < 0.2)
+    True
     """
     candidate = require_classifier("candidate", candidate)
-    n_p, n0 = require_count("n_p", n_p), require_count("n0", n0, at_least=0)
     alpha_zeta, batch_size = require_probability("alpha_zeta", alpha_zeta), require_batch_size(batch_size)
-    _require_gamma(gamma)
-    if bound != "irs":
-        raise InvalidArgumentError(f"bound is {bound!r}: it must be 'irs'")
+    start, n_p = require_holdout(holdout, n_p)
+    premise = HELD_OUT.format(start=start, stop=start + n_p) if holdout is not None else PREMISE
+    method = require_method(
+        Method(bound=bound, alpha_zeta=alpha_zeta, gamma=gamma, runner_up=runner_up, premise=premise)
+    )
     store = CertificationCache(cache)
     inputs = check_inputs(x)
-    plan = _plan(store, candidate, inputs, n_p, n0, alpha_zeta, batch_size)
+    n0 = require_count("n0", n0, at_least=0)
+    plan = _plan(store, candidate, inputs, start + n_p, n_p, n0, alpha_zeta, batch_size)
     logits = check_classifier(candidate, inputs, plan.keys[0], plan.noise)
     identical = candidate.fingerprint == store.manifest.fingerprint
     if base is not None:
@@ -149,34 +171,63 @@ def recertify(
         base_logits = check_classifier(base, inputs, plan.keys[0], plan.noise)
         replay(replace(plan, classifier=base), store)
         identical |= base_logits.tobytes() == logits.tobytes()
-    paired: list[PairedCounts] = []
-    samples, seconds = 0, 0.0
-    manifest = make_manifest(plan, base=store.manifest.digest)
-    with CertificationCache.writing(out, manifest) if out is not None else nullcontext() as own:
-        for rows, timing in collect(plan, own, progress):
-            paired += [pair(store[row.key], row, n_p) for row in rows]
-            samples, seconds = samples + timing.samples, seconds + timing.seconds
-    pairs = stack_pairs(paired)
-    certificates, chosen = irs_certificates(pairs, store.manifest, alpha_zeta, gamma)
+    if holdout is not None:
+        reserve(store.path, start, start + n_p, [candidate.fingerprint])
+    pairs, timing = _paired_votes(store, plan, start, bound, out, progress)
+    certificates, chosen = recertificates(pairs, store.manifest, method)
     return Recertification(
         certificates=certificates,
         pairs=pairs,
         gamma=chosen,
         identical=identical and not pairs.n_disagree.any(),
-        timing=Timing(samples, seconds),
+        timing=timing,
     )
 
 
-def _require_gamma(gamma: float | Literal["auto"]) -> None:
-    """Refuse a threshold outside (1/2, 1]."""
-    if gamma != "auto" and not (isinstance(gamma, (int, float, np.floating)) and 0.5 < gamma <= 1):
-        raise InvalidArgumentError(f"gamma is {gamma!r}: it must be in (1/2, 1], such as 0.99, or 'auto'")
+def _paired_votes(
+    store: CertificationCache,
+    plan: VotingPlan,
+    start: int,
+    bound: Bound,
+    out: str | Path | None,
+    progress: Progress | None,
+) -> tuple[PairedCounts, Timing]:
+    """Collect f^p's votes, on the cache's noise or on noise beyond it, and pair them with f's."""
+    n, n_p = store.manifest.n, plan.n
+    paired: list[PairedCounts] = []
+
+    def place(rows: list[int]) -> list[int]:
+        """Decide where to start from scratch, from f's count and the disagreement of earlier inputs."""
+        pilot = pilot_hint(stack_pairs(paired[:PILOT])) if paired else None
+        cached = [store[plan.keys[i]] for i in rows]
+        count = [int(row.counts[row.top_class]) if row.top_class >= 0 else 0 for row in cached]
+        direct = prefers_direct(count, n, n_p, disagreement=pilot or DEFAULT_DISAGREEMENT)
+        return [start + n if fresh else start for fresh in direct]
+
+    if bound == "auto":
+        plan = replace(plan, place=place, pilot=PILOT)
+    elif start:
+        plan = replace(plan, place=lambda rows: [start] * len(rows))
+    samples, seconds = 0, 0.0
+    manifest = make_manifest(plan, base=store.manifest.digest)
+    with CertificationCache.writing(out, manifest) if out is not None else nullcontext() as own:
+        for rows, timing in collect(plan, own, progress):
+            for row in rows:
+                if row.start not in (start, start + n):
+                    raise CacheMismatchError(
+                        f"{out} holds votes from sample {row.start} on, but the call asks for those from {start}: "
+                        "use another folder for the votes"
+                    )
+            paired += [pair(store[row.key], row, n_p) for row in rows]
+            samples, seconds = samples + timing.samples, seconds + timing.seconds
+    return stack_pairs(paired), Timing(samples, seconds)
 
 
 def _plan(
     store: CertificationCache,
     classifier: Classifier,
     inputs: Inputs,
+    stop: int,
     n_p: int,
     n0: int,
     alpha_zeta: float,
@@ -191,10 +242,9 @@ def _plan(
     ):
         if have != want:
             raise CacheMismatchError(f"{store.path} was made with {name} = {have!r}, but the call has {want!r}")
-    if n_p > manifest.n:
-        raise InvalidArgumentError(
-            f"n_p is {n_p}, but the cache {store.path} holds n = {manifest.n} votes per input"
-        )
+    if stop > manifest.n:
+        name = f"n_p is {n_p}" if stop == n_p else f"holdout ends at {stop}"
+        raise InvalidArgumentError(f"{name}, but the cache {store.path} holds n = {manifest.n} votes per input")
     keys = list(input_keys(inputs))
     store.require(keys)
     return VotingPlan(

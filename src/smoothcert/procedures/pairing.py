@@ -1,75 +1,141 @@
-"""Votes of f and f^p on the same noise, and the certificates that follow from them."""
+"""Votes of f and f^p on the same noise, as counts."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import certified_radius, irs_bound
-from smoothcert.cache import CachedInput, Manifest
-from smoothcert.certificate import ABSTAIN, Certificates
-from smoothcert.procedures.cohen import BELOW_HALF, NO_SELECTION, under_exact_noise
-from smoothcert.procedures.gamma import select_gamma
+from smoothcert.bounds import disagreement_hint
+from smoothcert.cache import CachedInput
+from smoothcert.errors import CacheMismatchError
+from smoothcert.sampling import count_votes
 
-__all__ = ["DEFAULT_GAMMA", "PairedCounts", "irs_certificates", "pair", "stack_pairs"]
+__all__ = ["PILOT", "PairedCounts", "pair", "pilot_hint", "stack_pairs"]
 
-PREMISE = "the candidate was fixed without looking at the noise or the votes of the cache"
-DEFAULT_GAMMA = 0.99
+PILOT = 16
+"""Inputs whose disagreement steers how the others are certified."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedCounts:
-    """What the votes of f and f^p on the same m noises amount to, for each of N inputs.
+    """What the votes of f and f^p amount to, for each of N inputs with m votes of f^p.
+
+    A row is *paired* when f^p voted on noise of the cache, and *fresh* when on noise that f never saw.
 
     Attributes
     ----------
     top_class : ndarray of int64, shape (N,)
         The cached top class c_A; -1 where there was none.
-    count : ndarray of int64, shape (N,)
-        Votes of f for c_A, of n.
+    counts : ndarray of int64, shape (N, k)
+        Votes of f per class, of n.
+    own : ndarray of int64, shape (N, k)
+        Votes of f^p per class, of m.
+    paired : ndarray of int64, shape (N, k)
+        Votes of f per class on the m noises of f^p; 0 in fresh rows.
+    lost : ndarray of int64, shape (N, k)
+        Those of `paired` for which f^p returned another label; 0 in fresh rows.
     n_disagree : ndarray of int64, shape (N,)
-        Paired samples on which f and f^p return different labels (n_Delta).
-    n_direct : ndarray of int64, shape (N,)
-        Paired samples on which f^p returns c_A.
+        Paired samples on which f and f^p return different labels (n_Delta); 0 in fresh rows.
+    fresh : ndarray of bool, shape (N,)
+        Which rows are fresh.
     n, m : int
-        Cached samples, and paired samples (n_p), per input.
+        Votes of f, and of f^p (n_p), per input.
     """
 
     top_class: NDArray[np.int64]
-    count: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    own: NDArray[np.int64]
+    paired: NDArray[np.int64]
+    lost: NDArray[np.int64]
     n_disagree: NDArray[np.int64]
-    n_direct: NDArray[np.int64]
+    fresh: NDArray[np.bool_]
     n: int
     m: int
 
+    @property
+    def count(self) -> NDArray[np.int64]:
+        """Votes of f for c_A, of n, shape (N,)."""
+        return self._of_top(self.counts)
+
+    @property
+    def n_direct(self) -> NDArray[np.int64]:
+        """Votes of f^p for c_A, of m, shape (N,)."""
+        return self._of_top(self.own)
+
+    @property
+    def k1(self) -> NDArray[np.int64]:
+        """Paired samples on which f returned c_A, shape (N,)."""
+        return self._of_top(self.paired)
+
+    @property
+    def n10(self) -> NDArray[np.int64]:
+        """Paired samples on which f returned c_A and f^p did not, shape (N,)."""
+        return self._of_top(self.lost)
+
+    @property
+    def n01(self) -> NDArray[np.int64]:
+        """Paired samples on which f^p returned c_A and f did not, shape (N,); of no meaning in fresh rows."""
+        return self.n_direct - self.k1 + self.n10
+
+    def _of_top(self, per_class: NDArray[np.int64]) -> NDArray[np.int64]:
+        found = np.take_along_axis(per_class, np.maximum(self.top_class, 0)[:, None], axis=1)[:, 0]
+        return np.where(self.top_class >= 0, found, 0)
+
+    def take(self, rows: slice | NDArray[np.bool_]) -> PairedCounts:
+        """Return the counts of some inputs."""
+        return PairedCounts(
+            top_class=self.top_class[rows],
+            counts=self.counts[rows],
+            own=self.own[rows],
+            paired=self.paired[rows],
+            lost=self.lost[rows],
+            n_disagree=self.n_disagree[rows],
+            fresh=self.fresh[rows],
+            n=self.n,
+            m=self.m,
+        )
+
 
 def pair(base: CachedInput, candidate: CachedInput, m: int) -> PairedCounts:
-    """Count agreement on the first m noises of one input (lines 2 to 9 of Algorithm 3).
+    """Count agreement on the candidate's first m noises of one input (lines 2 to 9 of Algorithm 3).
 
     Parameters
     ----------
     base, candidate : CachedInput
-        Votes of f and of f^p on the same noise.
+        Votes of f and of f^p.
     m : int
-        Paired samples.
+        Samples of f^p.
 
     Returns
     -------
     PairedCounts
         Of one input.
+
+    Raises
+    ------
+    CacheMismatchError
+        When the candidate's votes lie partly inside and partly outside of the cached samples.
     """
-    c_f, c_fp = base.votes[:m], candidate.votes[:m]
-    c_A = base.top_class
+    n, k, start = len(base.votes), len(base.counts), candidate.start
+    if start < n < start + m:
+        raise CacheMismatchError(
+            f"the candidate's votes start at sample {start}, but only {n} are cached: {m} of them cannot be paired"
+        )
+    fresh = start >= n
+    c_fp = candidate.votes[:m]
+    c_f = c_fp[:0] if fresh else base.votes[start : start + m]
+    differs = c_f != c_fp[: len(c_f)]
     return PairedCounts(
-        top_class=np.array([c_A]),
-        count=np.array([base.counts[c_A] if c_A >= 0 else 0]),
-        n_disagree=np.array([(c_f != c_fp).sum()]),
-        n_direct=np.array([(c_fp == c_A).sum() if c_A >= 0 else 0]),
-        n=len(base.votes),
+        top_class=np.array([base.top_class]),
+        counts=base.counts[None],
+        own=count_votes(c_fp, k)[None],
+        paired=count_votes(c_f, k)[None],
+        lost=count_votes(c_f[differs], k)[None],
+        n_disagree=np.array([int(differs.sum())]),
+        fresh=np.array([fresh]),
+        n=n,
         m=m,
     )
 
@@ -78,72 +144,21 @@ def stack_pairs(pairs: list[PairedCounts]) -> PairedCounts:
     """Join the counts of several inputs."""
     return PairedCounts(
         top_class=np.concatenate([p.top_class for p in pairs]),
-        count=np.concatenate([p.count for p in pairs]),
+        counts=np.concatenate([p.counts for p in pairs]),
+        own=np.concatenate([p.own for p in pairs]),
+        paired=np.concatenate([p.paired for p in pairs]),
+        lost=np.concatenate([p.lost for p in pairs]),
         n_disagree=np.concatenate([p.n_disagree for p in pairs]),
-        n_direct=np.concatenate([p.n_direct for p in pairs]),
+        fresh=np.concatenate([p.fresh for p in pairs]),
         n=pairs[0].n,
         m=pairs[0].m,
     )
 
 
-def irs_certificates(
-    pairs: PairedCounts, manifest: Manifest, alpha_zeta: float, gamma: float | Literal["auto"]
-) -> tuple[Certificates, float]:
-    """Turn paired counts into certificates: lines 2 to 14 of Algorithm 2, for all inputs at once.
-
-    Parameters
-    ----------
-    pairs : PairedCounts
-        Counts of N inputs.
-    manifest : Manifest
-        Of the cache of f: sigma, alpha and the noise law.
-    alpha_zeta : float
-        Failure probability of the disparity's bound.
-    gamma : float or "auto"
-        Threshold between the branches, see `recertify`.
-
-    Returns
-    -------
-    certificates : Certificates
-    gamma : float
-        The threshold that was used.
-    """
-    threshold = np.full(len(pairs.count), DEFAULT_GAMMA if gamma == "auto" else gamma)
-    if gamma == "auto":
-        tuning = max(1, len(pairs.count) // 10)
-        threshold[tuning:] = select_gamma(
-            pairs.count[:tuning],
-            pairs.n,
-            pairs.n_disagree[:tuning],
-            pairs.n_direct[:tuning],
-            pairs.m,
-            alpha=manifest.alpha,
-            alpha_zeta=alpha_zeta,
-            sigma=manifest.sigma,
-        )
-    found = irs_bound(
-        pairs.count, pairs.n, pairs.n_disagree, pairs.n_direct, pairs.m, manifest.alpha, alpha_zeta, threshold
-    )
-    selected = pairs.top_class >= 0
-    noise = manifest.noise()
-    p_lower = under_exact_noise(np.where(selected, found.p_lower, 0.0), noise, math.prod(manifest.input_shape))
-    claimed = p_lower > 0.5
-    certificates = Certificates(
-        prediction=np.where(claimed, pairs.top_class, ABSTAIN),
-        radius=np.asarray(certified_radius(p_lower, manifest.sigma)),
-        p_lower=p_lower,
-        top_class=pairs.top_class,
-        count=pairs.n_direct,
-        n=np.full(len(p_lower), pairs.m),
-        reason=np.where(claimed, "", np.where(selected, BELOW_HALF, NO_SELECTION)),
-        alpha=manifest.alpha + alpha_zeta,
-        alpha_split={"base": manifest.alpha, "disparity": alpha_zeta},
-        sigma=manifest.sigma,
-        method="irs",
-        noise=manifest.noise_law,
-        guarantee="certified",
-        premise=f"{PREMISE}; {noise.premise}",
-        zeta=found.zeta,
-        branch=found.branch,
-    )
-    return certificates, float(threshold[-1])
+def pilot_hint(pairs: PairedCounts) -> float | None:
+    """Return the disagreement that these inputs suggest for others; None where no row is paired."""
+    known = ~pairs.fresh & (pairs.top_class >= 0)
+    if not known.any():
+        return None
+    differ = (pairs.n10 + pairs.n01)[known]
+    return disagreement_hint(pairs.count[known], pairs.n, differ, pairs.m)

@@ -64,6 +64,11 @@ class VotingPlan:
         Level of the lower bound that is kept with the votes.
     batch_size : int or None
         Forward passes at once.
+    place : callable, optional
+        Given the rows of a group just before it is sampled, returns the sample index at which the estimation votes
+        of each start. It may look at the votes of earlier groups. By default they start at 0.
+    pilot : int
+        Inputs of the first group, where that has a size of its own; 0 where it has not.
     """
 
     classifier: Classifier
@@ -74,6 +79,8 @@ class VotingPlan:
     n: int
     alpha: float
     batch_size: int | None = None
+    place: Callable[[list[int]], list[int]] | None = None
+    pilot: int = 0
 
 
 def make_manifest(plan: VotingPlan, *, base: str = "") -> Manifest:
@@ -127,11 +134,9 @@ def collect(
     """
     if cache is not None and plan.batch_size is None:
         plan = replace(plan, batch_size=recorded_batch_size(cache.manifest))
-    group = max(1, PART_VOTES // plan.n)
     total = sum(key not in cache for key in plan.keys) if cache is not None else len(plan.keys)
     report = _reporter(progress, total * (plan.n0 + plan.n))
-    for start in range(0, len(plan.keys), group):
-        rows = range(start, min(start + group, len(plan.keys)))
+    for rows in _groups(plan):
         missing = [i for i in rows if cache is None or plan.keys[i] not in cache]
         began = time.perf_counter()
         sampled = {row.key: row for row in _sample(plan, missing, report)} if missing else {}
@@ -146,20 +151,29 @@ def collect(
         yield [kept[plan.keys[i]] if plan.keys[i] in kept else sampled[plan.keys[i]] for i in rows], timing
 
 
+def _groups(plan: VotingPlan) -> Iterator[range]:
+    size = max(1, PART_VOTES // plan.n)
+    start, stop = 0, min(plan.pilot, size) or size
+    while start < len(plan.keys):
+        yield range(start, min(stop, len(plan.keys)))
+        start, stop = stop, stop + size
+
+
 def _sample(plan: VotingPlan, rows: list[int], report: Callable[[int], None]) -> Iterator[CachedInput]:
+    starts = [0] * len(rows) if plan.place is None else plan.place(rows)
     ranges = [
-        SampleRange(i, plan.keys[i], purpose, 0, count)
-        for i in rows
-        for purpose, count in ((Purpose.SELECTION, plan.n0), (Purpose.ESTIMATION, plan.n))
+        SampleRange(i, plan.keys[i], purpose, start, start + count)
+        for i, first in zip(rows, starts, strict=True)
+        for purpose, start, count in ((Purpose.SELECTION, 0, plan.n0), (Purpose.ESTIMATION, first, plan.n))
     ]
     votes = sample_votes(
         plan.classifier, plan.inputs, plan.noise, ranges, batch_size=plan.batch_size, on_batch=report
     )
     for j, i in enumerate(rows):
-        yield _summarise(plan, plan.keys[i], votes[2 * j], votes[2 * j + 1])
+        yield _summarise(plan, plan.keys[i], votes[2 * j], votes[2 * j + 1], starts[j])
 
 
-def _summarise(plan: VotingPlan, key: bytes, selection: Votes, estimation: Votes) -> CachedInput:
+def _summarise(plan: VotingPlan, key: bytes, selection: Votes, estimation: Votes, start: int) -> CachedInput:
     k = plan.classifier.num_classes
     selection_counts, counts = count_votes(selection, k), count_votes(estimation, k)
     top_class = int(selection_counts.argmax()) if selection_counts.any() else -1
@@ -171,6 +185,7 @@ def _summarise(plan: VotingPlan, key: bytes, selection: Votes, estimation: Votes
         counts=counts,
         p_lower=float(lower_confidence_bound(count, plan.n, plan.alpha)),
         votes=estimation,
+        start=start,
     )
 
 

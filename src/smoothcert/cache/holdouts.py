@@ -1,0 +1,82 @@
+"""Which sample ranges of a cache were held out for which candidates: a range serves once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smoothcert.cache.files import append_line, locked
+from smoothcert.cache.index import checked_line, checked_records
+from smoothcert.cache.records import read_candidates
+from smoothcert.errors import InvalidArgumentError
+
+__all__ = ["Holdout", "read_holdouts", "reserve"]
+
+_FILE, _LOCK = "holdouts.jsonl", ".holdouts.lock"
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Samples start .. stop - 1, looked at for the first time by these candidates.
+
+    Attributes
+    ----------
+    start, stop : int
+        Sample indices.
+    candidates : list of str
+        Fingerprints of the candidates that were fixed together before.
+    """
+
+    start: int
+    stop: int
+    candidates: list[str]
+
+
+def read_holdouts(cache: Path) -> list[Holdout]:
+    """Read what was held out so far; CacheCorruptError when a line was changed."""
+    records = checked_records(cache / _FILE, _is_holdout)
+    return [Holdout(r["start"], r["stop"], r["candidates"]) for r in records]
+
+
+def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
+    """Spend a range of a cache's samples on some candidates; again for the same ones it changes nothing.
+
+    Parameters
+    ----------
+    cache : Path
+        Folder of the certification cache.
+    start, stop : int
+        Sample indices start .. stop - 1.
+    candidates : list of str
+        Fingerprints of all candidates that were fixed before anything in the range was looked at.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When somebody has looked at the range, with the first range that is free.
+    """
+    with locked(cache / _LOCK):
+        known = read_holdouts(cache)
+        seen = [(h.start, h.stop, "held out before") for h in known if not set(candidates) <= set(h.candidates)]
+        seen += [(0, r.n_p, f"used to evaluate {r.name!r}") for r in read_candidates(cache) if not r.holdout]
+        for first, last, why in seen:
+            if first < stop and start < last:
+                free = max(last for _, last, _ in seen)
+                raise InvalidArgumentError(
+                    f"holdout is {start}:{stop}, but samples {first} to {last - 1} of {cache} were {why}, and a "
+                    f"candidate made since may have been fitted to them: take a range from {free} on, or audit on "
+                    "fresh noise"
+                )
+        if not any((h.start, h.stop) == (start, stop) for h in known):
+            record = {"number": len(known), "start": start, "stop": stop, "candidates": sorted(candidates)}
+            append_line(cache / _FILE, checked_line(record))
+
+
+def _is_holdout(record: dict[str, Any]) -> bool:
+    names = record.get("candidates")
+    return (
+        all(isinstance(record.get(name), int) for name in ("start", "stop"))
+        and isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+    )
