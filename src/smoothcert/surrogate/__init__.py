@@ -1,0 +1,49 @@
+"""A surrogate for the votes: fitted to some, calibrated on others, used to certify with few samples or none.
+
+Torch is imported when a surrogate is fitted or loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from smoothcert.surrogate.prediction import Prediction
+from smoothcert.surrogate.recipe import RECIPES, SurrogateRecipe, surrogate_recipe
+from smoothcert.surrogate.votes import VoteData, collect_votes, read_votes
+
+if TYPE_CHECKING:
+    from smoothcert.surrogate.fit import FitResult, fit_surrogate
+    from smoothcert.surrogate.model import Surrogate, load_surrogate, save_surrogate
+    from smoothcert.surrogate.state import FitRecord
+
+_MODULE_OF = {
+    "FitRecord": "state",
+    "FitResult": "fit",
+    "Surrogate": "model",
+    "fit_surrogate": "fit",
+    "load_surrogate": "model",
+    "save_surrogate": "model",
+}
+
+__all__ = [
+    "RECIPES",
+    "FitRecord",
+    "FitResult",
+    "Prediction",
+    "Surrogate",
+    "SurrogateRecipe",
+    "VoteData",
+    "collect_votes",
+    "fit_surrogate",
+    "load_surrogate",
+    "read_votes",
+    "save_surrogate",
+    "surrogate_recipe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(f"smoothcert.surrogate.{_MODULE_OF[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
