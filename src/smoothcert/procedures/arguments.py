@@ -10,7 +10,7 @@ import numpy as np
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["require_batch_size", "require_classifier", "require_count", "require_probability"]
+__all__ = ["require_batch_size", "require_classifier", "require_count", "require_probability", "require_radius"]
 
 
 def require_probability(name: str, value: Any) -> float:
@@ -27,6 +27,19 @@ def require_count(name: str, value: Any, *, at_least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
         raise InvalidArgumentError(f"{name} is {value!r}: it must be an integer, at least {at_least}")
     return int(value)
+
+
+def require_radius(name: str, value: Any) -> float:
+    """Return an L2 radius of at least 0."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (float, int, np.floating, np.integer))
+        or not (math.isfinite(value) and value >= 0)
+    ):
+        raise InvalidArgumentError(
+            f"{name} is {value!r}: it must be finite and at least 0, in the units of the input, such as 0.5"
+        )
+    return float(value)
 
 
 def require_batch_size(value: Any) -> int | None:
