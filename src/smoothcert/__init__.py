@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from smoothcert.classifiers import Classifier, FunctionClassifier, OnnxClassifier, TorchClassifier
     from smoothcert.errors import InvalidArgumentError, SmoothcertError
     from smoothcert.evaluation import average_certified_radius, certified_accuracy
-    from smoothcert.procedures import CertificationRun, Recertification, certify, predict, recertify
+    from smoothcert.procedures import Audit, CertificationRun, Recertification, audit, certify, predict, recertify
     from smoothcert.surrogate import (
         Surrogate,
         SurrogateRecipe,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ABSTAIN": "certificate",
+    "Audit": "procedures",
     "Certificates": "certificate",
     "CertificationCache": "cache",
     "CertificationRun": "procedures",
@@ -39,6 +40,7 @@ _HOME = {
     "Surrogate": "surrogate",
     "SurrogateRecipe": "surrogate",
     "TorchClassifier": "classifiers",
+    "audit": "procedures",
     "average_certified_radius": "evaluation",
     "certified_accuracy": "evaluation",
     "certified_radius": "bounds",
@@ -54,6 +56,7 @@ _HOME = {
 
 __all__ = [
     "ABSTAIN",
+    "Audit",
     "Certificates",
     "CertificationCache",
     "CertificationRun",
@@ -66,6 +69,7 @@ __all__ = [
     "Surrogate",
     "SurrogateRecipe",
     "TorchClassifier",
+    "audit",
     "average_certified_radius",
     "certified_accuracy",
     "certified_radius",

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from smoothcert.cli import cache, certify, compare, demo, predict, recertify, report, train
+from smoothcert.cli import audit, cache, certify, compare, demo, predict, recertify, report, train
 from smoothcert.errors import SmoothcertError
 
 __all__ = ["app", "main"]
@@ -27,6 +27,7 @@ app.command(name="recertify")(recertify.recertify)
 app.command(name="predict")(predict.predict)
 app.command(name="compare")(compare.compare)
 app.command(name="report")(report.report)
+app.command(name="audit")(audit.audit)
 app.add_typer(cache.app, name="cache")
 
 

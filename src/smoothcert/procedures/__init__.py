@@ -1,5 +1,6 @@
 """The procedures: CERTIFY and PREDICT, incremental certification, and what they cost."""
 
+from smoothcert.procedures.audit import Audit, audit
 from smoothcert.procedures.cohen import CertificationRun, certify, cohen_certificates
 from smoothcert.procedures.gamma import GAMMA_GRID, select_gamma
 from smoothcert.procedures.holdout import require_holdout, reserve_holdout
@@ -8,17 +9,23 @@ from smoothcert.procedures.pairing import PairedCounts, pair, stack_pairs
 from smoothcert.procedures.planning import estimate_cost
 from smoothcert.procedures.predict import predict
 from smoothcert.procedures.recertificates import Bound, Method, method_of, recertificates, require_method
+from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
+from smoothcert.procedures.sequential import certify_at_radius
 from smoothcert.procedures.voting import Progress
 
 __all__ = [
     "GAMMA_GRID",
+    "Audit",
     "Bound",
     "CertificationRun",
     "Method",
     "PairedCounts",
     "Progress",
     "Recertification",
+    "RoundSampler",
+    "audit",
     "certify",
+    "certify_at_radius",
     "cohen_certificates",
     "estimate_cost",
     "method_of",
@@ -29,6 +36,7 @@ __all__ = [
     "require_holdout",
     "require_method",
     "reserve_holdout",
+    "sampling_rounds",
     "select_gamma",
     "stack_pairs",
 ]

@@ -1,0 +1,126 @@
+"""``smoothcert audit``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smoothcert.cli.common import BatchOption, DeviceOption, JsonOption, console, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from smoothcert.procedures.audit import Audit
+
+
+def audit(
+    cache: Annotated[Path, typer.Argument(help="Folder of the cache that was received; it is only read.")],
+    candidate: Annotated[str, typer.Option("--candidate", help="The candidate, as for recertify.")],
+    seed: Annotated[int, typer.Option("--seed", help="Your own seed, chosen after the models were received.")],
+    n_p: Annotated[int, typer.Option("--n-p", help="Fresh samples of the candidate per input.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Checkpoint of the base, which is evaluated again.")
+    ] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", help="Fresh samples of the base per input; by default the cache's n.")
+    ] = None,
+    alpha_zeta: Annotated[
+        float, typer.Option("--alpha-zeta", help="Failure probability beyond the cache's alpha.")
+    ] = 0.001,
+    level: Annotated[
+        float, typer.Option("--level", help="Probability with which an honest cache may be accused.")
+    ] = 0.001,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the fresh votes; by default CACHE-audit-SEED.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")] = None,
+    batch_size: BatchOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Re-check a model, a candidate and a cache on fresh noise of your own seed.
+
+    Exits with status 1 when the cached votes speak against their provider.
+
+    Example: smoothcert audit received --model model.safetensors --candidate int8 --n-p 1000 --seed 271828
+    """
+    from smoothcert.cache import CandidateRecord, read_recipe, write_candidate, write_recipe
+    from smoothcert.cli.workspace import open_workspace
+    from smoothcert.errors import InvalidArgumentError
+    from smoothcert.procedures.audit import audit as run_audit
+
+    if model is None:
+        raise InvalidArgumentError(
+            "model is missing: on fresh noise the base is evaluated too, since a candidate is bounded from what "
+            "it loses against the base on the same noise; name the base's checkpoint with --model"
+        )
+    folder = Path(f"{str(cache).rstrip('/')}-audit-{seed}") if out is None else out
+    workspace = open_workspace(cache, model=model, data=data, device=device)
+    made = workspace.make(candidate)
+    with progress_bar("audit") as progress:
+        found = run_audit(
+            workspace.base.classifier,
+            workspace.running(made).classifier,
+            workspace.dataset.inputs,
+            cache=cache,
+            seed=seed,
+            n_p=n_p,
+            out=folder,
+            n=n,
+            alpha_zeta=alpha_zeta,
+            level=level,
+            name=made.name,
+            batch_size=workspace.base.batch_size if batch_size is None else batch_size,
+            progress=progress,
+        )
+    record = CandidateRecord(
+        spec=candidate,
+        name=made.name,
+        description=made.description,
+        n_p=n_p,
+        alpha_zeta=alpha_zeta,
+        gamma=found.candidate.gamma,
+        identical=found.candidate.identical,
+        bound=found.candidate.certificates.method,
+    )
+    write_candidate(folder, record)
+    if (recipe := read_recipe(cache)) is not None:
+        write_recipe(folder, replace(recipe, model=str(Path(model).resolve())))
+    _print(found, made.name, folder, as_json)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _print(found: Audit, name: str, folder: Path, as_json: bool) -> None:
+    certificates = found.candidate.certificates
+    facts: dict[str, Any] = {
+        "passed": found.passed,
+        "findings": found.findings,
+        "inputs": len(certificates),
+        "repeated_votes": found.replayed * len(found.changed),
+        "changed_votes": int(found.changed.sum()),
+        "p_value_base": found.base_votes.p_value,
+        "p_value_candidate": None if found.candidate_votes is None else found.candidate_votes.p_value,
+        "level": found.level,
+        "base_certified": int(found.base.certificates.certified.sum()),
+        "candidate_certified": int(certificates.certified.sum()),
+        "alpha": certificates.alpha,
+        "premise": certificates.premise,
+        "votes": str(folder),
+    }
+    if as_json:
+        print_json(facts)
+        return
+    candidate = "not in the cache" if found.candidate_votes is None else f"{found.candidate_votes.p_value:.3g}"
+    lines = [
+        f"cached votes repeated: {facts['changed_votes']} of {facts['repeated_votes']} are others now",
+        f"cached votes no better than fresh ones: p = {found.base_votes.p_value:.3g} for the base, {candidate} "
+        f"for {name}; an honest cache is accused with probability at most {found.level:g}",
+        f"{name} on fresh noise: {certificates.summary()}",
+        f"  provided that {certificates.premise}",
+        f"fresh votes in {folder}; compare and report read them",
+        *(f"FOUND {text}" for text in found.findings),
+    ]
+    for line in lines:
+        console().print(line, soft_wrap=True)
