@@ -4,6 +4,7 @@ from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, disagreement_h
 from smoothcert.bounds.binomial import lower_confidence_bound, upper_confidence_bound
 from smoothcert.bounds.gating import prefers_direct
 from smoothcert.bounds.incremental import IrsBound, irs_bound
+from smoothcert.bounds.joint import joint_lower_bound
 from smoothcert.bounds.one_sided import one_sided_bound
 from smoothcert.bounds.planning import IntervalMethod, binomial_interval, samples_for_error
 from smoothcert.bounds.radius import (
@@ -28,6 +29,7 @@ __all__ = [
     "incremental_radius",
     "incremental_radius_two_sided",
     "irs_bound",
+    "joint_lower_bound",
     "largest_radius",
     "lower_confidence_bound",
     "one_sided_bound",

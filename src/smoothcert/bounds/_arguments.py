@@ -49,13 +49,13 @@ def failure_probability(name: str, value: ArrayLike) -> Array:
     return number(name, value, lambda a: (a >= MIN_ALPHA) & (a < 1), f"in [{MIN_ALPHA:g}, 1)")
 
 
-def whole(name: str, value: ArrayLike) -> Array:
-    """Convert a count that may be 0."""
+def whole(name: str, value: ArrayLike, least: int = 0) -> Array:
+    """Convert a count."""
     return number(
         name,
         value,
-        lambda a: (a >= 0) & (a <= MAX_COUNT) & (a == np.floor(a)),
-        f"a whole number from 0 to {MAX_COUNT}",
+        lambda a: (a >= least) & (a <= MAX_COUNT) & (a == np.floor(a)),
+        f"a whole number from {least} to {MAX_COUNT}",
     )
 
 
@@ -71,12 +71,7 @@ def at_most(k_name: str, k: Array, n_name: str, n: Array) -> None:
 
 def counts(k_name: str, k: ArrayLike, n_name: str, n: ArrayLike) -> tuple[Array, Array]:
     """Convert a count of successes and its number of trials, broadcast against each other."""
-    n = number(
-        n_name,
-        n,
-        lambda a: (a >= 1) & (a <= MAX_COUNT) & (a == np.floor(a)),
-        f"a whole number from 1 to {MAX_COUNT}",
-    )
+    n = whole(n_name, n, least=1)
     k = number(k_name, k, lambda a: (a >= 0) & (a == np.floor(a)), "a whole number of at least 0")
     k, n = broadcast(**{k_name: k, n_name: n})
     at_most(k_name, k, n_name, n)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothcert.bounds._arguments import MAX_COUNT, broadcast, counts, number
+from smoothcert.bounds._arguments import broadcast, counts, whole
 from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, checked_hint, expected_disagreement
 
 __all__ = ["prefers_direct"]
@@ -57,13 +57,7 @@ def prefers_direct(
     """
     c = checked_hint(disagreement)
     K, n_ = counts("count", count, "n", n)
-    m_ = number(
-        "m",
-        m,
-        lambda a: (a >= 1) & (a <= MAX_COUNT) & (a == np.floor(a)),
-        f"a whole number from 1 to {MAX_COUNT}",
-    )
-    K, n_, m_ = broadcast(count=K, n=n_, m=m_)
+    K, n_, m_ = broadcast(count=K, n=n_, m=whole("m", m, least=1))
     return np.asarray(_threshold(n_, m_, c) <= K)
 
 
