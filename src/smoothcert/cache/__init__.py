@@ -14,7 +14,7 @@ from smoothcert.cache.records import (
     write_recipe,
 )
 from smoothcert.cache.rounds import RoundJournal, Setting
-from smoothcert.cache.store import CertificationCache, Timing
+from smoothcert.cache.store import CertificationCache, Timing, votes_manifest
 
 __all__ = [
     "CachedInput",
@@ -32,6 +32,7 @@ __all__ = [
     "read_holdouts",
     "read_recipe",
     "reserve",
+    "votes_manifest",
     "write_candidate",
     "write_recipe",
 ]

@@ -13,10 +13,10 @@ from smoothcert.cache.files import append_line, locked, read_regular, write_atom
 from smoothcert.cache.index import PartEntry, decode_text, index_line, parse_line, read_index, whole_lines
 from smoothcert.cache.manifest import Manifest
 from smoothcert.cache.parts import CachedInput, decode_part, encode_part, part_name
-from smoothcert.cache.rounds import ROUNDS_MANIFEST
+from smoothcert.cache.rounds import ROUNDS_MANIFEST, RoundJournal
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
 
-__all__ = ["CertificationCache", "Timing"]
+__all__ = ["CertificationCache", "Timing", "votes_manifest"]
 
 _MANIFEST, _INDEX, _TIMINGS, _LOCK, _PARTS = "manifest.json", "index.jsonl", "timings.jsonl", ".lock", "parts"
 
@@ -208,6 +208,20 @@ class CertificationCache:
             for name in dropped:
                 (self.path / _PARTS / name).unlink(missing_ok=True)
         self._where = {key: entry for entry in self.entries for key in entry.keys}
+
+
+def votes_manifest(path: str | Path) -> Manifest:
+    """Return the manifest of kept votes, those of a certification cache or of a procedure that samples in rounds.
+
+    Raises
+    ------
+    CacheMismatchError
+        When there are none.
+    CacheCorruptError
+        When the manifest was changed.
+    """
+    folder = Path(path)
+    return (RoundJournal(folder) if (folder / ROUNDS_MANIFEST).exists() else CertificationCache(folder)).manifest
 
 
 def _refuse_rounds(folder: Path) -> None:

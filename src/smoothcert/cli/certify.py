@@ -47,6 +47,12 @@ def certify(
     runtime: RuntimeOption = "auto",
     batch_size: BatchOption = None,
     device: DeviceOption = None,
+    radius: Annotated[
+        float | None,
+        typer.Option(
+            "--radius", help="Decide at this radius alone, with at most n samples per input and often few."
+        ),
+    ] = None,
     runner_up: Annotated[
         bool, typer.Option("--runner-up", help="Bound the other classes too, at half of alpha each.")
     ] = False,
@@ -77,14 +83,16 @@ def certify(
     dataset = load_data(data, split, limit, skip)
     loaded, module = load_model(model, device, dataset.num_classes)
     # A cache goes on in the runtime that began it, unless the caller insists on another: then it is refused.
-    resumes = runtime == "auto" and (cache / "manifest.json").exists()
+    resumes = runtime == "auto" and any((cache / name).exists() for name in ("manifest.json", "rounds.json"))
     made = run_like_cache(module, cache, dataset) if resumes else None
     running = made or run_by(module, runtime, dataset, sigma)
     size = running.batch_size if batch_size is None else batch_size
     if dry_run:
         cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=size)
+        most = "" if radius is None else "at most "
         print_json(cost) if as_json else console().print(
-            f"{cost['samples']:,} forward passes, about {cost['seconds']:,.0f} s and {cost['bytes'] / 1e6:,.1f} MB"
+            f"{most}{cost['samples']:,} forward passes, about {cost['seconds']:,.0f} s and "
+            f"{cost['bytes'] / 1e6:,.1f} MB"
         )
         return
     if loaded.sigma is not None and loaded.sigma != sigma:
@@ -100,6 +108,7 @@ def certify(
             seed=seed,
             noise=noise,
             levels=levels,
+            radius=radius,
             runner_up=runner_up,
             proxy=None if proxy is None else cheap_version(proxy, module, dataset, sigma, seed),
             n_p=n_p,

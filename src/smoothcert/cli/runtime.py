@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smoothcert.approximate import make_candidate
-from smoothcert.cache import CertificationCache
+from smoothcert.cache import votes_manifest
 from smoothcert.classifiers import Classifier, OnnxClassifier, TorchClassifier, fastest_runtime, with_runtime
 from smoothcert.cli.common import RuntimeName
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
@@ -52,7 +52,7 @@ def cheap_version(spec: str, classifier: TorchClassifier, dataset: Dataset, sigm
 
 def run_like_cache(classifier: TorchClassifier, cache: Path, dataset: Dataset) -> Running | None:
     """Return the runtime that made a cache; None when none gives its fingerprint: it is another model."""
-    manifest = CertificationCache(cache).manifest
+    manifest = votes_manifest(cache)
     runtimes: tuple[RuntimeName, ...] = ("eager", "onnx")
     for runtime in runtimes:
         try:

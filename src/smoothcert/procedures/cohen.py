@@ -78,6 +78,7 @@ def certify(
     seed: int = 0,
     noise: NoiseName = "auto",
     levels: int | None = None,
+    radius: float | None = None,
     runner_up: bool = False,
     proxy: str | Classifier | None = None,
     n_p: int | None = None,
@@ -112,6 +113,9 @@ def certify(
         `smoothcert.noise.distance_to_grid` is what the radius loses around the input itself.
     levels : int, optional
         Grid steps per unit for ``noise="grid"`` or ``"quantised"``, by default 255.
+    radius : float, optional
+        Decide only whether each input is certified at this radius, in rounds over all undecided inputs, with n as
+        the most samples of an input: see `smoothcert.procedures.certify_at_radius`.
     runner_up : bool
         Also bound the probability p_B of every other class, at half of alpha each, and certify
         sigma/2 (Phi^-1(p_A) - Phi^-1(p_B)): more where several classes share what the top class leaves, slightly
@@ -159,6 +163,8 @@ def certify(
     (1, True)
     """
     if proxy is not None:
+        if radius is not None:
+            raise InvalidArgumentError(f"radius is {radius}, but proxy gives radii of its own: leave one out")
         from smoothcert.procedures.multilevel import certify_by_proxy
 
         return certify_by_proxy(
@@ -180,6 +186,28 @@ def certify(
         )
     if n_p is not None:
         raise InvalidArgumentError(f"n_p is {n_p}, but there is no proxy: give one, or leave n_p out")
+    if radius is not None:
+        from smoothcert.procedures.sequential import certify_at_radius
+
+        if runner_up:
+            raise InvalidArgumentError(
+                "runner_up is True, but a radius is decided by the top class: leave one out"
+            )
+        return certify_at_radius(
+            classifier,
+            x,
+            radius=radius,
+            sigma=sigma,
+            n0=n0,
+            n=n,
+            alpha=alpha,
+            seed=seed,
+            noise=noise,
+            levels=levels,
+            cache=cache,
+            batch_size=batch_size,
+            progress=progress,
+        )
     classifier = require_classifier("classifier", classifier)
     n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
     batch_size = require_batch_size(batch_size)

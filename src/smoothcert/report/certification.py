@@ -42,7 +42,8 @@ def certification_table(run: CertificationRun, y: NDArray[np.int64]) -> Table:
         ("seconds", facts["seconds"]),
     ]
     c = run.certificates
-    title = f"{len(c)} inputs, sigma = {c.sigma:g}, n = {c.n[0]}, alpha = {c.alpha:g}"
+    n = f"{facts['n']}" if (c.n == c.n[0]).all() else f"{facts['n']:,.0f} on average"
+    title = f"{len(c)} inputs, sigma = {c.sigma:g}, n = {n}, alpha = {c.alpha:g}"
     return Table(title=title, columns=(Column("what"), Column("value", 4, "lower")), rows=tuple(rows))
 
 
@@ -61,7 +62,8 @@ def certification_json(run: CertificationRun, y: NDArray[np.int64]) -> dict[str,
     dict
     """
     c = run.certificates
-    radii = _STEP * np.arange(int(c.radius.max() // _STEP) + 1)
+    # Decided at one radius, it is the only one about which anything is known.
+    radii = c.radius[[c.radius.argmax()]] if c.method == "sequential" else _steps(c.radius)
     accuracy = certified_accuracy(c, y, radii)
     right = run.counts[np.arange(len(y)), y]
     return {
@@ -69,13 +71,17 @@ def certification_json(run: CertificationRun, y: NDArray[np.int64]) -> dict[str,
         "alpha": c.alpha,
         "sigma": c.sigma,
         "inputs": len(c),
-        "n": int(c.n[0]),
+        "n": int(c.n[0]) if (c.n == c.n[0]).all() else float(c.n.mean()),
         "certified_accuracy": {f"{r:g}": float(a) for r, a in zip(radii, accuracy, strict=True)},
         "average_certified_radius": float(average_certified_radius(c, y)),
         "abstained": float(1 - c.certified.mean()),
-        "accuracy_under_noise": float((right / c.n).mean()),
+        "accuracy_under_noise": float((right / np.maximum(c.n, 1)).mean()),
         "mean_p_lower": float(c.p_lower.mean()),
         "invalid_votes": int(c.n.sum() - run.counts.sum()),
         "samples": run.timing.samples,
         "seconds": round(run.timing.seconds, 2),
     }
+
+
+def _steps(radius: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(_STEP * np.arange(int(radius.max() // _STEP) + 1))
