@@ -164,12 +164,11 @@ class GridNoise:
                 f"out is {out.dtype} of shape {out.shape}: it must be C-contiguous float32 "
                 f"{(len(samples), *x.shape)}"
             )
-        levels = self._levels_of(x)
-        lowest, highest = min(0, int(levels.min())), max(self.levels, int(levels.max()))
+        pixels, values = self._pixels(x)
         philox_key, tag = self._address(key, purpose)
         _kernel.perturb(
-            (levels - lowest).astype(np.uint32),
-            _values(self.levels, lowest, highest, len(self._thresholds) // 2),
+            pixels,
+            values,
             self._thresholds,
             self._decided,
             self._first,
@@ -184,6 +183,14 @@ class GridNoise:
         digest = hashlib.sha256(self.law.encode() + self.seed.to_bytes(16, "little") + key).digest()
         words = np.frombuffer(digest[:8], dtype="<u4").astype(np.uint32)
         return words, int.from_bytes(digest[8:11], "little") << 8 | int(purpose) << 1
+
+    def _pixels(self, x: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+        """Return where the coordinates' values are, less the largest step, in a table, and the table."""
+        levels = self._levels_of(x)
+        lowest, highest = min(0, int(levels.min())), max(self.levels, int(levels.max()))
+        return (levels - lowest).astype(np.uint32), _values(
+            self.levels, lowest, highest, len(self._thresholds) // 2
+        )
 
     def _levels_of(self, x: NDArray[np.float32]) -> NDArray[np.int32]:
         nearest, exact = _nearest_levels(x.ravel(), self.levels)
