@@ -116,10 +116,12 @@ class Certificates:
 
     def summary(self) -> str:
         """Say in one line what is claimed and how surely."""
-        return (
-            f"{self.guarantee}: {int(self.certified.sum())} of {len(self)} inputs, "
-            f"each wrong with probability at most {self.alpha:g}"
-        )
+        how_surely = {
+            "certified": f"each wrong with probability at most {self.alpha:g}",
+            "calibrated": f"wrong for a share of at most {self.alpha:g} of inputs like those that calibrated it",
+            "estimated": "without a guarantee",
+        }
+        return f"{self.guarantee}: {int(self.certified.sum())} of {len(self)} inputs, {how_surely[self.guarantee]}"
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame with one row per input.

@@ -13,32 +13,46 @@ from smoothcert.surrogate.recipe import RECIPES, SurrogateRecipe, surrogate_reci
 from smoothcert.surrogate.votes import VoteData, collect_votes, read_votes
 
 if TYPE_CHECKING:
+    from smoothcert.surrogate.calibration import Calibration, calibrate_surrogate, load_calibration
+    from smoothcert.surrogate.certify import SurrogateRun, certify_with_surrogate, surrogate_certificates
     from smoothcert.surrogate.fit import FitResult, fit_surrogate
     from smoothcert.surrogate.model import Surrogate, load_surrogate, save_surrogate
     from smoothcert.surrogate.state import FitRecord
 
 _MODULE_OF = {
+    "Calibration": "calibration",
     "FitRecord": "state",
     "FitResult": "fit",
     "Surrogate": "model",
+    "SurrogateRun": "certify",
+    "calibrate_surrogate": "calibration",
+    "certify_with_surrogate": "certify",
     "fit_surrogate": "fit",
+    "load_calibration": "calibration",
     "load_surrogate": "model",
     "save_surrogate": "model",
+    "surrogate_certificates": "certify",
 }
 
 __all__ = [
     "RECIPES",
+    "Calibration",
     "FitRecord",
     "FitResult",
     "Prediction",
     "Surrogate",
     "SurrogateRecipe",
+    "SurrogateRun",
     "VoteData",
+    "calibrate_surrogate",
+    "certify_with_surrogate",
     "collect_votes",
     "fit_surrogate",
+    "load_calibration",
     "load_surrogate",
     "read_votes",
     "save_surrogate",
+    "surrogate_certificates",
     "surrogate_recipe",
 ]
 

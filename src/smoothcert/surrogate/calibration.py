@@ -1,0 +1,345 @@
+"""Calibrating a surrogate's radii on inputs whose votes were sampled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from smoothcert.bounds import lower_confidence_bound, smallest_n
+from smoothcert.bounds.conformal import conformal_rank, smallest_calibration_set
+from smoothcert.errors import CheckpointError, InvalidArgumentError
+from smoothcert.models.checkpoint import write_atomically
+from smoothcert.procedures.arguments import require_count, require_probability
+from smoothcert.procedures.cohen import under_exact_noise
+from smoothcert.surrogate.model import Surrogate
+from smoothcert.surrogate.prediction import Prediction, sampling_probit
+from smoothcert.surrogate.record import digest_of, read_json_object
+from smoothcert.surrogate.votes import VoteData, read_votes
+
+__all__ = [
+    "Calibration",
+    "calibrate_surrogate",
+    "calibrated_probit",
+    "load_calibration",
+    "miss_scores",
+    "save_calibration",
+    "thresholds",
+]
+
+CALIBRATION_FILE = "calibration.json"
+
+_FORMAT, _VERSION = "smoothcert-calibration", 1
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How far a surrogate's radii are lowered, and what they then promise.
+
+    Attributes
+    ----------
+    surrogate : str
+        Digest of the surrogate's record.
+    miss : float
+        Share of inputs, in each group, whose radius may exceed the one that sampling certifies.
+    beta : float
+        Probability that the calibration set was so unlucky that more do, in any group.
+    n, alpha : int, float
+        Samples and failure probability of the sampling that the radii are held against.
+    scaled : bool
+        Whether radii are lowered in proportion to the learned error.
+    edges : list of float
+        Where groups of predicted radius are cut, in units of sigma: one less than there are groups.
+    thresholds : list of float
+        For each group by how much the radius is lowered: in units of sigma, or of the learned error.
+    counts : list of int
+        Calibration inputs in each group.
+    keys : list of str
+        Keys of the calibration inputs, in hexadecimal.
+    """
+
+    surrogate: str
+    miss: float
+    beta: float
+    n: int
+    alpha: float
+    scaled: bool
+    edges: list[float]
+    thresholds: list[float]
+    counts: list[int]
+    keys: list[str]
+
+    def summary(self) -> str:
+        """Say in one line what is promised."""
+        groups = f" in each of {len(self.counts)} groups of radius" if len(self.counts) > 1 else ""
+        return (
+            f"of inputs drawn like the {sum(self.counts)} that calibrated it, at most a share {self.miss:g}"
+            f"{groups} gets a radius above what sampling certifies (n = {self.n}, alpha = {self.alpha:g}), "
+            f"with confidence {1 - self.beta:g}"
+        )
+
+
+def calibrate_surrogate(
+    surrogate: Surrogate,
+    votes: str | Path | VoteData,
+    x: Any = None,
+    *,
+    miss: float = 0.05,
+    beta: float = 0.05,
+    groups: int = 3,
+    scaled: bool = True,
+    alpha: float = 0.001,
+    out: str | Path | None = None,
+) -> Calibration:
+    """Calibrate a surrogate's radii on inputs that it was not fitted to and whose votes were sampled.
+
+    The surrogate's class and radius are fixed before any vote is seen. The votes then say which radius CERTIFY
+    gives to that class, 0 if it is not certified at all. How much the surrogate claims more, in units of sigma and
+    divided by its learned error, is the score of the input. Each group's threshold is the score of the rank from
+    `conformal_rank` at beta over the number of groups, and a calibrated radius is lowered by it.
+
+    What is promised: with probability 1 - beta over the draw of the calibration inputs, of new inputs drawn
+    independently from the same source, in each group of predicted radius, at most a share `miss` gets a positive
+    calibrated radius that exceeds the one that sampling with n votes certifies for its class. As CERTIFY's own
+    radius is wrong with probability at most `alpha`, a positive calibrated radius is wrong, about the class or
+    the radius, for at most a share miss + alpha.
+
+    What is not promised: anything about a single input, or an input chosen because of its radius or by an
+    attacker; anything for inputs from another source than the calibration set's, such as corrupted, filtered or
+    adversarial ones; anything once the classifier, the noise or the surrogate changes. It is a frequency, not a
+    certificate.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+        From `fit_surrogate` or `load_surrogate`.
+    votes : str, Path or VoteData
+        A cache of votes of the same classifier under the same noise, from `collect_votes` or `certify`.
+    x : array, tensor or lazy sequence, shape (m, *shape)
+        Inputs to calibrate on, all of them in the cache; left out with VoteData.
+    miss : float
+        Share of inputs that may be missed.
+    beta : float
+        Failure probability of the calibration.
+    groups : int
+        Groups of predicted radius, cut so that the inputs held out from the fit fall into them evenly.
+    scaled : bool
+        Whether to lower radii in proportion to the learned error.
+    alpha : float
+        Failure probability of the radii that sampling certifies.
+    out : str or Path, optional
+        Folder of the surrogate, to keep the calibration in.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the votes are of another classifier, noise or sigma, an input was fitted to, or a group has too few
+        inputs for (miss, beta); names the number that would do.
+    CacheError
+        When an input has no votes, or the cache is damaged.
+
+    References
+    ----------
+    Vovk, "Conditional validity of inductive conformal predictors", ACML 2012.
+    Papadopoulos, Gammerman, Vovk, "Normalized nonconformity measures for regression conformal prediction", 2008.
+    """
+    miss, beta, alpha = (
+        require_probability(name, value) for name, value in (("miss", miss), ("beta", beta), ("alpha", alpha))
+    )
+    groups = require_count("groups", groups)
+    data = votes if isinstance(votes, VoteData) else read_votes(votes, x)
+    _check(surrogate, data, alpha)
+    edges = group_edges(surrogate, groups)
+    predicted = surrogate.predict(data.inputs)
+    scores = miss_scores(predicted, data, alpha, scaled=scaled)
+    members = [scores[group_of(predicted, edges) == g] for g in range(groups)]
+    _require_enough([len(each) for each in members], len(data), miss, beta)
+    calibration = Calibration(
+        surrogate=surrogate.record.digest,
+        miss=miss,
+        beta=beta,
+        n=data.manifest.n,
+        alpha=alpha,
+        scaled=scaled,
+        edges=edges.tolist(),
+        thresholds=thresholds(members, miss, beta),
+        counts=[len(each) for each in members],
+        keys=[key.hex() for key in data.keys],
+    )
+    if out is not None:
+        save_calibration(out, calibration)
+    return calibration
+
+
+def miss_scores(predicted: Prediction, data: VoteData, alpha: float, *, scaled: bool) -> Array:
+    """Return by how much the surrogate's radius exceeds the one that the votes certify for its class.
+
+    Parameters
+    ----------
+    predicted : Prediction
+        Of the m inputs of `data`.
+    data : VoteData
+        Their votes.
+    alpha : float
+        Failure probability of what the votes certify.
+    scaled : bool
+        Whether to divide by the learned error.
+
+    Returns
+    -------
+    ndarray of float64, shape (m,)
+        In units of sigma or of the learned error. A radius lowered by at least its score is not above the
+        certified one.
+    """
+    n, noise = data.manifest.n, data.manifest.noise()
+    count = data.counts[np.arange(len(data)), predicted.top_class]
+    p_lower = under_exact_noise(
+        np.asarray(lower_confidence_bound(count, n, alpha)), noise, math.prod(data.manifest.input_shape)
+    )
+    certified = ndtri(np.maximum(p_lower, 0.5))
+    excess = sampling_probit(predicted.top_share, n, alpha) - certified
+    return np.asarray(excess / (predicted.spread if scaled else 1.0))
+
+
+def calibrated_probit(calibration: Calibration, predicted: Prediction) -> Array:
+    """Return the calibrated radius of each input, in units of sigma; nothing is claimed where it is not positive.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        Of the surrogate that predicted.
+    predicted : Prediction
+        Of m inputs.
+
+    Returns
+    -------
+    ndarray of float64, shape (m,)
+    """
+    n, alpha = calibration.n, calibration.alpha
+    group = group_of(predicted, np.array(calibration.edges))
+    lowered = np.array(calibration.thresholds)[group] * (predicted.spread if calibration.scaled else 1.0)
+    claimed = sampling_probit(predicted.top_share, n, alpha) - lowered
+    most = sampling_probit(np.ones(1), n, alpha)
+    return np.where(group >= 0, np.minimum(claimed, most), -most)
+
+
+def group_edges(surrogate: Surrogate, groups: int) -> Array:
+    """Cut the predicted radii of the held-out inputs into even groups; below 0 nothing is ever claimed."""
+    claims = surrogate.held_out_probit[surrogate.held_out_probit > 0]
+    if groups > 1 and len(claims) < groups:
+        raise InvalidArgumentError(
+            f"groups is {groups}, but {len(claims)} held-out inputs have a radius: use fewer"
+        )
+    return np.quantile(claims, np.arange(1, groups) / groups) if groups > 1 else np.empty(0)
+
+
+def group_of(predicted: Prediction, edges: Array) -> NDArray[np.int64]:
+    """Return the group of each input, 0 for the smallest radii; -1 where nothing is claimed."""
+    group = np.searchsorted(edges, predicted.probit, side="right")
+    return np.where(predicted.probit > 0, group, -1)
+
+
+def thresholds(members: list[Array], miss: float, beta: float, futures: list[int] | None = None) -> list[float]:
+    """Return the threshold of each group from its scores, at confidence 1 - beta for all groups at once.
+
+    Parameters
+    ----------
+    members : list of ndarray of float64
+        Scores of the calibration inputs of each group.
+    miss, beta : float
+        As for `calibrate_surrogate`.
+    futures : list of int, optional
+        Numbers of new inputs in each group, to bound their miss rates instead of miss probabilities.
+
+    Returns
+    -------
+    list of float
+    """
+    found = []
+    for g, scores in enumerate(members):
+        rank = conformal_rank(
+            len(scores), miss, beta / len(members), future=None if futures is None else futures[g]
+        )
+        found.append(float(np.sort(scores)[rank - 1]))
+    return found
+
+
+def _require_enough(counts: list[int], inputs: int, miss: float, beta: float) -> None:
+    needed = smallest_calibration_set(miss, beta / len(counts))
+    if min(counts) >= needed:
+        return
+    worst = int(np.argmin(counts))
+    where = f"in group {worst + 1} of {len(counts)} (by predicted radius)" if len(counts) > 1 else "with a radius"
+    total = f"about {math.ceil(inputs * needed / counts[worst])} in all" if counts[worst] else "more in all"
+    raise InvalidArgumentError(
+        f"votes hold {inputs} calibration inputs, {counts[worst]} of them {where}: miss = {miss:g} and beta = "
+        f"{beta:g} need {needed} there, so {total}; or give a larger miss or beta, or fewer groups"
+    )
+
+
+def _check(surrogate: Surrogate, data: VoteData, alpha: float) -> None:
+    """Refuse votes that the surrogate was not fitted for, and inputs that it was fitted to."""
+    manifest = data.manifest
+    surrogate.record.require(
+        "the calibration's votes",
+        num_classes=manifest.num_classes,
+        input_shape=manifest.input_shape,
+        sigma=manifest.sigma,
+        noise_law=manifest.noise_law,
+        noise_digest=manifest.noise_digest,
+        fingerprint=manifest.fingerprint,
+    )
+    if manifest.n < smallest_n(alpha):
+        raise InvalidArgumentError(
+            f"votes have n = {manifest.n}: at alpha = {alpha:g} sampling certifies nothing with fewer than "
+            f"{smallest_n(alpha)}, so nothing can be calibrated"
+        )
+    seen = int(surrogate.was_fitted_to(data.keys).sum())
+    if seen:
+        raise InvalidArgumentError(
+            f"{seen} of {len(data)} calibration inputs were used to fit the surrogate, which is better on them "
+            "than on new ones: calibrate on others"
+        )
+
+
+def save_calibration(folder: str | Path, calibration: Calibration) -> None:
+    """Write a calibration beside its surrogate, as ``calibration.json``."""
+    fields = dataclasses.asdict(calibration)
+    text = json.dumps({"format": _FORMAT, "format_version": _VERSION, **fields, "digest": digest_of(fields)})
+    write_atomically(Path(folder) / CALIBRATION_FILE, (text + "\n").encode())
+
+
+def load_calibration(folder: str | Path, surrogate: Surrogate) -> Calibration | None:
+    """Read the calibration beside a surrogate; None when there is none.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is damaged.
+    InvalidArgumentError
+        When it belongs to another surrogate.
+    """
+    path = Path(folder) / CALIBRATION_FILE
+    if not path.exists():
+        return None
+    fields = read_json_object(path, _FORMAT, _VERSION)
+    digest = fields.pop("digest", None)
+    if set(fields) != {field.name for field in dataclasses.fields(Calibration)} or digest_of(fields) != digest:
+        raise CheckpointError(f"{path} was changed: calibrate again")
+    calibration = Calibration(**fields)
+    if calibration.surrogate != surrogate.record.digest:
+        raise InvalidArgumentError(f"{path} calibrates another surrogate than the one beside it: calibrate again")
+    return calibration
