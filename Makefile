@@ -41,7 +41,7 @@ figures: setup ## remake the papers' figures that need no network
 	$(BIN)/python experiments/sample_complexity.py --out runs/figures
 
 guarantees: setup ## count the failures of every certificate on closed-form classifiers
-	$(BIN)/python experiments/failure_counts.py --out runs/guarantees
+	$(BIN)/python experiments/guarantees.py --out runs/guarantees --docs docs/guarantees.md
 
 clean: ## remove the environment and all caches of tools
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from smoothcert.bounds import (
     DEFAULT_DISAGREEMENT,
     irs_bound,
+    joint_lower_bound,
     lower_confidence_bound,
     one_sided_bound,
     upper_confidence_bound,
 )
-from smoothcert.bounds.joint import joint_lower_bound
 from smoothcert.cache import CandidateRecord, Manifest
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError

@@ -4,31 +4,28 @@ For f(x) = 1[w . x + b > 0] the smoothed classifier's robust radius is the dista
 is false when its class is wrong or its radius exceeds that distance. The whole pipeline runs, noise and cache
 included, at alpha = alpha_zeta = 0.05, and the exact binomial test compares the count with the total failure
 probability that the certificates carry.
-
-    python experiments/failure_counts.py --out runs/guarantees
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
 import tempfile
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from counts import Count
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from scipy.stats import binomtest
 
 import smoothcert as sc
 from smoothcert.noise import NoiseName
+from smoothcert.procedures import Bound
 
 SIGMA = 0.25
 ALPHA = 0.05
 N0, N, N_P = 20, 1000, 300
 GAMMA = 0.9
+BOUNDS: tuple[Bound, ...] = ("irs", "auto")
 LEVELS = 255
 
 
@@ -73,40 +70,6 @@ WORLDS = (
 )
 
 
-@dataclass(frozen=True)
-class Count:
-    """False certificates of one kind.
-
-    Attributes
-    ----------
-    world : str
-        Its name.
-    kind : str
-        Procedure, and branch where only one is counted.
-    inputs : int
-        Inputs of the world.
-    certificates : int
-        Those that took the branch.
-    failures : int
-        Those whose claim is false.
-    alpha : float
-        Total failure probability that the certificates carry. It covers an input whichever branch it takes, so
-        failures in one branch are compared with it over all inputs.
-    """
-
-    world: str
-    kind: str
-    inputs: int
-    certificates: int
-    failures: int
-    alpha: float
-
-    @property
-    def p_value(self) -> float:
-        """Probability of at least so many failures if each had probability alpha."""
-        return float(binomtest(self.failures, self.inputs, self.alpha, alternative="greater").pvalue)
-
-
 def linear(normal: tuple[float, float], offset: float) -> sc.FunctionClassifier:
     """Return f(x) = 1[normal . (x0, x1) > offset] as a classifier of two classes."""
 
@@ -133,14 +96,18 @@ def count_failures(world: World, certificates: int, seed: int) -> list[Count]:
     noise: NoiseName = "grid" if world.grid else "gaussian"
     with tempfile.TemporaryDirectory() as cache:
         run = sc.certify(base, inputs, sigma=SIGMA, n0=N0, n=N, alpha=ALPHA, seed=seed, noise=noise, cache=cache)
-        again = sc.recertify(candidate, inputs, cache=cache, n_p=N_P, alpha_zeta=ALPHA, gamma=GAMMA)
-    branch = np.asarray(again.certificates.branch)
+        paper, ours = (
+            sc.recertify(candidate, inputs, cache=cache, n_p=N_P, alpha_zeta=ALPHA, gamma=GAMMA, bound=bound)
+            for bound in BOUNDS
+        )
+    branch = np.asarray(paper.certificates.branch)
     everything = np.ones(certificates, bool)
     return [
         _count(world.name, "CERTIFY", run.certificates, margin, everything),
-        _count(world.name, "IRS", again.certificates, distance, everything),
-        _count(world.name, "IRS, zeta branch", again.certificates, distance, branch == "zeta"),
-        _count(world.name, "IRS, direct branch", again.certificates, distance, branch == "direct"),
+        _count(world.name, "IRS", paper.certificates, distance, everything),
+        _count(world.name, "IRS, zeta branch", paper.certificates, distance, branch == "zeta"),
+        _count(world.name, "IRS, direct branch", paper.certificates, distance, branch == "direct"),
+        _count(world.name, "auto", ours.certificates, distance, everything),
     ]
 
 
@@ -151,28 +118,11 @@ def _count(world: str, kind: str, found: sc.Certificates, distance: float, which
     return Count(world, kind, len(found), int(which.sum()), int((false & which).sum()), found.alpha)
 
 
-def main() -> None:
-    """Run all worlds, print the table and write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/guarantees"))
-    parser.add_argument("--certificates", type=int, default=20_000, help="inputs per world")
-    arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    began = time.perf_counter()
-    counts = [
-        count for i, world in enumerate(WORLDS) for count in count_failures(world, arguments.certificates, seed=i)
-    ]
-    with (arguments.out / "failure_counts.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["world", "kind", "inputs", "certificates", "failures", "total alpha", "p-value"])
-        for c in counts:
-            writer.writerow((c.world, c.kind, c.inputs, c.certificates, c.failures, c.alpha, c.p_value))
-            print(
-                f"{c.world:40} {c.kind:20} {c.failures:6} false of {c.certificates:6} (of {c.inputs} inputs)  "
-                f"alpha {c.alpha:.2f}  p {c.p_value:.3g}"
-            )
-    print(f"{time.perf_counter() - began:.0f} s")
-
-
-if __name__ == "__main__":
-    main()
+def count_all(inputs: int, report: Callable[[Count], None]) -> list[Count]:
+    """Count the false certificates in all worlds."""
+    counts = []
+    for seed, world in enumerate(WORLDS):
+        for count in count_failures(world, inputs, seed=seed):
+            report(count)
+            counts.append(count)
+    return counts
