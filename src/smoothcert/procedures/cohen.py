@@ -253,7 +253,7 @@ def certify(
 def cohen_certificates(
     selection_counts: NDArray[np.int64],
     counts: NDArray[np.int64],
-    n: int,
+    n: int | NDArray[np.int64],
     alpha: float,
     noise: NoiseStream,
     size: int,
@@ -266,8 +266,8 @@ def cohen_certificates(
     ----------
     selection_counts, counts : ndarray of int64, shape (m, k)
         Selection and estimation votes per class.
-    n : int
-        Estimation samples per input, invalid votes included.
+    n : int or ndarray of int64, shape (m,)
+        Estimation samples per input, invalid votes included; fixed before its votes were seen.
     alpha : float
         Failure probability of each certificate.
     noise : NoiseStream

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from smoothcert.surrogate.calibration import Calibration, calibrate_surrogate, load_calibration
     from smoothcert.surrogate.certify import SurrogateRun, certify_with_surrogate, surrogate_certificates
     from smoothcert.surrogate.fit import FitResult, fit_surrogate
+    from smoothcert.surrogate.guided import certify_guided
     from smoothcert.surrogate.model import Surrogate, load_surrogate, save_surrogate
     from smoothcert.surrogate.state import FitRecord
 
@@ -26,6 +27,7 @@ _MODULE_OF = {
     "Surrogate": "model",
     "SurrogateRun": "certify",
     "calibrate_surrogate": "calibration",
+    "certify_guided": "guided",
     "certify_with_surrogate": "certify",
     "fit_surrogate": "fit",
     "load_calibration": "calibration",
@@ -45,6 +47,7 @@ __all__ = [
     "SurrogateRun",
     "VoteData",
     "calibrate_surrogate",
+    "certify_guided",
     "certify_with_surrogate",
     "collect_votes",
     "fit_surrogate",
