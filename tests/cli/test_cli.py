@@ -48,7 +48,7 @@ def test_compare_shows_base_and_candidates(run: Any, trained: Path) -> None:
     assert 0 < bf16["mean zeta"] < 0.1
     assert bf16["samples"] == 30 * 300
     assert scratch["samples"] == 30 * 400
-    assert abs(bf16["zeta"] + bf16["direct"] + bf16["abstain"] - 1) < 1e-9
+    assert abs(bf16["paired"] + bf16["direct"] + bf16["abstain"] - 1) < 1e-9
     assert run("compare", trained / "cache")[0] == 0
 
 

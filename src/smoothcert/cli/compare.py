@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smoothcert.cli.common import JsonOption, console, print_json
+
+if TYPE_CHECKING:
+    from smoothcert.evaluation import Gate
 
 
 def compare(
@@ -20,43 +24,62 @@ def compare(
             help="Exit with status 1 when a candidate's certified accuracy at the radius is lower, as 0.60@0.5.",
         ),
     ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            "--confidence",
+            help="Pass a gate only if the true accuracy on these inputs is large enough with this confidence, for "
+            "all gates and candidates at once; alpha is accounted for.",
+        ),
+    ] = None,
     data: Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the base with its recertified candidates, and gate a CI job.
 
-    Example: smoothcert compare runs/base --min-certified-accuracy 0.60@0.5
+    Example: smoothcert compare runs/base --min-certified-accuracy 0.60@0.5 --confidence 0.99
     """
     from smoothcert.cli.workspace import open_labels
     from smoothcert.errors import InvalidArgumentError
+    from smoothcert.evaluation import judge
     from smoothcert.evaluation.comparison import compare_candidates
     from smoothcert.report import to_rich
-    from smoothcert.report.comparison import comparison_json, terminal_lines, terminal_table
+    from smoothcert.report.comparison import CONFIDENCE, comparison_json, terminal_lines, terminal_table
+    from smoothcert.report.intervals import terminal_intervals
+    from smoothcert.report.statements import selection_warning, verdict_line
 
     parsed = [_gate(text) for text in gates or []]
+    if confidence is not None and not 0 < confidence < 1:
+        raise InvalidArgumentError(f"confidence is {confidence}: give a value between 0 and 1, such as 0.99")
     dataset = open_labels(cache, data=data)
     comparison = compare_candidates(cache, dataset.inputs, dataset.labels)
     if parsed and not comparison.candidates:
         raise InvalidArgumentError(f"{cache} has no recertified candidate to gate: run smoothcert recertify first")
-    failures = [
-        f"{name}: certified accuracy at radius {radius:g} is below {least:g}"
-        for least, radius in parsed
-        for name in comparison.failing(least, radius)
-    ]
+    verdicts = judge(comparison.recertified, comparison.y, parsed, confidence=confidence)
+    failures = [verdict_line(verdict, confidence) for verdict in verdicts if not verdict.passed]
+    warning = selection_warning(comparison) if any(verdict.passed for verdict in verdicts) else None
+    shown = CONFIDENCE if confidence is None else confidence
     if as_json:
-        print_json({"rows": comparison_json(comparison), "failures": failures})
+        facts = {"gates": [dataclasses.asdict(verdict) for verdict in verdicts], "failures": failures}
+        print_json({**comparison_json(comparison, shown), **facts, "warnings": [warning] if warning else []})
     else:
-        console().print(to_rich(terminal_table(comparison)))
-        for line in terminal_lines(comparison):
-            console().print(line, soft_wrap=True)
-        for failure in failures:
-            console().print(f"FAILED {failure}")
+        out = console()
+        out.print(to_rich(terminal_table(comparison)))
+        out.print(to_rich(terminal_intervals(comparison)))
+        lines = terminal_lines(comparison, shown)
+        lines += [f"passed {verdict_line(verdict, confidence)}" for verdict in verdicts if verdict.passed]
+        lines += [f"FAILED {failure}" for failure in failures]
+        for line in lines:
+            out.print(line, soft_wrap=True)
+    if warning is not None:
+        typer.echo(f"warning: {warning}", err=True)
     if failures:
         raise typer.Exit(1)
 
 
-def _gate(text: str) -> tuple[float, float]:
+def _gate(text: str) -> Gate:
     from smoothcert.errors import InvalidArgumentError
+    from smoothcert.evaluation import Gate
 
     try:
         least, radius = (float(part) for part in text.split("@"))
@@ -64,4 +87,4 @@ def _gate(text: str) -> tuple[float, float]:
         least, radius = -1.0, -1.0
     if not (0 <= least <= 1 and 0 <= radius < float("inf")):
         raise InvalidArgumentError(f"min-certified-accuracy is {text!r}: give ACCURACY@RADIUS, such as 0.60@0.5")
-    return least, radius
+    return Gate(least, radius)

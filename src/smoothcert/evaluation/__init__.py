@@ -20,6 +20,7 @@ from smoothcert.evaluation.distributions import (
     share_above,
     zeta_distribution,
 )
+from smoothcert.evaluation.gates import Gate, Verdict, any_false, judge
 from smoothcert.evaluation.intervals import average_certified_radius_interval, certified_accuracy_interval
 from smoothcert.evaluation.metrics import (
     Claims,
@@ -44,8 +45,11 @@ __all__ = [
     "Claims",
     "Curve",
     "Distribution",
+    "Gate",
     "Reach",
+    "Verdict",
     "abstention_rate",
+    "any_false",
     "area_speedup",
     "average_certified_radius",
     "average_certified_radius_interval",
@@ -60,6 +64,7 @@ __all__ = [
     "credited_radius",
     "distribution",
     "false_certificates",
+    "judge",
     "mean_zeta",
     "p_lower_distribution",
     "pointwise_speedup",

@@ -11,16 +11,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert.bounds import largest_radius
 from smoothcert.cache import CachedInput, CandidateRecord, CertificationCache, candidate_folder, read_candidates
 from smoothcert.certificate import Certificates
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.evaluation.metrics import average_certified_radius, certified_accuracy
+from smoothcert.evaluation.metrics import average_certified_radius
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates, method_of, pair, recertificates, stack_pairs
 from smoothcert.sampling import check_inputs, count_votes
 
-__all__ = ["CandidateResult", "Comparison", "Cost", "compare_candidates"]
+__all__ = ["BASE", "CandidateResult", "Comparison", "Cost", "compare_candidates"]
+
+BASE = "base"
+"""What the base is called beside the candidates' names."""
 
 CURVE_POINTS = 10
 """Numbers of samples on a curve: 10 %, 20 %, … of n_p, as in the incremental paper."""
@@ -76,8 +80,8 @@ class CandidateResult:
         """Which of the two procedures reaches ACRs that the other does not."""
         return None if self.scratch_curve is None else reach(self.scratch_curve, self.curve)
 
-    def share(self, branch: Literal["zeta", "direct", "abstain"]) -> float:
-        """Share of the inputs certified in a branch, or not at all."""
+    def share(self, branch: Literal["paired", "direct", "abstain"]) -> float:
+        """Share of the inputs certified from paired votes, from the candidate's own votes, or not at all."""
         certified = self.incremental.certified
         if branch == "abstain":
             return float(np.mean(~certified))
@@ -111,13 +115,23 @@ class Comparison:
         largest = max(float(c.radius.max()) for c in (self.base, *(r.incremental for r in self.candidates)))
         return np.arange(int(largest // step) + 1, dtype=np.float64) * step
 
-    def failing(self, least: float, radius: float) -> list[str]:
-        """Return the candidates whose certified accuracy at a radius is below `least`."""
-        return [
-            result.record.name
-            for result in self.candidates
-            if float(certified_accuracy(result.incremental, self.y, [radius])[0]) < least
-        ]
+    @property
+    def recertified(self) -> dict[str, Certificates]:
+        """The candidates' certificates by name."""
+        return {result.record.name: result.incremental for result in self.candidates}
+
+    @property
+    def largest(self) -> dict[str, float]:
+        """For the base and every candidate, the largest radius that any input could have got.
+
+        No bound from n votes of f and n_p of f^p can exceed that of n + n_p unanimous votes of one classifier:
+        the two might be the same.
+        """
+        n, base = int(self.base.n.max()), self.base
+        found = {BASE: largest_radius(n, base.alpha, base.sigma)}
+        for name, c in self.recertified.items():
+            found[name] = largest_radius(n + int(c.n.max()), c.alpha, c.sigma)
+        return found
 
 
 def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Comparison:

@@ -7,12 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.bounds import binomial_interval
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import average_certified_radius, certified_accuracy, mean_zeta
 from smoothcert.evaluation.comparison import CandidateResult, Comparison, Cost
 from smoothcert.evaluation.speedup import Curve
 from smoothcert.report.cohen_log import write_cohen_log
+from smoothcert.report.intervals import COVERAGE, INTERVALS, interval_table
 from smoothcert.report.plots import (
     plot_acr_versus_cost,
     plot_certified_accuracy,
@@ -20,9 +25,11 @@ from smoothcert.report.plots import (
     plot_zeta_distribution,
     save_figure,
 )
+from smoothcert.report.statements import premises, statements
 from smoothcert.report.tables import Column, Table, write_certificates, write_csv, write_parquet
 
 __all__ = [
+    "CONFIDENCE",
     "comparison_json",
     "comparison_table",
     "curve_table",
@@ -31,7 +38,12 @@ __all__ = [
     "write_report",
 ]
 
+CONFIDENCE = 0.99
+"""Of statements about these inputs, where the caller asks for no other."""
+
 _FINE = 200  # points of a certified-accuracy curve
+_WIDE = ("pointwise", "note", "alpha", "premise")
+_BANDS = 4  # more of them would hide each other
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -54,13 +66,15 @@ def comparison_table(comparison: Comparison) -> Table:
         Column("by"),
         Column("n"),
         Column("mean zeta", 5, "upper"),
-        *(Column(name, 2) for name in ("zeta", "direct", "abstain")),
+        *(Column(name, 2) for name in ("paired", "direct", "abstain")),
         *(Column(f"CA@{r:g}", 3) for r in radii),
         Column("ACR", 4, "lower"),
         Column("samples"),
         Column("seconds", 1),
         *(Column(name, 2) for name in ("speedup", "pointwise")),
         Column("note"),
+        Column("alpha"),
+        Column("premise"),
     )
 
     def metrics(certificates: Certificates, cost: Cost) -> list[Any]:
@@ -83,29 +97,34 @@ def comparison_table(comparison: Comparison) -> Table:
             None,
             None,
             "",
+            base.alpha,
+            base.premise,
         ]
     ]
     for result in comparison.candidates:
         incremental = result.incremental
-        shares = [result.share(branch) for branch in ("zeta", "direct", "abstain")]
+        shares = [result.share(branch) for branch in ("paired", "direct", "abstain")]
         speedups = [_none_if_nan(result.area_speedup), _none_if_nan(result.pointwise_speedup)]
         rows.append(
             [
                 result.record.name,
-                "IRS",
+                result.record.bound,
                 int(incremental.n[0]),
-                mean_zeta(incremental),
+                _mean_zeta(incremental),
                 *shares,
                 *metrics(incremental, result.cost),
                 *speedups,
                 _note(result),
+                incremental.alpha,
+                incremental.premise,
             ]
         )
         if result.scratch is not None and result.scratch_cost is not None:
             abstained = 1 - float(result.scratch.certified.mean())
             cells = metrics(result.scratch, result.scratch_cost)
-            n = int(result.scratch.n[0])
-            rows.append([result.record.name, "scratch", n, None, None, None, abstained, *cells, None, None, ""])
+            n, claim = int(result.scratch.n[0]), [result.scratch.alpha, result.scratch.premise]
+            head = [result.record.name, "scratch", n, None, None, None, abstained]
+            rows.append([*head, *cells, None, None, "", *claim])
     total = base.alpha if not comparison.candidates else comparison.candidates[0].incremental.alpha
     title = f"{len(base)} inputs, sigma = {base.sigma:g}; alpha = {base.alpha:g} (base), {total:g} (candidates)"
     return Table(title=title, columns=columns, rows=tuple(rows))
@@ -114,21 +133,22 @@ def comparison_table(comparison: Comparison) -> Table:
 def terminal_table(comparison: Comparison) -> Table:
     """Return `comparison_table` without the columns that a terminal has no room for."""
     table = comparison_table(comparison)
-    kept = [i for i, column in enumerate(table.columns) if column.name not in ("pointwise", "note")]
+    kept = [i for i, column in enumerate(table.columns) if column.name not in _WIDE]
     rows = tuple([row[i] for i in kept] for row in table.rows)
     # A heading of two words takes two lines and leaves room for more columns.
     columns = tuple(replace(table.columns[i], name=table.columns[i].name.replace("@", " ")) for i in kept)
     return Table(title=table.title, columns=columns, rows=rows)
 
 
-def terminal_lines(comparison: Comparison) -> list[str]:
-    """Return what to say below the table: what its columns mean, and notes on candidates."""
+def terminal_lines(comparison: Comparison, confidence: float = CONFIDENCE) -> list[str]:
+    """Return what to say below the tables: what their columns mean, what holds under which premise, and notes."""
     notes = [f"{r.record.name}: {note}" for r in comparison.candidates if (note := _note(r))]
     legend = (
-        "zeta, direct, abstain: share of the inputs in each branch; CA r: certified accuracy at radius r; "
-        "speedup: area under the time of scratch over that of IRS at equal ACR"
+        "paired, direct, abstain: share of the inputs certified from votes on the base's noise, from the "
+        "candidate's votes alone, and not at all; CA r: certified accuracy at radius r; speedup: area under the "
+        "time of scratch over the incremental time at equal ACR"
     )
-    return [legend, *notes]
+    return [legend, INTERVALS, *statements(comparison, confidence), *premises(comparison), *notes]
 
 
 def curve_table(comparison: Comparison) -> Table:
@@ -136,7 +156,7 @@ def curve_table(comparison: Comparison) -> Table:
     rows = [
         (result.record.name, kind, float(acr), float(seconds))
         for result in comparison.candidates
-        for kind, curve in (("IRS", result.curve), ("scratch", result.scratch_curve))
+        for kind, curve in ((result.record.bound, result.curve), ("scratch", result.scratch_curve))
         if curve is not None
         for acr, seconds in zip(curve.acr, curve.cost, strict=True)
     ]
@@ -144,9 +164,30 @@ def curve_table(comparison: Comparison) -> Table:
     return Table(title="ACR against certification time", columns=columns, rows=tuple(rows))
 
 
-def comparison_json(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return the rows of `comparison_table` as dictionaries that JSON can hold."""
-    table = comparison_table(comparison)
+def comparison_json(comparison: Comparison, confidence: float = CONFIDENCE) -> dict[str, Any]:
+    """Return the tables and what is claimed as a dictionary that JSON can hold.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to write.
+    confidence : float
+        Of the bounds on these inputs, in (0, 1).
+
+    Returns
+    -------
+    dict
+        ``rows`` of `comparison_table`, ``intervals`` of `interval_table`, ``statements`` and ``premises``.
+    """
+    return {
+        "rows": _records(comparison_table(comparison)),
+        "intervals": _records(interval_table(comparison, confidence)),
+        "statements": statements(comparison, confidence),
+        "premises": premises(comparison),
+    }
+
+
+def _records(table: Table) -> list[dict[str, Any]]:
     names = [column.name for column in table.columns]
     return [dict(zip(names, row, strict=True)) for row in table.rows]
 
@@ -178,7 +219,12 @@ def write_report(comparison: Comparison, out: Path) -> list[Path]:
     except OSError as error:
         raise InvalidArgumentError(f"out is {str(out)!r}, which cannot be made: {error.strerror}") from error
     written = []
-    for stem, table in (("comparison", comparison_table(comparison)), ("curves", curve_table(comparison))):
+    tables = {
+        "comparison": comparison_table(comparison),
+        "curves": curve_table(comparison),
+        "intervals": interval_table(comparison, CONFIDENCE),
+    }
+    for stem, table in tables.items():
         write_csv(out / f"{stem}.csv", table)
         write_parquet(out / f"{stem}.parquet", table)
         written += [out / f"{stem}.csv", out / f"{stem}.parquet"]
@@ -202,23 +248,38 @@ def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dic
     top = comparison.radii()[-1] + 0.25
     fine = [top * i / _FINE for i in range(_FINE + 1)]
     accuracy = {name: (fine, certified_accuracy(c, comparison.y, fine)) for name, c in everything.items()}
-    gamma = comparison.candidates[0].gamma if comparison.candidates else None
+    gammas = [r.gamma for r in comparison.candidates if r.incremental.method == "irs"]
+    gamma = gammas[0] if gammas else None
+    bands = {name: _band(c, a) for (name, (_, a)), c in zip(accuracy.items(), everything.values(), strict=True)}
     figures = {
-        "certified-accuracy": plot_certified_accuracy(accuracy),
+        "certified-accuracy": plot_certified_accuracy(accuracy, bands if len(bands) <= _BANDS else None),
         "p-lower": plot_p_a_distribution({"base": comparison.base.p_lower}, gamma=gamma),
     }
     if comparison.candidates:
         zetas = {
-            r.record.name: r.incremental.zeta for r in comparison.candidates if r.incremental.zeta is not None
+            r.record.name: r.incremental.zeta
+            for r in comparison.candidates
+            if _mean_zeta(r.incremental) is not None and r.incremental.zeta is not None
         }
-        figures["zeta"] = plot_zeta_distribution(zetas)
+        if zetas:
+            figures["zeta"] = plot_zeta_distribution(zetas)
     for result in comparison.candidates:
-        curves: dict[str, Curve] = {"IRS": result.curve}
+        curves: dict[str, Curve] = {result.record.bound: result.curve}
         if result.scratch_curve is not None:
             curves["from scratch"] = result.scratch_curve
         label = f"certification time of {result.record.name} (s)"
         figures[f"acr-time-{result.record.name}"] = plot_acr_versus_cost(curves, cost_label=label)
     return figures
+
+
+def _band(certificates: Certificates, accuracy: NDArray[np.float64]) -> tuple[Any, Any]:
+    m = len(certificates)
+    return binomial_interval(np.round(accuracy * m), m, (1 - COVERAGE) / 2)
+
+
+def _mean_zeta(certificates: Certificates) -> float | None:
+    zeta = certificates.zeta
+    return None if zeta is None or np.isnan(zeta).all() else mean_zeta(certificates)
 
 
 def _note(result: CandidateResult) -> str:

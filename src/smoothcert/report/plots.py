@@ -43,7 +43,10 @@ _LEGEND_INSIDE = 4
 _BINS = np.linspace(0.5, 1.0, 11)
 
 
-def plot_certified_accuracy(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
+def plot_certified_accuracy(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    bands: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+) -> Figure:
     """Draw certified accuracy against the radius.
 
     Between two radii the step takes the value of the larger one, so no accuracy is drawn that was not certified.
@@ -53,6 +56,8 @@ def plot_certified_accuracy(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -
     curves : mapping of str to (radii, accuracy)
         For each name, increasing radii in the units of the input and the certified accuracy at each, both of
         shape (p,).
+    bands : mapping of str to (low, high), optional
+        Ends of an interval around some of the curves, of their shapes, drawn as shaded bands.
 
     Returns
     -------
@@ -73,6 +78,8 @@ def plot_certified_accuracy(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -
                 f"curves[{name!r}] has {r.shape} radii and {a.shape} accuracies: give one accuracy for each radius"
             )
         axes.step(r, a, where="pre", label=name, color=style["color"], linestyle=style["linestyle"], linewidth=1.6)
+        if bands is not None and name in bands:
+            axes.fill_between(r, *bands[name], step="pre", color=style["color"], alpha=0.12, linewidth=0)
     axes.set(xlabel="L2 radius (units of the input)", ylabel="certified accuracy")
     axes.set_xlim(0, axes.dataLim.x1 or 1.0)
     axes.set_ylim(0, min(1.02, math.ceil(axes.dataLim.y1 * 10 + 0.5) / 10) or 1.0)

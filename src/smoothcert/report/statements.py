@@ -1,0 +1,89 @@
+"""What a comparison claims, in words: for each candidate alone, for all together, and under which premise."""
+
+from __future__ import annotations
+
+from smoothcert.evaluation import any_false, false_certificates
+from smoothcert.evaluation.comparison import CandidateResult, Comparison
+from smoothcert.evaluation.gates import Verdict
+
+__all__ = ["premises", "selection_warning", "statements", "verdict_line"]
+
+
+def statements(comparison: Comparison, confidence: float) -> list[str]:
+    """Say how many certificates may be false, for one candidate and for all.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What is claimed about.
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    list of str
+    """
+    found = list(comparison.recertified.values())
+    if not found:
+        return []
+    m, alpha = len(comparison.base), max(c.alpha for c in found)
+    b = false_certificates(m, alpha, confidence=confidence)
+    lines = [
+        f"each candidate alone: a certificate is false with probability at most {alpha:g}, so with confidence "
+        f"{confidence:g} at most {b} of its {m} are; no correction is needed to report each by itself"
+    ]
+    if len(found) > 1:
+        shared = 1 - (1 - confidence) / len(found)
+        b = max(false_certificates(m, c.alpha, confidence=shared) for c in found)
+        lines.append(
+            f"all {len(found)} together: for one input any of its certificates is false with probability at most "
+            f"{any_false(found):.4g}; with confidence {confidence:g} at most {b} of {m} are for every candidate"
+        )
+    return lines
+
+
+def premises(comparison: Comparison) -> list[str]:
+    """Say, for every range of samples, which candidates were evaluated on it and what their claims presuppose."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for result in comparison.candidates:
+        key = (_samples(result), result.incremental.premise)
+        groups.setdefault(key, []).append(result.record.name)
+    return [
+        f"{', '.join(names)} on {samples}: provided that {premise}" for (samples, premise), names in groups.items()
+    ]
+
+
+def selection_warning(comparison: Comparison) -> str | None:
+    """Warn that the best-looking of several candidates is not as sure as each; None for a single one."""
+    found = list(comparison.recertified.values())
+    if len(found) < 2:
+        return None
+    alpha = max(c.alpha for c in found)
+    return (
+        f"{len(found)} candidates were evaluated, and the best-looking of them owes a part of its looks to luck: "
+        f"a certificate of the one that is picked here is false with probability up to {any_false(found):.4g}, "
+        f"not {alpha:g}. Recertify the one that is picked on samples that nobody looked at (recertify --holdout "
+        "START:STOP), audit it on fresh noise (audit), or report the larger probability. And a candidate that is "
+        "changed after this comparison is tuned on these samples: they no longer certify it"
+    )
+
+
+def verdict_line(verdict: Verdict, confidence: float | None) -> str:
+    """Say how a candidate stands to a gate."""
+    at = f"{verdict.candidate}: certified accuracy at radius {verdict.gate.radius:g}"
+    relation = "is at least" if verdict.passed else "is below"
+    if confidence is None or verdict.together is None or verdict.alone is None:
+        return f"{at} {relation} {verdict.gate.least:g}"
+    shown = "is shown to be at least" if verdict.passed else "is not shown to be at least"
+    return (
+        f"{at} {shown} {verdict.gate.least:g} with confidence {confidence:g}: {verdict.observed:.4g} observed, at "
+        f"least {verdict.together:.4g} for all verdicts together, {verdict.alone:.4g} for this one alone"
+    )
+
+
+def _samples(result: CandidateResult) -> str:
+    record = result.record
+    held_out = ", held out" if record.holdout else ""
+    beyond = record.bound == "auto" and result.share("direct") > 0
+    fresh = " (some inputs on samples beyond the cache)" if beyond else ""
+    return f"samples {record.start} to {record.start + record.n_p - 1}{held_out}{fresh}"

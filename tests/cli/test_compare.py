@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smoothcert.evaluation import truly_certified
+
+GATE = "--min-certified-accuracy"
+
+
+def test_confidence_accounts_for_false_certificates(run: Any, trained: Path) -> None:
+    """The same gate, at what was observed: met as it is, and not shown to be met."""
+    cache = trained / "cache"
+    rows = json.loads(run("compare", cache, "--json")[1])["rows"]
+    observed = min(row["CA@0"] for row in rows if row["by"] == "auto")
+    assert 0.1 < observed < 1
+    gate = (GATE, f"{observed}@0")
+    assert run("compare", cache, *gate)[0] == 0
+    status, out, _ = run("compare", cache, *gate, "--confidence", "0.99", "--json")
+    assert status == 1
+    found = json.loads(out)
+    assert len(found["gates"]) == 3
+    for verdict in found["gates"]:
+        k = round(verdict["observed"] * 30)
+        assert verdict["alone"] == truly_certified(k, 30, 0.002, confidence=0.99) / 30
+        assert verdict["together"] == truly_certified(k, 30, 0.002, confidence=1 - 0.01 / 3) / 30
+    assert all("is not shown to be at least" in text for text in found["failures"])
+    assert run("compare", cache, GATE, f"{observed - 0.1}@0", "--confidence", "0.99")[0] == 0
+
+
+def test_picking_a_winner_by_a_gate_is_warned_about(run: Any, trained: Path) -> None:
+    cache = trained / "cache"
+    assert "warning" not in run("compare", cache)[2]
+    status, out, err = run("compare", cache, GATE, "0.1@0", "--json")
+    assert status == 0
+    assert "false with probability up to 0.006, not 0.002" in err
+    assert "--holdout" in err
+    assert "audit" in err
+    assert len(json.loads(out)["warnings"]) == 1
+
+
+def test_premises_and_statements_are_shown(run: Any, trained: Path) -> None:
+    out = run("compare", trained / "cache")[1]
+    assert "samples 0 to 299" in out
+    assert "was fixed without looking at the noise" in out
+    assert "each candidate alone" in out
+    assert "all 3 together" in out
+    assert "intervals over the draw of the inputs" in out
+
+
+def test_report_writes_intervals(run: Any, trained: Path, tmp_path: Path) -> None:
+    assert run("report", trained / "cache", "--out", tmp_path / "report")[0] == 0
+    with (tmp_path / "report" / "intervals.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["classifier"] for row in rows} == {"base", "bf16", "int8", "prune-0.1"}
+    for row in rows:
+        low, value, high = float(row["low"]), float(row["value"]), float(row["high"])
+        assert low <= value <= high
+        assert float(row["together"]) <= float(row["alone"]) <= value
+
+
+@pytest.mark.parametrize("confidence", ["0", "1", "99", "nan"])
+def test_a_confidence_outside_its_range_is_refused(run: Any, trained: Path, confidence: str) -> None:
+    status, _, err = run("compare", trained / "cache", GATE, "0.1@0", "--confidence", confidence)
+    assert status == 2
+    assert "confidence is" in err
