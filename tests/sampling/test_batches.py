@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from smoothcert.classifiers import FunctionClassifier
 from smoothcert.noise import GaussianNoise, GridNoise, NoiseStream, Purpose, input_keys
-from smoothcert.sampling import SampleRange, sample_votes
+from smoothcert.sampling import SampleRange, SampleRequest, sample_votes
 from smoothcert.sampling.batches import noisy_batches, one_ahead
 
 X = np.random.default_rng(0).integers(0, 256, (5, 2, 3)).astype(np.float32) / np.float32(255)
@@ -55,8 +55,13 @@ def test_batches_hold_all_samples_in_order(ranges: list[SampleRange], batch_size
     for r in ranges:
         expected.append(np.empty((len(r), 2, 3), np.float32))
         r.perturb(noise, X[r.row], expected[-1])
+    buffers = np.empty((batch_size + block, 2, 3), np.float32), np.empty((batch_size + block, 2, 3), np.float32)
+
+    def draw(piece: SampleRequest, out: NDArray[np.float32]) -> None:
+        piece.perturb(noise, X[piece.row], out)
+
     for ahead in (False, True):
-        made: Iterator[NDArray[np.float32]] = noisy_batches(X, noise, ranges, batch_size, block)
+        made: Iterator[NDArray[np.float32]] = noisy_batches(ranges, draw, buffers, batch_size, block)
         found = [batches.copy() for batches in (one_ahead(made) if ahead else made)]
         np.testing.assert_array_equal(np.concatenate([*found, expected[0]]), np.concatenate(expected))
         assert all(len(batches) % batch_size == 0 for batches in found[:-1])

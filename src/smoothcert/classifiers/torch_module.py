@@ -84,23 +84,26 @@ class TorchClassifier:
             "preprocess": _qualified_name(self.preprocess),
         }
 
+    @torch.inference_mode()
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score a batch: float32 (b, *shape) to float32 (b, num_classes)."""
-        scores: NDArray[np.float32] = self._forward(batch).float().cpu().numpy()
+        x = torch.from_numpy(batch).to(self.device)
+        scores: NDArray[np.float32] = self._forward(x).float().cpu().numpy()
         return scores
 
     def classify(self, batch: NDArray[np.float32]) -> NDArray[np.int64]:
         """Label a batch: float32 (b, *shape) to int64 (b,), -1 where the logits are not all finite."""
-        logits = self._forward(batch)
-        votes = torch.where(torch.isfinite(logits).all(dim=1), logits.argmax(dim=1), INVALID_VOTE)
-        labels: NDArray[np.int64] = votes.cpu().numpy()
+        labels: NDArray[np.int64] = self.vote(torch.from_numpy(batch).to(self.device)).cpu().numpy()
         return labels
 
     @torch.inference_mode()
-    def _forward(self, batch: NDArray[np.float32]) -> torch.Tensor:
-        x = torch.from_numpy(batch).to(self.device)
-        if x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
+    def vote(self, batch: torch.Tensor) -> torch.Tensor:
+        """Label a batch on its device: float32 (b, *shape) to int64 (b,), as `classify`; nothing waits for it."""
+        logits = self._forward(batch)
+        return torch.where(torch.isfinite(logits).all(dim=1), logits.argmax(dim=1), INVALID_VOTE)
+
+    def _forward(self, batch: torch.Tensor) -> torch.Tensor:
+        x = batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
         if self.preprocess is not None:
             x = self.preprocess(x)
         logits: torch.Tensor = self.module(x)

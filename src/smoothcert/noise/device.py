@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smoothcert.noise.grid import GridNoise
 from smoothcert.noise.stream import NoiseStream, Purpose
 
-__all__ = ["DeviceNoise", "noise_on_device"]
+__all__ = ["DeviceNoise", "TritonGridNoise", "noise_on_device", "upload"]
 
 
 class DeviceNoise(Protocol):
@@ -87,9 +87,9 @@ class TritonGridNoise:
         # What a word decides needs no search: only the others count for the longest one.
         undecided = noise._decided == len(noise._thresholds) + 1
         self._halvings = int(np.diff(ends)[undecided].max(initial=0)).bit_length()
-        self._thresholds = self._put(noise._thresholds.view(np.int64))
-        self._decided = self._put(noise._decided.view(np.int16))
-        self._first = self._put(ends)
+        self._thresholds = upload(noise._thresholds.view(np.int64), device)
+        self._decided = upload(noise._decided.view(np.int16), device)
+        self._first = upload(ends, device)
         self._values: dict[tuple[float, int, torch.dtype], torch.Tensor] = {}
         self._last: tuple[tuple[bytes, Purpose, torch.dtype], torch.Tensor, torch.Tensor] | None = None
 
@@ -119,16 +119,22 @@ class TritonGridNoise:
             pixels, values = self.noise._pixels(x)
             philox_key, tag = self.noise._address(key, purpose)
             words = np.concatenate([philox_key, np.array([tag, 0], np.uint32), pixels])
-            self._last = (key, purpose, dtype), self._put(words.view(np.int32)), self._table(values, dtype)
+            self._last = (
+                (key, purpose, dtype),
+                upload(words.view(np.int32), self.device),
+                self._table(values, dtype),
+            )
         return self._last[1:]
 
     def _table(self, values: NDArray[np.float32], dtype: torch.dtype) -> torch.Tensor:
         name = float(values[0]), len(values), dtype
         if name not in self._values:
-            self._values[name] = self._put(values).to(dtype)
+            self._values[name] = upload(values, self.device).to(dtype)
         return self._values[name]
 
-    def _put(self, array: NDArray[Any]) -> torch.Tensor:
-        tensor = torch.from_numpy(np.array(array))
-        # From pageable memory a copy would first wait for everything that the device has to do.
-        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
+
+def upload(array: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """Copy an array to a device; nothing waits for it."""
+    tensor = torch.from_numpy(np.array(array))
+    # From pageable memory a copy would first wait for everything that the device has to do.
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

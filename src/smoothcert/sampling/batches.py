@@ -2,51 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.noise import NoiseStream
-from smoothcert.sampling.inputs import Inputs
 from smoothcert.sampling.requests import SampleRequest, pieces
 
 __all__ = ["noisy_batches", "one_ahead"]
 
+if TYPE_CHECKING:
+    import torch
+
 _Item = TypeVar("_Item")
+_Buffer = TypeVar("_Buffer", NDArray[np.float32], "torch.Tensor")
 
 
 def noisy_batches(
-    inputs: Inputs, noise: NoiseStream, requests: Sequence[SampleRequest], batch_size: int, block: int
-) -> Generator[NDArray[np.float32]]:
+    requests: Sequence[SampleRequest],
+    draw: Callable[[SampleRequest, _Buffer], None],
+    buffers: tuple[_Buffer, _Buffer],
+    batch_size: int,
+    block: int,
+) -> Generator[_Buffer]:
     """Yield the noisy inputs of all requests in order, a whole number of batches at a time.
 
-    Noise is asked for in the stream's blocks, whatever the batch is; a block may hold many small batches.
+    Noise is asked for in blocks, whatever the batch is; a block may hold many small batches.
 
     Parameters
     ----------
-    inputs : Inputs, shape (m, *shape)
-        The clean inputs.
-    noise : NoiseStream
-        Where the noise comes from.
     requests : sequence of SampleRange or SampleIndices
         Which samples to draw.
+    draw : callable
+        Writes the noisy inputs of a piece of a request into a part of a buffer.
+    buffers : pair of ndarray or tensor, each of shape (batch_size + block, *shape)
+        They take turns.
     batch_size : int
         Forward passes at once.
     block : int
-        Samples that are asked for at once, from ``noise.block``.
+        Samples that are asked for at once, at most.
 
     Yields
     ------
-    ndarray of float32, shape (k * batch_size, *shape)
-        In one of two buffers that take turns: valid until the next but one is asked for. The last may be shorter.
+    ndarray or tensor, shape (k * batch_size, *shape)
+        A part of a buffer, valid until the next but one is asked for. The last may be shorter.
     """
-    buffer, other = (np.empty((batch_size + block, *inputs.shape[1:]), np.float32) for _ in range(2))
+    buffer, other = buffers
     filled = 0
     for piece in pieces(requests, block):
-        piece.perturb(noise, inputs[piece.row], buffer[filled : filled + len(piece)])
+        draw(piece, buffer[filled : filled + len(piece)])
         filled += len(piece)
         if filled >= batch_size:
             rest = filled % batch_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,14 @@ from numpy.typing import NDArray
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import NoiseStream
 from smoothcert.sampling.batches import noisy_batches, one_ahead
+from smoothcert.sampling.device import TensorClassifier, device_votes
 from smoothcert.sampling.inputs import Inputs
+from smoothcert.sampling.passes import classify_batches
 from smoothcert.sampling.requests import SampleRequest
 from smoothcert.sampling.votes import Votes, vote_dtype
+
+if TYPE_CHECKING:
+    from smoothcert.noise.device import DeviceNoise
 
 __all__ = ["default_batch_size", "sample_votes"]
 
@@ -51,49 +57,52 @@ def sample_votes(
     list of ndarray of uint8 or uint16
         The votes of each request, in order; `invalid_vote` of the number of classes marks an invalid one.
     """
-    size = math.prod(inputs.shape[1:])
-    batch_size = default_batch_size(size) if batch_size is None else batch_size
-    lengths = [len(request) for request in ranges]
-    votes = np.empty(sum(lengths), dtype=vote_dtype(classifier.num_classes))
-    done, fitting = 0, batch_size
-    made = noisy_batches(inputs, noise, ranges, batch_size, noise.block(size))
-    with closing(one_ahead(made) if _noise_ahead(classifier) else made) as ready:
-        for batches in ready:
-            for start in range(0, len(batches), batch_size):
-                batch = batches[start : start + batch_size]
-                fitting = _classify(classifier, batch, votes[done : done + len(batch)], fitting)
-                done += len(batch)
-                if on_batch is not None:
-                    on_batch(len(batch))
-    return np.split(votes, np.cumsum(lengths)[:-1])
+    batch_size = default_batch_size(math.prod(inputs.shape[1:])) if batch_size is None else batch_size
+    if isinstance(classifier, TensorClassifier) and (there := _noise_there(classifier, noise)) is not None:
+        votes = device_votes(classifier, there, inputs, ranges, batch_size, on_batch)
+    else:
+        votes = _host_votes(classifier, noise, inputs, ranges, batch_size, on_batch)
+    return np.split(votes, np.cumsum([len(request) for request in ranges])[:-1])
+
+
+def _noise_there(classifier: TensorClassifier, noise: NoiseStream) -> DeviceNoise | None:
+    """Return the noise on the classifier's device; None where that is the CPU, or it cannot be made there."""
+    if classifier.device.type == "cpu":
+        return None
+    from smoothcert.noise.device import noise_on_device
+
+    return noise_on_device(noise, classifier.device)
+
+
+def _host_votes(
+    classifier: Classifier,
+    noise: NoiseStream,
+    inputs: Inputs,
+    requests: Sequence[SampleRequest],
+    batch_size: int,
+    on_batch: Callable[[int], None] | None,
+) -> Votes:
+    """Return the votes of all requests, one after the other, on noise that is made on the CPU."""
+    shape = inputs.shape[1:]
+    block = noise.block(math.prod(shape))
+    votes = np.empty(sum(map(len, requests)), dtype=vote_dtype(classifier.num_classes))
+
+    def draw(piece: SampleRequest, out: NDArray[np.float32]) -> None:
+        piece.perturb(noise, inputs[piece.row], out)
+
+    buffers = (
+        np.empty((batch_size + block, *shape), np.float32),
+        np.empty((batch_size + block, *shape), np.float32),
+    )
+    made = noisy_batches(requests, draw, buffers, batch_size, block)
+    with closing(one_ahead(made) if _noise_ahead(classifier) else made) as batches:
+        classify_batches(batches, classifier.classify, votes, batch_size, on_batch)
+    return votes
 
 
 def _noise_ahead(classifier: Classifier) -> bool:
     """Tell whether to make noise in a second thread; on the CPU the classifier has all cores at work already."""
     return classifier.description.get("device", "cpu") != "cpu"
-
-
-def _classify(classifier: Classifier, batch: NDArray[np.float32], votes: Votes, fitting: int) -> int:
-    """Write the votes of a batch, at most `fitting` at once; return how many fit into memory."""
-    done = 0
-    while done < len(batch):
-        step = min(fitting, len(batch) - done)
-        try:
-            labels = classifier.classify(batch[done : done + step])
-        except (MemoryError, RuntimeError) as error:
-            if step == 1 or not _is_out_of_memory(error):
-                raise
-            fitting = step // 2
-            continue
-        # -1 wraps to the largest value of the unsigned type, which is the invalid vote.
-        votes[done : done + step] = labels.astype(votes.dtype)
-        done += step
-    return fitting
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Tell MemoryError and PyTorch's OutOfMemoryError, which is a RuntimeError, from others."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def default_batch_size(size: int) -> int:
