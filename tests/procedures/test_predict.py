@@ -14,7 +14,7 @@ from scipy.stats import binom, binomtest
 import smoothcert as sc
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise, NoiseName
-from smoothcert.procedures.predict import _decide, _level
+from smoothcert.procedures.predict import decide_class, _level
 
 X = np.linspace(0.1, 0.9, 9).reshape(9, 1) * np.ones((1, 4))
 
@@ -37,7 +37,7 @@ def threshold(at: float, sizes: list[int] | None = None) -> sc.FunctionClassifie
 )
 @settings(max_examples=200, deadline=None)
 def test_it_decides_by_the_two_sided_binomial_test(pairs: list[tuple[int, int]], alpha: float) -> None:
-    decided = _decide(np.array([[first, 0, second] for first, second in pairs]), alpha)
+    decided = decide_class(np.array([[first, 0, second] for first, second in pairs]), alpha)
     for (first, second), label in zip(pairs, decided, strict=True):
         if first + second == 0:
             assert label == -1

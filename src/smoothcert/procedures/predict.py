@@ -23,7 +23,7 @@ from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.voting import PART_VOTES, Progress
 from smoothcert.sampling import SampleRange, count_votes, sample_votes
 
-__all__ = ["predict"]
+__all__ = ["decide_class", "predict"]
 
 
 def predict(
@@ -114,7 +114,7 @@ def predict(
         keys = ready.keys[start : start + group]
         ranges = [SampleRange(start + i, key, Purpose.PREDICTION, 0, n) for i, key in enumerate(keys)]
         votes = sample_votes(classifier, ready.inputs, ready.noise, ranges, batch_size=batch_size, on_batch=report)
-        labels.append(_decide(np.stack([count_votes(v, classifier.num_classes) for v in votes]), level))
+        labels.append(decide_class(np.stack([count_votes(v, classifier.num_classes) for v in votes]), level))
     return np.concatenate(labels)
 
 
@@ -135,10 +135,10 @@ def _level(alpha: float, n: int, noise: NoiseStream, size: int) -> float:
     return level
 
 
-def _decide(counts: NDArray[np.int64], alpha: float) -> NDArray[np.int64]:
+def decide_class(counts: NDArray[np.int64], alpha: float) -> NDArray[np.int64]:
     """Return the classes with most votes, -1 where the two-sided test of the two largest counts does not reject.
 
-    P(Bin(n, 1/2) >= k) <= alpha/2 exactly where the Clopper-Pearson bound of k successes at alpha/2 reaches 1/2;
+    Counts are int64 of shape (m, k). P(Bin(n, 1/2) >= k) <= alpha/2 exactly where the Clopper-Pearson bound of k successes at alpha/2 reaches 1/2;
     the bound is rounded outwards, so that it never rejects too much.
     """
     second, first = np.sort(counts, axis=1)[:, -2:].T
