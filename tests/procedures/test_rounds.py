@@ -284,4 +284,4 @@ def test_progress_says_what_is_done_and_expected() -> None:
     ) as rounds:
         rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 120)], to_come=80)
         rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 120, 170)])
-    assert seen == [(50, 200), (100, 200), (120, 200), (170, 170)]
+    assert seen == [(50, 200), (100, 200), (120, 200), (170, 170), (170, 170)]

@@ -21,7 +21,7 @@ def checked_hint(disagreement: float) -> float:
     return float(number("disagreement", disagreement, lambda c: (c > 0) & np.isfinite(c), "positive and finite"))
 
 
-def expected_disagreement(p: Array, c: float) -> Array:
+def expected_disagreement(p: Array, c: Array | float) -> Array:
     """Expect a share min(c phi(Phi^-1(p)), 2 p (1 - p)) of votes to change to or from a class of probability p.
 
     A boundary that moves a little changes votes in proportion to the density of the noise on it, phi(Phi^-1(p)).

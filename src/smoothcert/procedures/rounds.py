@@ -83,12 +83,16 @@ def sampling_rounds(
     (100, 200, 300)
     """
     if folder is None:
-        yield RoundSampler(plan, None, progress)
+        rounds = RoundSampler(plan, None, progress)
+        yield rounds
+        rounds.finish()
         return
     with RoundJournal.writing(folder, make_manifest(plan, base=base), procedure, plan.keys) as journal:
         if plan.batch_size is None:
             plan = replace(plan, batch_size=recorded_batch_size(journal.manifest))
-        yield RoundSampler(plan, journal, progress)
+        rounds = RoundSampler(plan, journal, progress)
+        yield rounds
+        rounds.finish()
 
 
 class RoundSampler:
@@ -133,6 +137,11 @@ class RoundSampler:
         lengths = [len(request) for request in requests]
         together: Votes = np.concatenate(votes) if votes else np.empty(0, np.uint8)
         return np.split(together, np.cumsum(lengths)[:-1]) if lengths else []
+
+    def finish(self) -> None:
+        """Report that nothing follows, less than was expected perhaps."""
+        if self._progress is not None and self.timing.samples:
+            self._progress(self.timing.samples, self.timing.samples)
 
     def _group(self, group: list[SampleRequest], to_come: int) -> Votes:
         """Return the votes of a few requests: what the journal has at this place, or new ones."""
