@@ -40,7 +40,13 @@ class Predicted:
 
 
 def allocate_samples(
-    predicted: Predicted, n: int, alpha: float, *, at: float | None = None, least: int | None = None
+    predicted: Predicted,
+    n: int,
+    alpha: float,
+    *,
+    at: float | None = None,
+    least: int | None = None,
+    most: int | None = None,
 ) -> NDArray[np.int64]:
     """Divide m n samples so that the expected mean certified radius is largest.
 
@@ -64,11 +70,13 @@ def allocate_samples(
     least : int, optional
         Samples that every input gets, whatever was predicted: the margin against wrong predictions. By default a
         tenth of `n`, and enough to certify anything.
+    most : int, optional
+        Samples that no input gets more of; by default 100 times `n`.
 
     Returns
     -------
     ndarray of int64, shape (m,)
-        Samples of each input, at least `least`, together at most m n.
+        Samples of each input, from `least` to `most`, together at most m n.
 
     Raises
     ------
@@ -88,11 +96,14 @@ def allocate_samples(
         raise InvalidArgumentError(
             f"least is {floor} and n is {n}: give {smallest_n(alpha)} <= least <= n, or nothing can be certified"
         )
+    if most is not None and most < floor:
+        raise InvalidArgumentError(f"most is {most}: give at least {floor}, which every input gets")
     m = len(predicted.probit)
-    sizes = _sizes(floor, min(_MOST * n, floor + m * (n - floor)))
+    ceiling = min(_MOST * n if most is None else most, floor + m * (n - floor))
+    sizes = _sizes(floor, ceiling)
     gain = expected_gain(predicted, sizes, alpha, at=at)
-    chosen = _at_the_right_price(gain, sizes, m * n)
-    return _spend_the_rest(sizes[chosen], m * n)
+    chosen = sizes[_at_the_right_price(gain, sizes, m * n)]
+    return np.minimum(_spend_the_rest(chosen, m * n), ceiling)
 
 
 def expected_gain(

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from smoothcert.cli import audit, cache, certify, compare, demo, predict, recertify, report, train
+from smoothcert.cli import audit, cache, certify, compare, demo, predict, recertify, report, surrogate, train
 from smoothcert.errors import SmoothcertError
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ app.command(name="compare")(compare.compare)
 app.command(name="report")(report.report)
 app.command(name="audit")(audit.audit)
 app.add_typer(cache.app, name="cache")
+app.add_typer(surrogate.app, name="surrogate")
 
 
 def main() -> None:

@@ -231,9 +231,13 @@ def calibrated_probit(calibration: Calibration, predicted: Prediction) -> Array:
     n, alpha = calibration.n, calibration.alpha
     group = group_of(predicted, np.array(calibration.edges))
     lowered = np.array(calibration.thresholds)[group] * (predicted.spread if calibration.scaled else 1.0)
-    claimed = sampling_probit(predicted.top_share, n, alpha) - lowered
+    return calibrated_radius_at(sampling_probit(predicted.top_share, n, alpha), lowered, group, n, alpha)
+
+
+def calibrated_radius_at(asked: Array, lowered: Array, group: NDArray[np.int64], n: int, alpha: float) -> Array:
+    """Lower radii, in units of sigma; none is more than n votes can certify, and group -1 gets none."""
     most = sampling_probit(np.ones(1), n, alpha)
-    return np.where(group >= 0, np.minimum(claimed, most), -most)
+    return np.where(group >= 0, np.minimum(asked - lowered, most), -most)
 
 
 def group_edges(surrogate: Surrogate, groups: int) -> Array:

@@ -180,7 +180,13 @@ def certify_guided(
 
 
 def plan_samples(
-    prediction: Prediction, n: int, alpha: float, *, at: float | None = None, least: int | None = None
+    prediction: Prediction,
+    n: int,
+    alpha: float,
+    *,
+    at: float | None = None,
+    least: int | None = None,
+    most: int | None = None,
 ) -> NDArray[np.int64]:
     """Return how many samples each input is worth.
 
@@ -194,8 +200,8 @@ def plan_samples(
         Failure probability of each certificate.
     at : float, optional
         Radius to certify, in units of sigma.
-    least : int, optional
-        Samples that every input gets.
+    least, most : int, optional
+        Samples that every input gets, and that no input gets more of.
 
     Returns
     -------
@@ -207,7 +213,7 @@ def plan_samples(
         When `n` does not reach `least`.
     """
     believed = Predicted(prediction.probit, prediction.spread * _GAUSSIAN)
-    return allocate_samples(believed, n, alpha, at=at, least=least)
+    return allocate_samples(believed, n, alpha, at=at, least=least, most=most)
 
 
 def _kept_plan(folder: Path, keys: list[bytes], sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,0 +1,210 @@
+"""``smoothcert surrogate``: learn the votes, and certify with few samples or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from smoothcert.cli.common import (
+    BatchOption,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    LevelsOption,
+    LimitOption,
+    NoiseOption,
+    RuntimeOption,
+    SeedOption,
+    SigmaOption,
+    SkipOption,
+    SplitOption,
+    console,
+    load_data,
+    load_model,
+    print_json,
+    progress_bar,
+    training_bar,
+)
+from smoothcert.cli.surrogate_certify import (
+    AlphaOption,
+    FolderArgument,
+    MovedOption,
+    certify,
+    evaluate,
+    guided,
+)
+
+app = typer.Typer(
+    help="Learn a classifier's votes under noise, and certify with few samples or none.", no_args_is_help=True
+)
+ModelArgument = Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")]
+
+
+@app.command()
+def votes(
+    model: ModelArgument,
+    data: DataOption,
+    sigma: SigmaOption,
+    n: Annotated[int, typer.Option("--n", help="Samples per input; 100,000 in the paper.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the votes; an interrupted call continues.")],
+    split: SplitOption = "train",
+    limit: LimitOption = None,
+    skip: SkipOption = 1,
+    seed: SeedOption = 0,
+    noise: NoiseOption = "auto",
+    levels: LevelsOption = None,
+    runtime: RuntimeOption = "auto",
+    batch_size: BatchOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sample a model's votes under noise, to fit or to calibrate a surrogate.
+
+    Example: smoothcert surrogate votes model.safetensors --data digits --sigma 0.25 --n 1000 --out runs/votes
+    """
+    from smoothcert.cache import Recipe, write_recipe
+    from smoothcert.cli.runtime import run_by, run_like_cache
+    from smoothcert.surrogate import collect_votes
+
+    dataset = load_data(data, split, limit, skip)
+    loaded, module = load_model(model, device, dataset.num_classes)
+    resumes = runtime == "auto" and (out / "manifest.json").exists()
+    made = run_like_cache(module, out, dataset) if resumes else None
+    running = made or run_by(module, runtime, dataset, sigma)
+    if loaded.sigma is not None and loaded.sigma != sigma:
+        typer.echo(f"warning: the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}", err=True)
+    with progress_bar("votes") as progress:
+        found = collect_votes(
+            running.classifier,
+            dataset.inputs,
+            sigma=sigma,
+            n=n,
+            cache=out,
+            seed=seed,
+            noise=noise,
+            levels=levels,
+            batch_size=running.batch_size if batch_size is None else batch_size,
+            progress=progress,
+        )
+    resolved = data if data == "digits" else str(Path(data).resolve())
+    recipe = Recipe(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
+    write_recipe(out, recipe)
+    invalid = int(n * len(found) - found.counts.sum())
+    if as_json:
+        print_json({"votes": str(out), "inputs": len(found), "n": n, "invalid_votes": invalid})
+    else:
+        console().print(f"{out}: {n:,} votes of each of {len(found)} inputs, {invalid} of them invalid")
+
+
+@app.command()
+def fit(
+    votes: Annotated[Path, typer.Argument(help="Folder of the votes.")],
+    arch: Annotated[
+        str, typer.Option("--arch", help="Architecture: resnet20, resnet56, resnet110, digits_conv, …")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the surrogate; an interrupted fit continues.")],
+    recipe: Annotated[
+        Literal["paper", "fast"], typer.Option("--recipe", help="The paper's 200 epochs, or a faster schedule.")
+    ] = "paper",
+    loss: Annotated[
+        Literal["jensen-shannon", "cross-entropy"] | None, typer.Option("--loss", help="What is minimised.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the votes.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Inputs per step.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="The largest learning rate.")
+    ] = None,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror every other image: for photographs only.")] = False,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--start-from", help="Checkpoint of the same architecture to start from, such as the model's."
+        ),
+    ] = None,
+    data: MovedOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order, and what is held out.")] = 0,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a surrogate to votes: a network that predicts them from the clean input.
+
+    Example: smoothcert surrogate fit runs/votes --arch digits_conv --recipe fast --out runs/surrogate
+    """
+    from dataclasses import replace
+
+    from smoothcert.cli.workspace import open_labels
+    from smoothcert.models import ARCHITECTURES, load_checkpoint
+    from smoothcert.surrogate import fit_surrogate, surrogate_recipe
+
+    chosen = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    changes = {name: value for name, value in chosen.items() if value is not None}
+    how = replace(surrogate_recipe(recipe), flip=flip, **changes)  # type: ignore[arg-type]
+    start = None if start_from is None else load_checkpoint(start_from)
+    with training_bar() as progress:
+        result = fit_surrogate(
+            votes,
+            open_labels(votes, data=data).inputs,
+            arch=arch if arch in ARCHITECTURES else f"cifar_{arch}",
+            module=None if start is None else start.module,
+            recipe=how,
+            out=out,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    last, record = result.history[-1], result.surrogate.record
+    facts = {
+        "surrogate": str(out),
+        "inputs": record.inputs,
+        "held_out": record.held_out,
+        "epochs": len(result.history),
+        "loss": last.loss,
+        "held_out_loss": last.held_out_loss,
+    }
+    print_json(facts) if as_json else console().print(
+        f"{out}: fitted to {record.inputs} inputs, {record.held_out} held out; {how.loss} {last.loss:.4f}, "
+        f"held out {last.held_out_loss:.4f}"
+    )
+
+
+@app.command()
+def calibrate(
+    surrogate: FolderArgument,
+    votes: Annotated[Path, typer.Option("--votes", help="Votes of inputs that the surrogate was not fitted to.")],
+    miss: Annotated[
+        float, typer.Option("--miss", help="Share of inputs whose radius may exceed the sampled one.")
+    ] = 0.05,
+    beta: Annotated[float, typer.Option("--beta", help="Failure probability of the calibration.")] = 0.05,
+    groups: Annotated[int, typer.Option("--groups", help="Groups of radius in which it holds.")] = 3,
+    alpha: AlphaOption = 0.001,
+    data: MovedOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Calibrate a surrogate's radii: few of them then exceed the ones that sampling certifies.
+
+    Example: smoothcert surrogate calibrate runs/surrogate --votes runs/calibration --miss 0.05
+    """
+    from smoothcert.cli.workspace import open_labels
+    from smoothcert.surrogate import calibrate_surrogate, load_surrogate
+
+    found = calibrate_surrogate(
+        load_surrogate(surrogate),
+        votes,
+        open_labels(votes, data=data).inputs,
+        miss=miss,
+        beta=beta,
+        groups=groups,
+        alpha=alpha,
+        out=surrogate,
+    )
+    if as_json:
+        print_json({"promise": found.summary(), "thresholds": found.thresholds, "counts": found.counts})
+    else:
+        console().print(f"calibrated: {found.summary()}")
+
+
+app.command()(certify)
+app.command()(guided)
+app.command()(evaluate)

@@ -1,0 +1,204 @@
+"""``smoothcert surrogate certify | guided | evaluate``: what a fitted surrogate is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from smoothcert.cli.common import (
+    BatchOption,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    LimitOption,
+    RuntimeName,
+    SeedOption,
+    SkipOption,
+    SplitOption,
+    console,
+    load_data,
+    load_model,
+    print_json,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from smoothcert.cli.runtime import Running
+    from smoothcert.data import Dataset
+    from smoothcert.surrogate import Surrogate
+
+FolderArgument = Annotated[Path, typer.Argument(help="Folder of the surrogate.")]
+MovedOption = Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")]
+AlphaOption = Annotated[float, typer.Option("--alpha", help="Failure probability of what sampling certifies.")]
+
+
+def certify(
+    surrogate: FolderArgument,
+    data: DataOption,
+    model: Annotated[
+        str | None, typer.Argument(help="Checkpoint of the model, for the agreement check; not needed for --n0 0.")
+    ] = None,
+    split: SplitOption = "test",
+    limit: LimitOption = None,
+    skip: SkipOption = 1,
+    n0: Annotated[int, typer.Option("--n0", help="Samples per input that must agree on the class.")] = 100,
+    n: Annotated[int, typer.Option("--n", help="Samples that a raw radius stands in for.")] = 100_000,
+    alpha: AlphaOption = 0.001,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Estimated radii, even where there is a calibration.")
+    ] = False,
+    seed: SeedOption = 0,
+    batch_size: BatchOption = None,
+    device: DeviceOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the radii, .csv or .parquet.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give each input a radius by one forward pass: calibrated if there is a calibration, else only estimated.
+
+    Example: smoothcert surrogate certify runs/surrogate model/checkpoint.safetensors --data digits --n0 100
+    """
+    from smoothcert.report import to_rich, write_certificates
+    from smoothcert.report.surrogate import surrogate_json, surrogate_table
+    from smoothcert.surrogate import certify_with_surrogate, load_calibration, load_surrogate
+
+    dataset = load_data(data, split, limit, skip)
+    loaded = load_surrogate(surrogate, device=device)
+    calibration = None if raw else load_calibration(surrogate, loaded)
+    running = None if model is None else _run_as_fitted(loaded, model, dataset, device)
+    with progress_bar("agreement") as progress:
+        run = certify_with_surrogate(
+            loaded,
+            dataset.inputs,
+            None if running is None else running.classifier,
+            n0=n0,
+            n=n,
+            alpha=alpha,
+            calibration=calibration,
+            seed=seed,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    if out is not None:
+        write_certificates(out, run.certificates, dataset.labels)
+    if as_json:
+        print_json(surrogate_json(run, dataset.labels))
+    else:
+        console().print(to_rich(surrogate_table(run, dataset.labels)))
+        console().print(f"{run.certificates.summary()}\n{run.certificates.premise}", soft_wrap=True)
+
+
+def guided(
+    surrogate: FolderArgument,
+    model: Annotated[str, typer.Argument(help="Checkpoint of the model.")],
+    data: DataOption,
+    cache: Annotated[Path, typer.Option("--cache", help="Folder for the votes; an interrupted call continues.")],
+    split: SplitOption = "test",
+    limit: LimitOption = None,
+    skip: SkipOption = 1,
+    n0: Annotated[int, typer.Option("--n0", help="Selection samples per input.")] = 100,
+    n: Annotated[int, typer.Option("--n", help="Estimation samples per input, on average.")] = 10_000,
+    alpha: Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")] = 0.001,
+    radius: Annotated[
+        float | None, typer.Option("--radius", help="Certify this radius for most inputs, not the mean radius.")
+    ] = None,
+    seed: SeedOption = 0,
+    batch_size: BatchOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Certify by sampling, with samples spent where the surrogate expects them to pay.
+
+    Example: smoothcert surrogate guided runs/surrogate model.safetensors --data digits --n 1000 --cache runs/new
+    """
+    from smoothcert.report import to_rich
+    from smoothcert.report.certification import certification_json, certification_table
+    from smoothcert.surrogate import certify_guided, load_surrogate
+
+    dataset = load_data(data, split, limit, skip)
+    loaded = load_surrogate(surrogate, device=device)
+    running = _run_as_fitted(loaded, model, dataset, device)
+    with progress_bar("guided") as progress:
+        run = certify_guided(
+            running.classifier,
+            dataset.inputs,
+            surrogate=loaded,
+            sigma=loaded.record.sigma,
+            n0=n0,
+            n=n,
+            alpha=alpha,
+            radius=radius,
+            seed=seed,
+            cache=cache,
+            batch_size=running.batch_size if batch_size is None else batch_size,
+            progress=progress,
+        )
+    if as_json:
+        print_json(certification_json(run, dataset.labels))
+    else:
+        console().print(to_rich(certification_table(run, dataset.labels)))
+        console().print(f"{run.certificates.summary()}; votes in {cache}")
+
+
+def evaluate(
+    surrogate: FolderArgument,
+    cache: Annotated[
+        Path, typer.Option("--cache", help="Votes of certify, of inputs that the surrogate is new to.")
+    ],
+    n: Annotated[int | None, typer.Option("--n", help="Samples that a raw radius stands in for.")] = None,
+    alpha: AlphaOption = 0.001,
+    data: MovedOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for tables and plots.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a surrogate with sampling: accuracy, over- and underestimation, samples saved.
+
+    Example: smoothcert surrogate evaluate runs/surrogate --cache runs/base
+    """
+    from smoothcert.cli.workspace import open_labels
+    from smoothcert.evaluation.surrogate_evaluation import evaluate_surrogate
+    from smoothcert.report import surrogate as report
+    from smoothcert.report import to_rich
+    from smoothcert.surrogate import load_calibration, load_surrogate
+
+    dataset = open_labels(cache, data=data)
+    loaded = load_surrogate(surrogate)
+    found = evaluate_surrogate(
+        loaded,
+        cache,
+        dataset.inputs,
+        dataset.labels,
+        calibration=load_calibration(surrogate, loaded),
+        n=n,
+        alpha=alpha,
+    )
+    if out is not None:
+        report.write_evaluation(found, out)
+    if as_json:
+        print_json(report.evaluation_json(found))
+        return
+    for table in (report.accuracy_table, report.errors_table, report.variance_table, report.guided_table):
+        console().print(to_rich(table(found)))
+    if found.left_out:
+        console().print(f"{found.left_out} inputs that the surrogate was fitted to or calibrated on are left out")
+
+
+def _run_as_fitted(surrogate: Surrogate, model: str, dataset: Dataset, device: str | None) -> Running:
+    """Run a checkpoint as the classifier that the surrogate was fitted for."""
+    from smoothcert.cli.runtime import run_by
+    from smoothcert.errors import InvalidArgumentError, MissingExtraError
+
+    _, module = load_model(model, device, dataset.num_classes)
+    runtimes: tuple[RuntimeName, ...] = ("eager", "onnx")
+    for runtime in runtimes:
+        try:
+            running = run_by(module, runtime, dataset, surrogate.record.sigma)
+        except (InvalidArgumentError, MissingExtraError):
+            continue
+        if running.classifier.fingerprint == surrogate.record.fingerprint:
+            return running
+    raise InvalidArgumentError(
+        f"{model} is not the model that the surrogate was fitted for (fingerprint "
+        f"{surrogate.record.fingerprint[:12]}): give its checkpoint, or fit a surrogate to this one's votes"
+    )
