@@ -17,6 +17,7 @@ __all__ = ["largest_rejected"]
 Array = NDArray[np.float64]
 
 _GAP = 0.01  # to what the bound over a cell of b may exceed the values at its ends, logarithmically
+_CURVED = 2.0  # beyond it the bound of a piece is that of its corner
 _SPREAD = 0.4  # quantiles of levels that share an ordering of the tables
 _DEPTH = 64
 _SLACK = 1e-15
@@ -68,15 +69,22 @@ def _log_gap(a0: float, b0: float, a1: float, b1: float, slope: float, k1: int, 
 def _range_of_b(
     t: float, p_low: float, p_high: float, k1: int, k0: int, low: float, high: float
 ) -> tuple[float, float]:
-    """Return the ends of the null line inside the nuisance set; an empty range where no null is in the set.
+    """Return between which b the largest probability of a null in the nuisance set is; an empty range for no null.
 
-    Left of the first end, smaller b mean larger or equal a, or a = 0: the probability is largest at the end.
+    The null with the smallest a to a given b is on a line, which is cut at a = 0. Left of the first end, smaller b
+    mean larger or equal a, because of the nuisance set, or still a = 0: the end has the largest probability.
     """
     end = min(1.0, t / (1 - p_high)) if p_high < 1 else 1.0
-    first, slack = _line_meets(low, t, p_low, p_high, k1, k0)
-    first = max(0.0, (t - p_low) / (1 - p_low) - _SLACK, min(first - slack, end))
     last, slack = _line_meets(high, t, p_low, p_high, k1, k0)
-    return first, min(last + slack, end)
+    last = min(last + slack, end)
+    if k0 > 0:
+        last = min(last, high / k0 * (1 + _SLACK))
+    first, slack = _line_meets(low, t, p_low, p_high, k1, k0)
+    first = max(0.0, min(first - slack, end))
+    reaches_zero = (t - p_low) / (1 - p_low) - _SLACK
+    if reaches_zero > first:
+        first = min(reaches_zero, last)
+    return first, last
 
 
 @compiled
@@ -113,9 +121,8 @@ def _line_rejected(
         if g1 > level:
             return False
         gap = _log_gap(a0, b0, a1, b1, (1 - p) / p, k1, k0)
-        if gap < np.inf:
-            small = max(g0, g1) * np.exp(gap) <= level
-        else:
+        small = gap < _CURVED and max(g0, g1) * np.exp(gap) <= level
+        if gap >= _CURVED:  # near a or b of 0 or 1, where logits run away
             small = probability_above(k1, a0, k0, b1, reach, cut, buffer) <= level
         if small:
             a0, b0, g0 = a1, b1, g1

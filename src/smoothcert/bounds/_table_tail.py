@@ -63,11 +63,10 @@ def _fill(trials: int, p: float, cut: float, weight: Array) -> tuple[int, int, f
     Returns the first and last count written, and bounds of what lies below and above, in the same units.
     """
     mode = min(int((trials + 1) * p), trials)
-    half = (len(weight) - 1) // 2
-    base = max(0, mode - half)
     if p <= 0 or p >= 1:
-        weight[mode - base] = 1.0
+        weight[0] = 1.0
         return mode, mode, 0.0, 0.0
+    base = max(0, mode - (len(weight) - 1) // 2)
     odds = p / (1 - p)
     w, first = 1.0, mode
     weight[mode - base] = 1.0
