@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from smoothcert.classifiers import Classifier, FunctionClassifier, OnnxClassifier, TorchClassifier
     from smoothcert.errors import InvalidArgumentError, SmoothcertError
     from smoothcert.evaluation import average_certified_radius, certified_accuracy
-    from smoothcert.procedures import Audit, CertificationRun, Recertification, audit, certify, predict, recertify
+    from smoothcert.procedures import (
+        Audit,
+        CertificationRun,
+        Plan,
+        Recertification,
+        audit,
+        certify,
+        plan,
+        predict,
+        recertify,
+    )
     from smoothcert.surrogate import (
         Surrogate,
         SurrogateRecipe,
@@ -38,6 +48,7 @@ _HOME = {
     "FunctionClassifier": "classifiers",
     "InvalidArgumentError": "errors",
     "OnnxClassifier": "classifiers",
+    "Plan": "procedures",
     "Recertification": "procedures",
     "SmoothcertError": "errors",
     "Surrogate": "surrogate",
@@ -55,6 +66,7 @@ _HOME = {
     "fit_surrogate": "surrogate",
     "load_surrogate": "surrogate",
     "lower_confidence_bound": "bounds",
+    "plan": "procedures",
     "predict": "procedures",
     "recertify": "procedures",
     "upper_confidence_bound": "bounds",
@@ -70,6 +82,7 @@ __all__ = [
     "FunctionClassifier",
     "InvalidArgumentError",
     "OnnxClassifier",
+    "Plan",
     "Recertification",
     "SmoothcertError",
     "Surrogate",
@@ -87,6 +100,7 @@ __all__ = [
     "fit_surrogate",
     "load_surrogate",
     "lower_confidence_bound",
+    "plan",
     "predict",
     "recertify",
     "upper_confidence_bound",

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from smoothcert.cli import audit, cache, certify, compare, demo, predict, recertify, report, surrogate, train
+from smoothcert.cli import audit, cache, certify, compare, demo, plan, predict, recertify, report, surrogate, train
 from smoothcert.errors import SmoothcertError
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ app.command(name="predict")(predict.predict)
 app.command(name="compare")(compare.compare)
 app.command(name="report")(report.report)
 app.command(name="audit")(audit.audit)
+app.command(name="plan")(plan.plan)
 app.add_typer(cache.app, name="cache")
 app.add_typer(surrogate.app, name="surrogate")
 

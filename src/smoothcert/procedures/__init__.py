@@ -1,12 +1,14 @@
 """The procedures: CERTIFY and PREDICT, incremental certification, and what they cost."""
 
+from smoothcert.procedures.adaptive import certify_adaptively
 from smoothcert.procedures.audit import Audit, audit
 from smoothcert.procedures.cohen import CertificationRun, certify, cohen_certificates
 from smoothcert.procedures.gamma import GAMMA_GRID, select_gamma
 from smoothcert.procedures.holdout import require_holdout, reserve_holdout
 from smoothcert.procedures.incremental import Recertification, recertify
 from smoothcert.procedures.pairing import PairedCounts, pair, stack_pairs
-from smoothcert.procedures.planning import estimate_cost
+from smoothcert.procedures.plan import Plan, PlannedMethod, plan
+from smoothcert.procedures.planning import estimate_cost, seconds_per_sample
 from smoothcert.procedures.predict import predict
 from smoothcert.procedures.recertificates import Bound, Method, method_of, recertificates, require_method
 from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
@@ -20,16 +22,20 @@ __all__ = [
     "CertificationRun",
     "Method",
     "PairedCounts",
+    "Plan",
+    "PlannedMethod",
     "Progress",
     "Recertification",
     "RoundSampler",
     "audit",
     "certify",
+    "certify_adaptively",
     "certify_at_radius",
     "cohen_certificates",
     "estimate_cost",
     "method_of",
     "pair",
+    "plan",
     "predict",
     "recertificates",
     "recertify",
@@ -37,6 +43,7 @@ __all__ = [
     "require_method",
     "reserve_holdout",
     "sampling_rounds",
+    "seconds_per_sample",
     "select_gamma",
     "stack_pairs",
 ]

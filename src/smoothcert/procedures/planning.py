@@ -11,7 +11,7 @@ from smoothcert.noise import Purpose, choose_noise, input_keys
 from smoothcert.procedures.arguments import require_batch_size, require_classifier, require_count
 from smoothcert.sampling import SampleRange, check_inputs, default_batch_size, sample_votes
 
-__all__ = ["estimate_cost"]
+__all__ = ["estimate_cost", "seconds_per_sample"]
 
 _BYTES_PER_VOTE = 0.3  # 0.22 on CIFAR-10 with n = 10,000, and more where parts are small
 
@@ -46,10 +46,47 @@ def estimate_cost(
     >>> int(estimate_cost(f, np.zeros((3, 2)), sigma=0.5, n0=100, n=900)["samples"])
     3000
     """
+    n0, n = require_count("n0", n0), require_count("n", n)
+    seconds = seconds_per_sample(classifier, x, sigma=sigma, batch_size=batch_size)
+    inputs = check_inputs(x)
+    samples = len(inputs) * (n0 + n)
+    return {
+        "samples": samples,
+        "seconds": samples * seconds,
+        "bytes": len(inputs) * n * _BYTES_PER_VOTE,
+    }
+
+
+def seconds_per_sample(classifier: Classifier, x: Any, *, sigma: float, batch_size: int | None = None) -> float:
+    """Time a few batches on noisy copies of the first input.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The base classifier.
+    x : array, tensor or lazy sequence, shape (m, *shape)
+        Inputs in [0, 1].
+    sigma : float
+        Standard deviation of the noise.
+    batch_size : int, optional
+        Forward passes at once.
+
+    Returns
+    -------
+    float
+        Wall-clock time of a sample, noise included.
+
+    Examples
+    --------
+    >>> import numpy as np, smoothcert as sc
+    >>> f = sc.FunctionClassifier(lambda batch: batch, num_classes=2, fingerprint="identity")
+    >>> 0 < seconds_per_sample(f, np.zeros((3, 2)), sigma=0.5) < 1
+    True
+    """
     classifier = require_classifier("classifier", classifier)
     inputs = check_inputs(x)
     noise = choose_noise("auto", None, sigma, 0, lambda: inputs)
-    n0, n, batch_size = require_count("n0", n0), require_count("n", n), require_batch_size(batch_size)
+    batch_size = require_batch_size(batch_size)
     key = next(input_keys([inputs[0]]))
     probe = 4 * (batch_size or default_batch_size(math.prod(inputs.shape[1:])))
     seconds = math.inf
@@ -59,9 +96,4 @@ def estimate_cost(
             classifier, inputs, noise, [SampleRange(0, key, Purpose.CALIBRATION, 0, probe)], batch_size=batch_size
         )
         seconds = min(seconds, time.perf_counter() - began)
-    samples = len(inputs) * (n0 + n)
-    return {
-        "samples": samples,
-        "seconds": samples * seconds / probe,
-        "bytes": len(inputs) * n * _BYTES_PER_VOTE,
-    }
+    return seconds / probe

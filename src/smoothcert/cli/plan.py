@@ -1,0 +1,119 @@
+"""``smoothcert plan``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smoothcert.cli.common import DeviceOption, JsonOption, console, print_json
+
+
+def plan(
+    cache: Annotated[Path | None, typer.Argument(help="Cache to plan for; without it, say what p_A is.")] = None,
+    p_a: Annotated[
+        str | None, typer.Option("--p-a", help="Assumed p_A: one value, or one for each input, as 0.7,0.9,0.99.")
+    ] = None,
+    beta: Annotated[str | None, typer.Option("--beta", help="Assumed Beta distribution of p_A, as 2,0.5.")] = None,
+    inputs: Annotated[int | None, typer.Option("--inputs", help="Number of inputs, without a cache.")] = None,
+    sigma: Annotated[
+        float | None, typer.Option("--sigma", help="Standard deviation of the noise, without a cache.")
+    ] = None,
+    acr_within: Annotated[
+        float | None,
+        typer.Option("--acr-within", help="Target: mean radius at most this share below the reference, as 0.01."),
+    ] = None,
+    radius: Annotated[
+        float | None, typer.Option("--radius", help="Target: decide for each input whether it is certified there.")
+    ] = None,
+    candidates: Annotated[int, typer.Option("--candidates", help="Number of candidates.")] = 1,
+    n0: Annotated[int, typer.Option("--n0", help="Selection samples per input, without a cache.")] = 100,
+    n: Annotated[int, typer.Option("--n", help="Estimation samples of the base, without a cache.")] = 100_000,
+    alpha: Annotated[float, typer.Option("--alpha", help="Failure probability, without a cache.")] = 0.001,
+    alpha_zeta: Annotated[
+        float, typer.Option("--alpha-zeta", help="Failure probability of candidates beyond alpha.")
+    ] = 0.001,
+    disagreement: Annotated[
+        float, typer.Option("--disagreement", help="Expected disagreement c; 0.044 is about 1 % at p_A = 0.8.")
+    ] = 0.044,
+    seconds_per_sample: Annotated[
+        float | None, typer.Option("--seconds-per-sample", help="Time of a forward pass; by default the cache's.")
+    ] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Time the cache's model now, on a few batches.")] = False,
+    model: Annotated[str | None, typer.Option("--model", help="Checkpoint of the base, for --probe.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Data set, for --probe.")] = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what each method would need for a target: samples, time and disk, before anything is run.
+
+    Example: smoothcert plan runs/base --acr-within 0.01 --candidates 20
+    """
+    from smoothcert.errors import InvalidArgumentError
+    from smoothcert.procedures import plan as run_plan
+    from smoothcert.report import to_rich
+    from smoothcert.report.plan import plan_json, plan_lines, plan_table
+
+    if probe:
+        if cache is None:
+            raise InvalidArgumentError("probe is set, but there is no cache: give --seconds-per-sample instead")
+        seconds_per_sample = _probe(cache, model, data, device)
+    found = run_plan(
+        cache=cache,
+        p_A=_numbers("p-a", p_a),
+        beta=_pair(beta),
+        inputs=inputs,
+        sigma=sigma,
+        acr_within=acr_within,
+        radius=radius,
+        candidates=candidates,
+        n0=n0,
+        n=n,
+        alpha=alpha,
+        alpha_zeta=alpha_zeta,
+        disagreement=disagreement,
+        seconds_per_sample=seconds_per_sample,
+    )
+    if as_json:
+        print_json(plan_json(found))
+        return
+    console().print(to_rich(plan_table(found)))
+    for line in plan_lines(found):
+        console().print(line, soft_wrap=True)
+
+
+def _probe(cache: Path, model: str | None, data: str | None, device: str | None) -> float:
+    from smoothcert.cache import CertificationCache
+    from smoothcert.cli.workspace import open_workspace
+    from smoothcert.procedures import seconds_per_sample
+
+    workspace = open_workspace(cache, model=model, data=data, device=device)
+    return seconds_per_sample(
+        workspace.base.classifier,
+        workspace.dataset.inputs,
+        sigma=CertificationCache(cache).manifest.sigma,
+        batch_size=workspace.base.batch_size,
+    )
+
+
+def _numbers(name: str, text: str | None) -> list[float] | None:
+    from smoothcert.errors import InvalidArgumentError
+
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InvalidArgumentError(f"{name} is {text!r}: give numbers with commas between them") from error
+
+
+def _pair(text: str | None) -> tuple[float, float] | None:
+    from smoothcert.errors import InvalidArgumentError
+
+    numbers = _numbers("beta", text)
+    if numbers is None:
+        return None
+    if len(numbers) != 2:
+        raise InvalidArgumentError(f"beta is {text!r}: give two numbers, such as 2,0.5")
+    return numbers[0], numbers[1]

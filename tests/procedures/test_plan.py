@@ -1,0 +1,172 @@
+"""Plans are held against what happens: certificates of drawn votes, with the samples that were planned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+import smoothcert as sc
+from smoothcert.bounds import certified_radius, expected_disagreement, joint_lower_bound, lower_confidence_bound
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.procedures import Plan, PlannedMethod, plan
+
+SIGMA, N, C = 0.5, 5000, 0.044
+P = np.random.default_rng(0).beta(3, 0.8, 40) * 0.99
+
+
+def by_name(found: Plan) -> dict[str, PlannedMethod]:
+    return {method.method: method for method in found.methods}
+
+
+@pytest.fixture(scope="module")
+def within() -> Plan:
+    return plan(p_A=P, sigma=SIGMA, n=N, acr_within=0.15, candidates=7)
+
+
+def mean_radius(bounds: NDArray[np.float64]) -> float:
+    return float(np.mean(certified_radius(bounds, SIGMA)))
+
+
+def test_the_reference_is_the_radius_of_infinitely_many_samples(within: Plan) -> None:
+    truth = np.where(P > 0.5, SIGMA * np.sqrt(2) * _erfinv(2 * P - 1), 0.0)
+    assert within.reference == pytest.approx(truth.mean(), rel=1e-9)
+    assert within.value == pytest.approx(0.85 * within.reference)
+    assert within.guarantee == "estimated"
+
+
+def _erfinv(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.special import erfinv
+
+    return np.asarray(erfinv(values))
+
+
+def test_planned_samples_from_scratch_reach_the_target(within: Plan) -> None:
+    rng = np.random.default_rng(1)
+    planned = by_name(within)["from scratch"]
+    assert planned.samples is not None
+    n = round(planned.samples) - 100
+    found = [mean_radius(np.asarray(lower_confidence_bound(rng.binomial(n, P), n, 0.002))) for _ in range(100)]
+    assert np.mean(found) == pytest.approx(within.value, rel=0.01)
+
+
+def test_planned_samples_of_the_joint_bound_reach_the_target(within: Plan) -> None:
+    """With candidates drawn as they are assumed to be."""
+    rng = np.random.default_rng(2)
+    planned = by_name(within)["joint"]
+    assert planned.samples is not None
+    assert planned.base_samples == N + 100
+    m = round(planned.samples)
+    changed = expected_disagreement(P, C) / 2
+    found = []
+    for _ in range(10):
+        k1, k2 = rng.binomial(m, P), rng.binomial(N - m, P)
+        n10, n01 = rng.binomial(k1, changed / P), rng.binomial(m - k1, changed / (1 - P))
+        found.append(mean_radius(joint_lower_bound(k1 + k2, N, k1, n10, n01, m, 0.002)))
+    assert np.mean(found) == pytest.approx(within.value, rel=0.02)
+
+
+def test_what_is_out_of_reach_is_said() -> None:
+    irs = by_name(plan(p_A=P, sigma=SIGMA, n=N, acr_within=0.03))["irs"]
+    assert irs.samples is None
+    assert irs.passes is irs.seconds is irs.bytes is None
+    assert 0 < irs.reaches < 0.97
+
+
+def test_more_disagreement_takes_more_samples() -> None:
+    few, many = (
+        by_name(plan(p_A=P, sigma=SIGMA, n=N, acr_within=0.1, disagreement=c))["joint"].samples
+        for c in (0.01, 0.1)
+    )
+    assert few is not None
+    assert many is not None
+    assert few < many
+
+
+def test_passes_are_those_of_all_candidates_and_of_the_base_once(within: Plan) -> None:
+    scratch, joint = by_name(within)["from scratch"], by_name(within)["joint"]
+    assert scratch.samples is not None
+    assert joint.samples is not None
+    assert scratch.passes == 40 * 7 * scratch.samples
+    assert joint.passes == 40 * (N + 100 + 7 * joint.samples)
+    timed = by_name(plan(p_A=P, sigma=SIGMA, n=N, acr_within=0.15, candidates=7, seconds_per_sample=0.5))["joint"]
+    assert timed.seconds == 0.5 * joint.passes
+    assert joint.seconds is None
+
+
+def test_decisions_are_played(within: Plan) -> None:
+    found = by_name(plan(p_A=P, sigma=SIGMA, n=N, radius=0.25))
+    truth = float(np.mean(ndtr(0.25 / SIGMA) < P))
+    fixed, sequential = found[f"from scratch, n = {N}"], found["from scratch, sequential"]
+    decision = found["decision on the cache"]
+    assert fixed.samples == N + 100
+    for method in (fixed, sequential, decision):
+        assert truth - 0.06 < method.reaches <= truth + 0.01
+    assert sequential.samples is not None
+    assert decision.samples is not None
+    assert 100 < sequential.samples < N / 4
+    assert 10 < decision.samples < sequential.samples
+
+
+def test_a_beta_distribution_is_like_draws_from_it() -> None:
+    draws = np.random.default_rng(3).beta(4, 2, 2000)
+    a = by_name(plan(beta=(4, 2), inputs=100, sigma=SIGMA, n=1000, acr_within=0.3))["from scratch"].samples
+    b = by_name(plan(p_A=draws, sigma=SIGMA, n=1000, acr_within=0.3))["from scratch"].samples
+    assert a == pytest.approx(b, rel=0.1)
+
+
+def test_a_cache_says_what_its_inputs_are(tmp_path: Path) -> None:
+    x = np.random.default_rng(4).random((20, 2), dtype=np.float32)
+
+    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        score = batch[:, 0].astype(np.float64) - 0.5
+        return np.stack([-score, score], axis=1)
+
+    f = sc.FunctionClassifier(logits, num_classes=2, fingerprint="x0 > 1/2")
+    run = sc.certify(f, x, sigma=0.25, n=5000, cache=tmp_path / "cache")
+    found = plan(cache=tmp_path / "cache", acr_within=0.05)
+    assert found.reference == pytest.approx(run.certificates.radius.mean())
+    assert (found.inputs, found.sigma, found.alpha) == (20, 0.25, 0.002)
+    auto, scratch = by_name(found)["auto"], by_name(found)["from scratch"]
+    assert auto.base_samples == 0
+    assert auto.samples is not None
+    assert scratch.samples is not None
+    assert auto.samples <= 1.05 * scratch.samples
+    assert auto.seconds is not None
+    assert auto.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"acr_within": 0.1}, "give a cache, or p_A, or beta"),
+        ({"p_A": 0.8, "beta": (1, 1), "acr_within": 0.1}, "give a cache, or p_A, or beta"),
+        ({"p_A": 0.8, "sigma": 0.5}, "give one target"),
+        ({"p_A": 0.8, "sigma": 0.5, "acr_within": 0.1, "radius": 0.5}, "give one target"),
+        ({"p_A": 0.8, "acr_within": 0.1}, "sigma is None"),
+        ({"p_A": 0.8, "sigma": float("nan"), "acr_within": 0.1}, "sigma is nan"),
+        ({"p_A": 1.0, "sigma": 0.5, "acr_within": 0.1}, r"p_A is 1\.0"),
+        ({"p_A": [0.5, -0.1], "sigma": 0.5, "acr_within": 0.1}, "p_A is"),
+        ({"p_A": [], "sigma": 0.5, "acr_within": 0.1}, "p_A is"),
+        ({"beta": (0, 1), "sigma": 0.5, "acr_within": 0.1}, "beta is"),
+        ({"p_A": 0.8, "sigma": 0.5, "acr_within": 1.5}, r"acr_within is 1\.5"),
+        ({"p_A": 0.8, "sigma": 0.5, "acr_within": 0.1, "candidates": 0}, "candidates is 0"),
+        ({"p_A": 0.8, "sigma": 0.5, "acr_within": 0.1, "seconds_per_sample": 0}, "seconds_per_sample is 0"),
+        ({"p_A": 0.8, "sigma": 0.5, "acr_within": 0.1, "disagreement": -1.0}, "disagreement is -1"),
+        ({"p_A": 0.8, "sigma": 0.5, "radius": 5.0}, r"radius is 5: .* certify no more than 1\.9"),
+        ({"p_A": 0.8, "sigma": 0.5, "radius": -1.0}, "radius is -1"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        plan(**arguments)  # type: ignore[arg-type]
+
+
+def test_no_cache_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CacheMismatchError, match="no certification cache"):
+        plan(cache=tmp_path, acr_within=0.1)
+    with pytest.raises(InvalidArgumentError, match="not both"):
+        plan(cache=tmp_path, p_A=0.9, acr_within=0.1)
