@@ -89,6 +89,7 @@ def test_votes_are_those_of_the_samples_asked_for() -> None:
     with sampling_rounds(p, procedure=PROCEDURE) as rounds:
         found = rounds(requests)
         assert rounds([]) == []
+        assert [len(v) for v in rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 9, 9)])] == [0]
         assert rounds.timing.samples == 47 + 4 + 200
     for votes, request in zip(found, requests, strict=True):
         np.testing.assert_array_equal(votes, sample_votes(p.classifier, X, p.noise, [request])[0])

@@ -196,7 +196,7 @@ class RoundJournal:
 
     def _require_same(self, manifest: Manifest, procedure: dict[str, Setting], inputs: str) -> None:
         """Refuse another call than the one that began this journal."""
-        for name in sorted(set(procedure) | set(self.procedure)):
+        for name in sorted(set(procedure) | set(self.procedure), key=lambda name: (name != "name", name)):
             have, want = self.procedure.get(name), procedure.get(name)
             if have != want:
                 raise CacheMismatchError(

@@ -6,7 +6,7 @@ import math
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,8 @@ def certify(
     *,
     sigma: float,
     n0: int = 100,
-    n: int = 100_000,
+    n: int | Literal["adaptive"] = 100_000,
+    budget: int | None = None,
     alpha: float = 0.001,
     seed: int = 0,
     noise: NoiseName = "auto",
@@ -99,8 +100,13 @@ def certify(
         Inputs in [0, 1].
     sigma : float
         Standard deviation of the noise, in the units of the input.
-    n0, n : int
-        Selection and estimation samples per input.
+    n0 : int
+        Selection samples per input.
+    n : int or "adaptive"
+        Estimation samples per input; with ``"adaptive"`` each input gets as many as it is worth: see
+        `smoothcert.procedures.certify_adaptively`.
+    budget : int, optional
+        Samples of all inputs together, selection included, for ``n="adaptive"``.
     alpha : float
         Failure probability of each certificate.
     seed : int
@@ -162,52 +168,31 @@ def certify(
     >>> int(run.certificates.prediction[0]), bool(0.18 < run.certificates.radius[0] < 0.2)
     (1, True)
     """
+    _require_one_way(n, budget=budget, radius=radius, runner_up=runner_up, proxy=proxy, n_p=n_p)
+    shared: dict[str, Any] = {
+        "sigma": sigma,
+        "n0": n0,
+        "alpha": alpha,
+        "seed": seed,
+        "noise": noise,
+        "levels": levels,
+        "cache": cache,
+        "batch_size": batch_size,
+        "progress": progress,
+    }
+    if budget is not None:
+        from smoothcert.procedures.adaptive import certify_adaptively
+
+        return certify_adaptively(classifier, x, budget=budget, runner_up=runner_up, **shared)
+    shared["n"] = n
     if proxy is not None:
-        if radius is not None:
-            raise InvalidArgumentError(f"radius is {radius}, but proxy gives radii of its own: leave one out")
         from smoothcert.procedures.multilevel import certify_by_proxy
 
-        return certify_by_proxy(
-            classifier,
-            x,
-            proxy=proxy,
-            n_p=n_p,
-            sigma=sigma,
-            n0=n0,
-            n=n,
-            alpha=alpha,
-            seed=seed,
-            noise=noise,
-            levels=levels,
-            runner_up=runner_up,
-            cache=cache,
-            batch_size=batch_size,
-            progress=progress,
-        )
-    if n_p is not None:
-        raise InvalidArgumentError(f"n_p is {n_p}, but there is no proxy: give one, or leave n_p out")
+        return certify_by_proxy(classifier, x, proxy=proxy, n_p=n_p, runner_up=runner_up, **shared)
     if radius is not None:
         from smoothcert.procedures.sequential import certify_at_radius
 
-        if runner_up:
-            raise InvalidArgumentError(
-                "runner_up is True, but a radius is decided by the top class: leave one out"
-            )
-        return certify_at_radius(
-            classifier,
-            x,
-            radius=radius,
-            sigma=sigma,
-            n0=n0,
-            n=n,
-            alpha=alpha,
-            seed=seed,
-            noise=noise,
-            levels=levels,
-            cache=cache,
-            batch_size=batch_size,
-            progress=progress,
-        )
+        return certify_at_radius(classifier, x, radius=radius, **shared)
     classifier = require_classifier("classifier", classifier)
     n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
     batch_size = require_batch_size(batch_size)
@@ -248,6 +233,35 @@ def certify(
         timing=Timing(samples, seconds),
         cache=Path(cache) if cache is not None else None,
     )
+
+
+def _require_one_way(
+    n: int | Literal["adaptive"],
+    *,
+    budget: int | None,
+    radius: float | None,
+    runner_up: bool,
+    proxy: str | Classifier | None,
+    n_p: int | None,
+) -> None:
+    """Refuse options of `certify` that do not go together."""
+    if isinstance(n, str) and n != "adaptive":
+        raise InvalidArgumentError(f"n is {n!r}: give the samples per input, or 'adaptive' with a budget")
+    if (n == "adaptive") != (budget is not None):
+        raise InvalidArgumentError(
+            f"n is {n!r} and budget is {budget}: n='adaptive' takes a budget of samples for all inputs together, "
+            "a number n takes none"
+        )
+    if n == "adaptive" and (radius is not None or proxy is not None):
+        raise InvalidArgumentError(
+            "n is 'adaptive': radius and proxy take a number n, the most samples of an input"
+        )
+    if proxy is not None and radius is not None:
+        raise InvalidArgumentError(f"radius is {radius}, but proxy gives radii of its own: leave one out")
+    if proxy is None and n_p is not None:
+        raise InvalidArgumentError(f"n_p is {n_p}, but there is no proxy: give one, or leave n_p out")
+    if radius is not None and runner_up:
+        raise InvalidArgumentError("runner_up is True, but a radius is decided by the top class: leave one out")
 
 
 def cohen_certificates(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothcert.cache import RoundJournal, Setting, Timing
 from smoothcert.procedures.voting import (
@@ -21,10 +22,12 @@ from smoothcert.procedures.voting import (
     recorded_batch_size,
     require_repeated,
 )
-from smoothcert.sampling import SampleRange, SampleRequest, Votes, sample_votes
+from smoothcert.sampling import SampleRange, SampleRequest, Votes, count_votes, sample_votes
 from smoothcert.sampling.requests import pieces
 
 __all__ = ["RoundSampler", "sampling_rounds"]
+
+_COUNTED_AT_ONCE = 1 << 20
 
 
 @contextmanager
@@ -138,6 +141,31 @@ class RoundSampler:
         together: Votes = np.concatenate(votes) if votes else np.empty(0, np.uint8)
         return np.split(together, np.cumsum(lengths)[:-1]) if lengths else []
 
+    def count(self, requests: Sequence[SampleRequest], *, to_come: int = 0) -> NDArray[np.int64]:
+        """Return the votes of one round per class, holding only a part of the votes at a time.
+
+        Parameters
+        ----------
+        requests : sequence of SampleRange or SampleIndices
+            Which samples.
+        to_come : int
+            Samples expected after this round, for `progress`.
+
+        Returns
+        -------
+        ndarray of int64, shape (len(requests), k)
+            Invalid votes are counted for no class.
+        """
+        k = self._plan.classifier.num_classes
+        counts = np.zeros((len(requests), k), np.int64)
+        lengths = np.array([len(request) for request in requests], np.int64)
+        part = (np.cumsum(lengths) - lengths) // _COUNTED_AT_ONCE
+        for rows in np.split(np.arange(len(requests)), np.flatnonzero(np.diff(part)) + 1):
+            left = int(lengths[rows[-1] + 1 :].sum()) if rows.size else 0
+            for i, votes in zip(rows, self([requests[i] for i in rows], to_come=left + to_come), strict=True):
+                counts[i] = count_votes(votes, k)
+        return counts
+
     def finish(self) -> None:
         """Report that nothing follows, less than was expected perhaps."""
         if self._progress is not None and self.timing.samples:
@@ -187,6 +215,8 @@ def _groups(requests: Sequence[SampleRequest]) -> Iterator[list[SampleRequest]]:
     """Put requests together until there is enough for one piece of the journal, which a crash can cost."""
     group: list[SampleRequest] = []
     for piece in pieces(requests, PART_VOTES):
+        if not len(piece):
+            continue
         if group and _length(group) + len(piece) > PART_VOTES:
             yield group
             group = []

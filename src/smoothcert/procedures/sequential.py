@@ -28,7 +28,7 @@ from smoothcert.procedures.cohen import NO_SELECTION, CertificationRun
 from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
 from smoothcert.procedures.voting import Progress, VotingPlan
-from smoothcert.sampling import SampleRange, count_votes
+from smoothcert.sampling import SampleRange
 
 __all__ = ["certify_at_radius", "threshold_of"]
 
@@ -177,8 +177,7 @@ def _require_reachable(radius: float, test: RadiusTest, noise: NoiseStream, size
 
 def _select(plan: VotingPlan, rounds: RoundSampler) -> NDArray[np.int64]:
     ranges = [SampleRange(i, key, Purpose.SELECTION, 0, plan.n0) for i, key in enumerate(plan.keys)]
-    votes = rounds(ranges, to_come=len(ranges) * FIRST_SIZE)
-    return np.stack([count_votes(v, plan.classifier.num_classes) for v in votes])
+    return rounds.count(ranges, to_come=len(ranges) * FIRST_SIZE)
 
 
 def _test(
@@ -193,8 +192,7 @@ def _test(
     while (rows := np.flatnonzero(decided == UNDECIDED)).size:
         until = test.next_size(t)
         ranges = [SampleRange(int(i), plan.keys[i], Purpose.ESTIMATION, t, until) for i in rows]
-        for i, votes in zip(rows, rounds(ranges, to_come=max(0, to_come - len(rows) * (until - t))), strict=True):
-            counts[i] += count_votes(votes, k)
+        counts[rows] += rounds.count(ranges, to_come=max(0, to_come - len(rows) * (until - t)))
         t = until
         used[rows] = t
         decided[rows] = test.judge(counts[rows, c_A[rows]], t)
