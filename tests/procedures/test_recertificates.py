@@ -145,6 +145,25 @@ def test_with_two_classes_the_runner_up_is_the_rest(cache: Path) -> None:
     assert (found.radius <= plain.radius + 1e-9).all(), "half of alpha each, and nothing to gain"
 
 
+def test_a_decision_takes_few_samples_and_claims_no_more_than_is_true(cache: Path, tmp_path: Path) -> None:
+    run = recertify(cache, radius=0.1, n_p=None, out=tmp_path / "votes")
+    found = run.certificates
+    distance = np.abs(X[:, 0] - 0.503)
+    assert found.certified[distance > 0.14].all()
+    assert not found.certified[distance <= 0.1].any()
+    np.testing.assert_array_equal(found.radius, np.where(found.certified, 0.1, 0.0))
+    assert run.timing.samples == found.n.sum() < N * len(X) / 20
+    again = recertify(cache, radius=0.1, n_p=None, out=tmp_path / "votes")
+    assert again.timing.samples == 0
+    np.testing.assert_array_equal(again.certificates.n, found.n)
+    with pytest.raises(InvalidArgumentError, match="recertify without radius"):
+        _ = run.pairs
+    with pytest.raises(InvalidArgumentError, match="leave out bound, runner_up and n0"):
+        recertify(cache, radius=0.1, bound="joint")
+    with pytest.raises(InvalidArgumentError, match="unanimous votes certify no more than"):
+        recertify(cache, radius=1.0)
+
+
 def test_a_held_out_range_serves_once(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)

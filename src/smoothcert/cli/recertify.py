@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from smoothcert.cli.common import BatchOption, DeviceOption, JsonOption, console, print_json, progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from smoothcert.approximate import Candidate
+    from smoothcert.procedures import Recertification
 
 
 def recertify(
@@ -21,6 +28,12 @@ def recertify(
         ),
     ],
     n_p: Annotated[int | None, typer.Option("--n-p", help="Samples of each candidate per input.")] = None,
+    radius: Annotated[
+        float | None,
+        typer.Option(
+            "--radius", help="Decide only whether each input is still certified at this radius, with few samples."
+        ),
+    ] = None,
     bound: Annotated[
         Literal["auto", "joint", "one-sided", "irs"],
         typer.Option("--bound", help="How votes become a bound; 'irs' is the incremental paper's."),
@@ -56,11 +69,11 @@ def recertify(
     Example: smoothcert recertify runs/base --candidate int8 --candidate prune:0.10 --n-p 1000
     """
     from smoothcert.cli.workspace import open_workspace, recertify_candidate
-    from smoothcert.evaluation import mean_zeta
     from smoothcert.procedures import Method, require_holdout, require_method, reserve_holdout
 
     held_out = _holdout(holdout)
-    _, n_p = require_holdout(held_out, n_p)
+    if radius is None:
+        require_holdout(held_out, n_p)
     method = require_method(Method(bound=bound, alpha_zeta=alpha_zeta, gamma=_gamma(gamma), runner_up=runner_up))
     workspace = open_workspace(cache, model=model, data=data, device=device)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
@@ -74,40 +87,61 @@ def recertify(
                 spec,
                 made,
                 n_p=n_p,
+                radius=radius,
                 method=method,
                 holdout=held_out,
                 baseline=baseline,
                 batch_size=batch_size,
                 progress=progress,
             )
-        certificates = run.certificates
-        zeta = mean_zeta(certificates)
-        rows.append(
-            {
-                "candidate": made.name,
-                "computes": made.description,
-                "certified": int(certificates.certified.sum()),
-                "inputs": len(certificates),
-                "mean_zeta": zeta,
-                "alpha": certificates.alpha,
-                "bound": bound,
-                "gamma": run.gamma,
-                "direct": int(run.pairs.fresh.sum()),
-                "premise": certificates.premise,
-                "identical": run.identical,
-                "samples": run.timing.samples,
-                "seconds": run.timing.seconds,
-            }
-        )
+        rows.append(_row(made, run, radius, workspace.dataset.labels))
         if not as_json:
-            same = "; its outputs are bit-identical to the base's: not an approximation" if run.identical else ""
-            console().print(
-                f"{made.name}: {certificates.summary()}; mean zeta {zeta:.4f}{same}\n  {made.description}\n"
-                f"  provided that {certificates.premise}",
-                soft_wrap=True,
-            )
+            console().print(_text(rows[-1]), soft_wrap=True)
     if as_json:
         print_json(rows)
+
+
+def _row(made: Candidate, run: Recertification, radius: float | None, labels: NDArray[np.int64]) -> dict[str, Any]:
+    from smoothcert.evaluation import certified_accuracy, mean_zeta
+
+    certificates = run.certificates
+    row = {
+        "candidate": made.name,
+        "computes": made.description,
+        "certified": int(certificates.certified.sum()),
+        "inputs": len(certificates),
+        "summary": certificates.summary(),
+        "alpha": certificates.alpha,
+        "method": certificates.method,
+        "premise": certificates.premise,
+        "identical": run.identical,
+        "samples": run.timing.samples,
+        "seconds": run.timing.seconds,
+    }
+    if radius is None:
+        return {
+            **row,
+            "gamma": run.gamma,
+            "mean_zeta": mean_zeta(certificates),
+            "direct": int(run.pairs.fresh.sum()),
+        }
+    accuracy = float(certified_accuracy(certificates, labels, [radius])[0])
+    per_input = float(certificates.n.mean())
+    return {**row, "radius": radius, "certified_accuracy": accuracy, "samples_per_input": per_input}
+
+
+def _text(row: dict[str, Any]) -> str:
+    found = (
+        f"mean zeta {row['mean_zeta']:.4f}"
+        if "mean_zeta" in row
+        else f"certified accuracy at {row['radius']:g} is {row['certified_accuracy']:.3f}, "
+        f"{row['samples_per_input']:,.0f} samples an input"
+    )
+    same = "; its outputs are bit-identical to the base's: not an approximation" if row["identical"] else ""
+    return (
+        f"{row['candidate']}: {row['summary']}; {found}{same}\n  {row['computes']}\n"
+        f"  provided that {row['premise']}"
+    )
 
 
 def _holdout(text: str | None) -> tuple[int, int] | None:

@@ -100,15 +100,20 @@ def recertify_candidate(
     spec: str,
     candidate: Candidate,
     *,
-    n_p: int,
+    n_p: int | None,
+    radius: float | None,
     method: Method,
     holdout: tuple[int, int] | None,
     baseline: bool,
     batch_size: int | None,
     progress: Progress,
 ) -> Recertification:
-    """Recertify one candidate, keeping its votes and a record of it below the cache."""
+    """Recertify one candidate, keeping its votes below the cache.
+
+    A record of it makes `compare` find it, unless only its certification at one radius was decided.
+    """
     name = candidate.name if holdout is None else f"{candidate.name}-from-{holdout[0]}"
+    name = name if radius is None else f"{name}-at-{radius:g}"
     folder = candidate_folder(workspace.cache, name)
     store = CertificationCache(workspace.cache)
     running = workspace.running(candidate)
@@ -118,13 +123,14 @@ def recertify_candidate(
             workspace.dataset.inputs,
             cache=workspace.cache,
             n_p=n_p,
+            radius=radius,
             alpha_zeta=method.alpha_zeta,
             gamma=method.gamma,
             bound=method.bound,
             runner_up=method.runner_up,
             holdout=holdout,
             base=workspace.base.classifier,
-            n0=store.manifest.n0 if baseline else 0,
+            n0=store.manifest.n0 if baseline and radius is None else 0,
             out=folder,
             batch_size=running.batch_size if batch_size is None else batch_size,
             progress=progress,
@@ -133,11 +139,13 @@ def recertify_candidate(
         if str(folder) not in str(error):
             raise
         raise CacheMismatchError(f"{error}; to start {spec!r} anew, remove {folder}") from error
+    if radius is not None:
+        return run
     record = CandidateRecord(
         spec=spec,
         name=name,
         description=candidate.description,
-        n_p=n_p,
+        n_p=run.pairs.m,
         alpha_zeta=method.alpha_zeta,
         gamma=method.gamma,
         identical=run.identical,

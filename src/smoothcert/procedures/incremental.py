@@ -19,6 +19,7 @@ from smoothcert.procedures.arguments import (
     require_count,
     require_probability,
 )
+from smoothcert.procedures.decision import DEFAULT_SAMPLES, decide
 from smoothcert.procedures.holdout import HELD_OUT, require_holdout
 from smoothcert.procedures.pairing import PILOT, PairedCounts, pair, pilot_hint, stack_pairs
 from smoothcert.procedures.recertificates import (
@@ -43,10 +44,10 @@ class Recertification:
     ----------
     certificates : Certificates
         One per input, with `zeta` and `branch`.
-    pairs : PairedCounts
-        The counts that they follow from.
+    table : PairedCounts or None
+        The counts that they follow from; None for decisions at a radius, which stop at other counts.
     gamma : float
-        The threshold; with ``gamma="auto"`` the one that was selected.
+        The threshold of bound ``"irs"``; with ``gamma="auto"`` the one that was selected.
     identical : bool
         Whether the candidate's outputs are bit-identical to the base's: then it is no approximation.
     timing : Timing
@@ -54,10 +55,23 @@ class Recertification:
     """
 
     certificates: Certificates
-    pairs: PairedCounts
+    table: PairedCounts | None
     gamma: float
     identical: bool
     timing: Timing
+
+    @property
+    def pairs(self) -> PairedCounts:
+        """The counts that the certificates follow from, see `table`.
+
+        Raises
+        ------
+        InvalidArgumentError
+            For decisions at a radius.
+        """
+        if self.table is None:
+            raise InvalidArgumentError("pairs: a decision at a radius has no table; recertify without radius")
+        return self.table
 
 
 def recertify(
@@ -66,6 +80,7 @@ def recertify(
     *,
     cache: str | Path,
     n_p: int | None = None,
+    radius: float | None = None,
     alpha_zeta: float = 0.001,
     gamma: float | Literal["auto"] = DEFAULT_GAMMA,
     bound: Bound = "auto",
@@ -92,7 +107,11 @@ def recertify(
     cache : str or Path
         Folder of the certification cache of f.
     n_p : int
-        Samples of f^p per input, at most the n of the cache. With `holdout` it may be left out.
+        Samples of f^p per input, at most the n of the cache. With `holdout` or `radius` it may be left out.
+    radius : float, optional
+        Decide only whether each input is still certified at this radius, with as few samples as that takes, and
+        at most n_p, by default 10,000 or all of the cache: `smoothcert.procedures.decide`. Of the other arguments
+        about bounds only `alpha_zeta` counts then.
     alpha_zeta : float
         Failure probability beyond the alpha of the cache.
     gamma : float or "auto"
@@ -155,12 +174,18 @@ def recertify(
     """
     candidate = require_classifier("candidate", candidate)
     alpha_zeta, batch_size = require_probability("alpha_zeta", alpha_zeta), require_batch_size(batch_size)
+    store = CertificationCache(cache)
+    if radius is not None and holdout is None and n_p is None:
+        n_p = min(DEFAULT_SAMPLES, store.manifest.n)
     start, n_p = require_holdout(holdout, n_p)
     premise = HELD_OUT.format(start=start, stop=start + n_p) if holdout is not None else PREMISE
+    if radius is not None and (bound != "auto" or runner_up or n0):
+        raise InvalidArgumentError(
+            f"radius is {radius}, which has a rule of its own: leave out bound, runner_up and n0"
+        )
     method = require_method(
         Method(bound=bound, alpha_zeta=alpha_zeta, gamma=gamma, runner_up=runner_up, premise=premise)
     )
-    store = CertificationCache(cache)
     inputs = check_inputs(x)
     n0 = require_count("n0", n0, at_least=0)
     plan = _plan(store, candidate, inputs, start + n_p, n_p, n0, alpha_zeta, batch_size)
@@ -173,11 +198,20 @@ def recertify(
         identical |= base_logits.tobytes() == logits.tobytes()
     if holdout is not None:
         reserve(store.path, start, start + n_p, [candidate.fingerprint])
+    if radius is not None:
+        decided = decide(store, plan, radius=radius, premise=premise, start=start, folder=out, progress=progress)
+        return Recertification(
+            certificates=decided.certificates,
+            table=None,
+            gamma=DEFAULT_GAMMA,
+            identical=identical,
+            timing=decided.timing,
+        )
     pairs, timing = _paired_votes(store, plan, start, bound, out, progress)
     certificates, chosen = recertificates(pairs, store.manifest, method)
     return Recertification(
         certificates=certificates,
-        pairs=pairs,
+        table=pairs,
         gamma=chosen,
         identical=identical and not pairs.n_disagree.any(),
         timing=timing,
