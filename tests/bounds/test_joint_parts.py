@@ -12,13 +12,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from smoothcert.bounds._joint_kernel import _cell_rejected, _log_gap, _null_a, _range_of_b
+from smoothcert.bounds._joint_kernel import (
+    Pairs,
+    cell_rejected,
+    fill_reach,
+    log_gap,
+    null_a,
+    range_of_b,
+    staircase_probability,
+)
 from smoothcert.bounds._joint_levels import P_BINS, TAUS, joint_levels, tau_index
-from smoothcert.bounds._table_tail import fill_reach, probability_above
 from smoothcert.bounds.joint import _nuisance_limits
 
 Array = NDArray[np.float64]
-BUFFER = np.empty((2, 4096))
 COMPILES = settings(deadline=None)
 
 
@@ -50,6 +56,15 @@ def reach_of(n10: int, n01: int, k1: int, kappa: float, z: float, size: int) -> 
     reach = np.empty(size, np.int64)
     fill_reach(n10, n01, k1, kappa, z, reach)
     return reach
+
+
+def pairs_of(k1: int, k0: int, reach: NDArray[np.int64], width: int = 4096) -> Pairs:
+    return Pairs(k1, k0, 0.0, float(k1 + k0), reach, np.empty((2, width)))
+
+
+def scipys(k1: int, a: Array, k0: int, b: Array, reach: NDArray[np.int64]) -> Array:
+    x = np.asarray(binom.cdf(reach, k1, a[:, None]))
+    return np.asarray((x * np.asarray(binom.pmf(np.arange(k0 + 1), k0, b[:, None]))).sum(axis=1))
 
 
 tables = st.tuples(st.integers(1, 400), st.integers(1, 400)).flatmap(
@@ -88,8 +103,8 @@ def test_probability_is_scipys_rounded_up(
     k1, k0, n10, n01 = table
     reach = reach_of(n10, n01, k1, kappa, z, k0 + 1)
     # The tails do not reach down to 1e-12 of the mode, so that what is cut off does not show.
-    got = probability_above(k1, a, k0, b, reach, 1e-14, BUFFER)
-    exact = np.sum(np.asarray(binom.pmf(np.arange(k0 + 1), k0, b)) * np.asarray(binom.cdf(reach, k1, a)))
+    got = staircase_probability(pairs_of(k1, k0, reach), a, b, 1e-14)
+    exact = scipys(k1, np.array([a]), k0, np.array([b]), reach)[0]
     assert got >= exact * (1 - 1e-11)
     assert got <= exact * (1 + 1e-8) + 1e-11
 
@@ -101,8 +116,10 @@ def test_cutting_tails_and_rows_rounds_up(
 ) -> None:
     k1, k0, n10, n01 = table
     reach = reach_of(n10, n01, k1, 1.0, 3.0, k0 + 1)
-    exact = np.sum(np.asarray(binom.pmf(np.arange(k0 + 1), k0, b)) * np.asarray(binom.cdf(reach, k1, a)))
-    assert probability_above(k1, a, k0, b, reach[:rows], cut, np.empty((2, 16))) >= min(exact, 1) * (1 - 1e-11)
+    exact = scipys(k1, np.array([a]), k0, np.array([b]), reach)[0]
+    assert staircase_probability(pairs_of(k1, k0, reach[:rows], width=16), a, b, cut) >= min(exact, 1) * (
+        1 - 1e-11
+    )
 
 
 @COMPILES
@@ -111,9 +128,9 @@ def test_probability_falls_in_losses_and_rises_in_gains(
     table: tuple[int, int, int, int], a0: float, a1: float, b0: float, b1: float
 ) -> None:
     k1, k0, n10, n01 = table
-    reach = reach_of(n10, n01, k1, k1 / k0, 3.0, k0 + 1)
-    more = probability_above(k1, min(a0, a1), k0, max(b0, b1), reach, 1e-14, BUFFER)
-    less = probability_above(k1, max(a0, a1), k0, min(b0, b1), reach, 1e-14, BUFFER)
+    pairs = pairs_of(k1, k0, reach_of(n10, n01, k1, k1 / k0, 3.0, k0 + 1))
+    more = staircase_probability(pairs, min(a0, a1), max(b0, b1), 1e-14)
+    less = staircase_probability(pairs, max(a0, a1), min(b0, b1), 1e-14)
     assert less <= more * (1 + 1e-8) + 1e-11
 
 
@@ -130,20 +147,15 @@ def test_pieces_of_the_null_line_are_bounded(
 ) -> None:
     """On a line with p (1 - a) + (1 - p) b = t the probability is at most that at the ends times exp(gap)."""
     k1, k0, n10, n01 = table
-    reach = reach_of(n10, n01, k1, k1 / k0 * (1 - p) / p, z, k0 + 1)
+    pairs = pairs_of(k1, k0, reach_of(n10, n01, k1, k1 / k0 * (1 - p) / p, z, k0 + 1))
     b0, b1 = piece[0], min(piece[0] * (1 + piece[1]), 1.0)
     b = np.linspace(b0, b1, 17)
-    a = np.array([_null_a(each, t, p) for each in b])
-    gap = _log_gap(a[0], b0, a[-1], b1, (1 - p) / p, k1, k0)
+    a = np.array([null_a(each, t, p) for each in b])
+    gap = log_gap(a[0], b0, a[-1], b1, (1 - p) / p, pairs)
     if gap > 20:
         return
-    g = np.array([probability_above(k1, x, k0, y, reach, 1e-14, BUFFER) for x, y in zip(a, b, strict=True)])
+    g = np.array([staircase_probability(pairs, x, y, 1e-14) for x, y in zip(a, b, strict=True)])
     assert g.max() <= max(g[0], g[-1]) * np.exp(gap) * (1 + 1e-7) + 1e-11
-
-
-def staircase_probability(k1: int, a: Array, k0: int, b: Array, reach: NDArray[np.int64]) -> Array:
-    x = np.asarray(binom.cdf(reach, k1, a[:, None]))
-    return np.asarray((x * np.asarray(binom.pmf(np.arange(k0 + 1), k0, b[:, None]))).sum(axis=1))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -158,21 +170,22 @@ def test_a_cell_is_rejected_as_far_as_its_nulls_allow(seed: int, width: float) -
     n10, n01 = int(rng.binomial(k1, share)), int(rng.binomial(k0, share))
     low, high = _nuisance_limits(np.array([n10 + n01]), np.array([m]), 1e-5)[0]
     reach = reach_of(n10, n01, k1, k1 / max(k0, 1) * (1 - p) / p, 3.0, k0 + 1)
+    pairs = Pairs(k1, k0, low, high, reach, np.empty((2, 4096)))
     p_high, level = min(p + width, 1.0), 10 ** rng.uniform(-5, -1)
 
     def rejected(t: float) -> bool:
-        return bool(_cell_rejected(t, p, p_high, level, k1, k0, low, high, reach, BUFFER))
+        return bool(cell_rejected(t, p, p_high, level, pairs))
 
     def largest(t: float) -> float:
         """Over nulls (p, a, b) in the nuisance set: on the line, above it, and for any p of the cell."""
-        on_line = np.linspace(*_range_of_b(t, p, p_high, k1, k0, low, high), 200)
+        on_line = np.linspace(*range_of_b(t, p, p_high, pairs), 200)
         b = np.concatenate([on_line, rng.uniform(low / m, high / max(k0, 1), 200)]).clip(0, 1)
         tested = rng.choice([p, p_high, (p + p_high) / 2], len(b), p=[0.8, 0.1, 0.1])
         a = np.clip(1 - b + (b - t) / tested, 0, None)
         a += np.where(rng.random(len(b)) < 0.1, rng.exponential(0.01, len(b)), 0)
         mean = k1 * a + k0 * b
         inside = (a <= 1) & (mean >= low * (1 - 1e-9)) & (mean <= high * (1 + 1e-9))
-        return float(staircase_probability(k1, a[inside], k0, b[inside], reach).max(initial=0))
+        return float(scipys(k1, a[inside], k0, b[inside], reach).max(initial=0))
 
     below, above = 0.0, 1.0
     while above - below > 1e-6:
