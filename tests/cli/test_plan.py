@@ -26,7 +26,7 @@ def test_a_plan_from_a_cache(run: Any, trained: Path) -> None:
 def test_a_plan_from_an_assumption(run: Any) -> None:
     status, out, _ = run("plan", *ASSUMED, "--acr-within", "0.2", "--seconds-per-sample", "0.001")
     assert status == 0
-    for text in ("from scratch", "joint", "5100", "estimated", "100 inputs and 1 candidates"):
+    for text in ("from scratch", "joint", "5100", "estimated", "100 inputs and 1 candidate,"):
         assert text in out
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 import smoothcert as sc
 from smoothcert.bounds import certified_radius, expected_disagreement, joint_lower_bound, lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.procedures import Plan, PlannedMethod, plan
+from smoothcert.procedures import Plan, PlannedMethod, certify_adaptively, plan
 
 SIGMA, N, C = 0.5, 5000, 0.044
 P = np.random.default_rng(0).beta(3, 0.8, 40) * 0.99
@@ -51,6 +51,32 @@ def test_planned_samples_from_scratch_reach_the_target(within: Plan) -> None:
     n = round(planned.samples) - 100
     found = [mean_radius(np.asarray(lower_confidence_bound(rng.binomial(n, P), n, 0.002))) for _ in range(100)]
     assert np.mean(found) == pytest.approx(within.value, rel=0.01)
+
+
+def test_a_planned_budget_reaches_the_target(within: Plan) -> None:
+    """Certified adaptively, inputs whose boundary is at a known distance."""
+    planned = by_name(within)["from scratch, adaptive"]
+    assert planned.samples is not None
+    scratch = by_name(within)["from scratch"].samples
+    assert scratch is not None
+    assert planned.samples < 1.1 * scratch
+    sure = P > 0.5  # where the majority is the class that was planned for
+    x = np.zeros((sure.sum(), 2), np.float32)
+    x[:, 0] = 0.4 + 0.05 * ndtri(P[sure])
+
+    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        score = batch[:, 0].astype(np.float64) - 0.4
+        return np.stack([-score, score], axis=1)
+
+    f = sc.FunctionClassifier(logits, num_classes=2, fingerprint="x0 > 0.4")
+    found = plan(p_A=P[sure], sigma=0.05, n=N, acr_within=0.15, alpha_zeta=1e-9)
+    budget = by_name(found)["from scratch, adaptive"].samples
+    assert budget is not None
+    runs = [
+        certify_adaptively(f, x, budget=round(budget) * len(x), sigma=0.05, seed=seed, noise="gaussian")
+        for seed in range(5)
+    ]
+    assert np.mean([run.certificates.radius.mean() for run in runs]) == pytest.approx(found.value, rel=0.02)
 
 
 def test_planned_samples_of_the_joint_bound_reach_the_target(within: Plan) -> None:

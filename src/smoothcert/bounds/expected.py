@@ -28,14 +28,14 @@ _OTHER_NODES = _NODES[[1, 4, 2, 0, 3]]  # every fifth of each count's range once
 _GAMMA = 0.99
 
 
-def expected_bounds_from_scratch(p: Array, n: int, alpha: float) -> Array:
+def expected_bounds_from_scratch(p: Array, n: int | Counts, alpha: float) -> Array:
     """Return lower bounds of inputs with known p_A, at five equally likely counts of n votes.
 
     Parameters
     ----------
     p : ndarray of float64, shape (r,)
         P(f(x + eps) = c_A).
-    n : int
+    n : int or ndarray of int64, shape (r,)
         Votes of each input.
     alpha : float
         Failure probability.

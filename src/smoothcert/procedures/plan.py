@@ -27,7 +27,7 @@ from smoothcert.procedures.arguments import require_count, require_probability, 
 from smoothcert.procedures.decision import DEFAULT_SAMPLES
 from smoothcert.procedures.decision_rule import DecisionRule
 from smoothcert.procedures.plan_basis import PlanBasis, assumed_basis, basis_from_cache
-from smoothcert.procedures.plan_simulation import play_decision, play_sequential
+from smoothcert.procedures.plan_simulation import play_adaptive, play_decision, play_sequential
 
 __all__ = ["Plan", "PlannedMethod", "plan"]
 
@@ -172,6 +172,7 @@ def plan(
     >>> for method in found.methods:
     ...     print(method.method, method.samples)
     from scratch 3340
+    from scratch, adaptive 3488
     irs None
     one-sided 3456
     joint 585
@@ -259,6 +260,9 @@ def _for_mean_radius(
     samples, reached = _fewest(functools.partial(_mean_radius, basis, scratch), needed, least, _MOST)
     passes = None if samples is None else basis.n0 + samples
     yield price.of("from scratch", passes, reached * per_reference, uses_base=False)
+    adaptive = functools.partial(_mean_radius, basis, lambda m: play_adaptive(basis.p, basis.n0, m, alpha))
+    samples, reached = _fewest(adaptive, needed, basis.n0 + least, _MOST)
+    yield price.of("from scratch, adaptive", samples, reached * per_reference, uses_base=False)
     for name, bounds in methods.items():
         mean = functools.partial(_mean_radius, basis, bounds)
         samples, reached = _fewest(mean, needed, min(least, basis.n), basis.n)

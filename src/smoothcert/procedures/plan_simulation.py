@@ -1,4 +1,4 @@
-"""Decisions at a radius, played with votes that are drawn from the inputs' p_A instead of a classifier."""
+"""Adaptive procedures, played with votes that are drawn from the inputs' p_A instead of a classifier."""
 
 from __future__ import annotations
 
@@ -7,14 +7,46 @@ from numpy.typing import NDArray
 
 from smoothcert.bounds import expected_disagreement
 from smoothcert.bounds.at_radius import CERTIFIED, UNDECIDED, RadiusTest
+from smoothcert.bounds.expected import expected_bounds_from_scratch
+from smoothcert.procedures.adaptive import divide_budget, pilot_samples
 from smoothcert.procedures.deciding import decide_all
 from smoothcert.procedures.decision_rule import DecisionRule
 
-__all__ = ["play_decision", "play_sequential"]
+__all__ = ["play_adaptive", "play_decision", "play_sequential"]
 
 Array = NDArray[np.float64]
 
 _RUNS = 4
+
+
+def play_adaptive(p: Array, n0: int, mean: int, alpha: float) -> Array:
+    """Play certification under a budget.
+
+    Parameters
+    ----------
+    p : ndarray of float64, shape (r,)
+        p_A of the inputs.
+    n0 : int
+        Selection samples of each input.
+    mean : int
+        Samples per input on average, selection included.
+    alpha : float
+        Failure probability.
+
+    Returns
+    -------
+    ndarray of float64, shape (k, r)
+        Lower bounds, of k equally likely runs.
+    """
+    p = np.repeat(p, _RUNS)
+    rng, budget = np.random.default_rng(0), mean * len(p)
+    size = np.full(len(p), n0)
+    count = rng.binomial(size, p)
+    more = pilot_samples(count, size, budget)
+    count, size = count + rng.binomial(more, p), size + more
+    n = divide_budget(count, size, budget, alpha)
+    bounds = expected_bounds_from_scratch(p, n, alpha)
+    return bounds.reshape(len(bounds), -1, _RUNS).swapaxes(1, 2).reshape(-1, len(p) // _RUNS)
 
 
 def play_sequential(p: Array, test: RadiusTest) -> tuple[Array, Array]:

@@ -49,7 +49,8 @@ def plan_table(found: Plan) -> Table:
     asked = (
         f"a decision at radius {found.value:g}" if found.target == "radius" else f"mean radius {found.value:.4f}"
     )
-    title = f"{asked} for {found.inputs} inputs and {found.candidates} candidates, sigma = {found.sigma:g}"
+    several = "candidate" if found.candidates == 1 else "candidates"
+    title = f"{asked} for {found.inputs} inputs and {found.candidates} {several}, sigma = {found.sigma:g}"
     return Table(title=title, columns=columns, rows=rows)
 
 
