@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -39,7 +39,12 @@ def certify(
     limit: LimitOption = None,
     skip: SkipOption = 1,
     n0: Annotated[int, typer.Option("--n0", help="Selection samples per input.")] = 100,
-    n: Annotated[int, typer.Option("--n", help="Estimation samples per input.")] = 100_000,
+    n: Annotated[
+        str, typer.Option("--n", help="Estimation samples per input, or 'adaptive' to divide --budget among them.")
+    ] = "100000",
+    budget: Annotated[
+        int | None, typer.Option("--budget", help="Samples of all inputs together, for --n adaptive.")
+    ] = None,
     alpha: Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")] = 0.001,
     seed: SeedOption = 0,
     noise: NoiseOption = "auto",
@@ -80,6 +85,7 @@ def certify(
     from smoothcert.report import to_rich, write_cohen_log
     from smoothcert.report.certification import certification_json, certification_table
 
+    samples = _samples(n)
     dataset = load_data(data, split, limit, skip)
     loaded, module = load_model(model, device, dataset.num_classes)
     # A cache goes on in the runtime that began it, unless the caller insists on another: then it is refused.
@@ -88,7 +94,8 @@ def certify(
     running = made or run_by(module, runtime, dataset, sigma)
     size = running.batch_size if batch_size is None else batch_size
     if dry_run:
-        cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=size)
+        mean = samples if samples != "adaptive" else max(1, (budget or 0) // len(dataset.labels) - n0)
+        cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=mean, batch_size=size)
         most = "" if radius is None else "at most "
         print_json(cost) if as_json else console().print(
             f"{most}{cost['samples']:,} forward passes, about {cost['seconds']:,.0f} s and "
@@ -103,7 +110,8 @@ def certify(
             dataset.inputs,
             sigma=sigma,
             n0=n0,
-            n=n,
+            n=samples,
+            budget=budget,
             alpha=alpha,
             seed=seed,
             noise=noise,
@@ -126,3 +134,12 @@ def certify(
     else:
         console().print(to_rich(certification_table(run, dataset.labels)))
         console().print(f"{run.certificates.summary()}; votes in {cache}")
+
+
+def _samples(text: str) -> int | Literal["adaptive"]:
+    from smoothcert.errors import InvalidArgumentError
+
+    try:
+        return "adaptive" if text == "adaptive" else int(text)
+    except ValueError as error:
+        raise InvalidArgumentError(f"n is {text!r}: give the samples per input, or 'adaptive'") from error
