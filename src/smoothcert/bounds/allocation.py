@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 _SIZES_PER_DOUBLING = 4
 _PROBIT = np.linspace(-1.0, 5.0, 241)
 _NODES = ndtri((np.arange(33) + 0.5) / 33)
+_COUNT_NODES = ndtri((np.arange(5) + 0.5) / 5)
 _MOST = 100  # times the mean, and an input has got nearly all that sampling can give it
 _BISECTIONS = 60
 
@@ -125,17 +126,19 @@ def expected_gain(
     Returns
     -------
     ndarray of float64, shape (m, s)
-        Expected radius in units of sigma, or probability that the radius is at least `at`; votes are put at
-        their expected count.
+        Expected radius in units of sigma, or probability that the radius is at least `at`, where counts are
+        put at their expectation.
     """
     gain = np.empty((len(predicted.probit), len(sizes)))
     p = ndtr(_PROBIT)
     for j, n in enumerate(sizes.tolist()):
-        reached = ndtri(lower_confidence_bound(np.rint(n * p), n, alpha))
         if at is None:
             z = predicted.probit[:, None] + predicted.spread[:, None] * _NODES
-            gain[:, j] = np.interp(z, _PROBIT, np.maximum(reached, 0.0)).mean(axis=1)
+            counts = n * p[:, None] + np.sqrt(n * p * (1 - p))[:, None] * _COUNT_NODES
+            reached = ndtri(lower_confidence_bound(np.clip(np.rint(counts), 0, n), n, alpha))
+            gain[:, j] = np.interp(z, _PROBIT, np.maximum(reached, 0.0).mean(axis=1)).mean(axis=1)
         else:
+            reached = ndtri(lower_confidence_bound(np.rint(n * p), n, alpha))
             enough = reached >= max(at, np.finfo(float).tiny)
             needed = _PROBIT[enough][0] if enough.any() else np.inf
             gain[:, j] = ndtr((predicted.probit - needed) / predicted.spread)

@@ -121,7 +121,7 @@ class SurrogateRecord:
             have, want = (list(have), list(want)) if name == "input_shape" else (have, want)
             if have != want:
                 raise InvalidArgumentError(
-                    f"the surrogate was fitted for {name} = {have!r}, but {source} has {want!r}: "
+                    f"the surrogate was fitted for {name} = {have!r}, not for the {want!r} of {source}: "
                     f"use what it was fitted for, or fit one to votes of this {_WHAT.get(name, name)}"
                 )
 

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+import smoothcert as sc
+from closed_form_surrogate import SIGMA, classifier, inputs
+from smoothcert.cache import CertificationCache
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.surrogate import read_votes
+
+
+def test_shares_follow_the_known_probabilities_and_read_back(tmp_path: Path) -> None:
+    x = inputs(40, 0)
+    data = sc.collect_votes(classifier(), x, sigma=SIGMA, n=2000, cache=tmp_path)
+    p = ndtr((x[:, 0].astype(np.float64) - 0.5) / SIGMA)
+    np.testing.assert_allclose(data.shares()[:, 1], p, atol=5 * np.sqrt(0.25 / 2000))
+    again = read_votes(tmp_path, x[::-1])
+    np.testing.assert_array_equal(again.counts, data.counts[::-1])
+    assert CertificationCache(tmp_path).manifest.n0 == 0
+
+
+def test_estimation_votes_are_those_of_certify(tmp_path: Path) -> None:
+    x = inputs(10, 0)
+    data = sc.collect_votes(classifier(), x, sigma=SIGMA, n=300, cache=tmp_path / "votes")
+    run = sc.certify(classifier(), x, sigma=SIGMA, n0=50, n=300, cache=tmp_path / "base")
+    np.testing.assert_array_equal(data.counts, run.counts)
+    np.testing.assert_array_equal(read_votes(tmp_path / "base", x).counts, data.counts)
+
+
+def test_invalid_votes_take_a_share_of_their_own(tmp_path: Path) -> None:
+    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        score = batch[:, 0].astype(np.float64) - 0.5
+        score[batch[:, 1] > 0.9] = np.nan
+        return np.stack([-score, score], axis=1)
+
+    f = sc.FunctionClassifier(logits, num_classes=2, fingerprint="nan above 0.9")
+    x = inputs(20, 1)
+    data = sc.collect_votes(f, x, sigma=SIGMA, n=2000, cache=tmp_path)
+    shares = data.shares()
+    assert shares.shape == (20, 3)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+    p = ndtr((x[:, 1].astype(np.float64) - 0.9) / SIGMA)
+    np.testing.assert_allclose(shares[:, 2], p, atol=5 * np.sqrt(0.25 / 2000))
+
+
+def test_an_interrupted_call_continues(tmp_path: Path) -> None:
+    x = inputs(400, 2)
+
+    def stop(done: int, total: int) -> None:
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sc.collect_votes(classifier(), x, sigma=SIGMA, n=1000, cache=tmp_path / "a", progress=stop)
+    done: list[int] = []
+    sc.collect_votes(
+        classifier(), x, sigma=SIGMA, n=1000, cache=tmp_path / "a", progress=lambda _, total: done.append(total)
+    )
+    whole = sc.collect_votes(classifier(), x, sigma=SIGMA, n=1000, cache=tmp_path / "b")
+    np.testing.assert_array_equal(read_votes(tmp_path / "a", x).counts, whole.counts)
+    assert CertificationCache(tmp_path / "a").digest == CertificationCache(tmp_path / "b").digest
+    assert done[-1] < 400_000
+
+
+def test_bad_calls_are_named(tmp_path: Path) -> None:
+    x = inputs(10, 0)
+    with pytest.raises(InvalidArgumentError, match="n is 0"):
+        sc.collect_votes(classifier(), x, sigma=SIGMA, n=0, cache=tmp_path)
+    sc.collect_votes(classifier(), x, sigma=SIGMA, n=10, cache=tmp_path)
+    with pytest.raises(CacheMismatchError, match="not in"):
+        read_votes(tmp_path, inputs(10, 3))
+    with pytest.raises(CacheMismatchError, match="sigma"):
+        sc.collect_votes(classifier(), x, sigma=0.5, n=10, cache=tmp_path)
+    with pytest.raises(CacheMismatchError, match="no certification cache"):
+        read_votes(tmp_path / "none", x)
