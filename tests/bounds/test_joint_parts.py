@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
+from smoothcert.bounds import lower_confidence_bound
 from smoothcert.bounds._joint_kernel import (
     Pairs,
     cell_rejected,
     fill_reach,
+    largest_rejected,
     log_gap,
     null_a,
     range_of_b,
@@ -217,3 +219,29 @@ def test_prepared_ratios_span_what_occurs() -> None:
     """One per cent of disagreement at p = 0.8, n = 10,000, m = 1,000: both standard errors are about 0.4 %."""
     tau = TAUS[tau_index(np.array([1e4]), np.array([1e3]), 0.044)[0]]
     assert 0.8 < tau[np.searchsorted(P_BINS, 0.8, side="right")] < 1.5
+
+
+def test_every_cell_with_a_level_is_tested() -> None:
+    """Also one that lies before cells which the base excludes, as bins of p with other ratios can make it."""
+    u = np.array([1e-4, 0.01, 0.1, 0.5])
+    edges = np.asarray(lower_confidence_bound(8000, 10_000, u))[None]
+    middle = np.array([(edges[0, 1] + edges[0, 2]) / 2])
+
+    def bound(*levels: list[float]) -> float:
+        prepared, out = np.array(levels), np.empty(1)
+        largest_rejected(
+            edges,
+            middle,
+            np.array([[0, len(levels) - 1]]),
+            prepared,
+            np.maximum(norm.isf(prepared), 0),
+            np.array([[800, 200, 5, 5]]),
+            _nuisance_limits(np.array([10.0]), np.array([1000.0]), 1e-5),
+            np.array([[0.8, 0.8, 0.004, 0.003, 1.0]]),
+            out,
+        )
+        return float(out[0])
+
+    alone = bound([1, 1e-5, 1, 1, 1])
+    assert bound([1, 1e-5, 1e-5, 1, 1], [1, 1, 1, 1, 0.5]) <= alone + 1e-4
+    assert alone < bound([1, 0.5, 1, 1, 1])

@@ -323,11 +323,12 @@ def _fill_cells(bins: Array, tau: Integers, prepared: Array, prepared_z: Array, 
 @_compiled
 def _input_bound(n10: int, n01: int, cells: Cells, pairs: Pairs, estimate: Array) -> float:
     p, p_new, s_base, s_pair, kappa = estimate
-    begin, binding, t = 1, 1, 2.0
-    for j in range(1, len(cells.levels)):
+    size = len(cells.levels)
+    begin, binding, t = size, size, 2.0
+    for j in range(1, size):
         if cells.levels[j] >= 1:  # the base alone excludes p
-            begin = j + 1
             continue
+        begin = min(begin, j)
         guess = p_new - (p - cells.edges[j - 1]) - cells.z[j] * s_pair
         if guess < t:
             t, binding = guess, j
@@ -336,9 +337,9 @@ def _input_bound(n10: int, n01: int, cells: Cells, pairs: Pairs, estimate: Array
     # The block that probably binds comes first, so that the others mostly pass as they are.
     for turn in range(2):
         first = begin
-        while first < len(cells.levels):
+        while first < size:
             last = first
-            while last + 1 < len(cells.levels) and cells.z[last + 1] - cells.z[first] < _SPREAD:
+            while last + 1 < size and cells.z[last + 1] - cells.z[first] < _SPREAD:
                 last += 1
             if (first <= binding <= last) == (turn == 0):
                 fill_reach(n10, n01, pairs.k1, kappa, (cells.z[first] + cells.z[last]) / 2, pairs.reach)
