@@ -80,8 +80,8 @@ def certify(
     """
     from smoothcert.cache import Recipe, write_recipe
     from smoothcert.cli.runtime import cheap_version, run_by, run_like_cache
+    from smoothcert.procedures import OWN_VOTES, estimate_cost
     from smoothcert.procedures import certify as run_certify
-    from smoothcert.procedures import estimate_cost
     from smoothcert.report import to_rich, write_cohen_log
     from smoothcert.report.certification import certification_json, certification_table
 
@@ -89,8 +89,9 @@ def certify(
     dataset = load_data(data, split, limit, skip)
     loaded, module = load_model(model, device, dataset.num_classes)
     # A cache goes on in the runtime that began it, unless the caller insists on another: then it is refused.
-    resumes = runtime == "auto" and any((cache / name).exists() for name in ("manifest.json", "rounds.json"))
-    made = run_like_cache(module, cache, dataset) if resumes else None
+    own = cache if proxy is None else cache / OWN_VOTES
+    resumes = runtime == "auto" and any((own / name).exists() for name in ("manifest.json", "rounds.json"))
+    made = run_like_cache(module, own, dataset) if resumes else None
     running = made or run_by(module, runtime, dataset, sigma)
     size = running.batch_size if batch_size is None else batch_size
     if dry_run:

@@ -6,6 +6,7 @@ from smoothcert.procedures.cohen import CertificationRun, certify, cohen_certifi
 from smoothcert.procedures.gamma import GAMMA_GRID, select_gamma
 from smoothcert.procedures.holdout import require_holdout, reserve_holdout
 from smoothcert.procedures.incremental import Recertification, recertify
+from smoothcert.procedures.multilevel import OWN_VOTES
 from smoothcert.procedures.pairing import PairedCounts, pair, stack_pairs
 from smoothcert.procedures.plan import Plan, PlannedMethod, plan
 from smoothcert.procedures.planning import estimate_cost, seconds_per_sample
@@ -17,6 +18,7 @@ from smoothcert.procedures.voting import Progress
 
 __all__ = [
     "GAMMA_GRID",
+    "OWN_VOTES",
     "Audit",
     "Bound",
     "CertificationRun",

@@ -21,10 +21,11 @@ from smoothcert.sampling import calibration_batch
 if TYPE_CHECKING:
     from smoothcert.procedures.cohen import CertificationRun
 
-__all__ = ["certify_by_proxy"]
+__all__ = ["OWN_VOTES", "certify_by_proxy"]
 
 PREMISE = "classifier and proxy were fixed without looking at the noise or the votes"
-_OWN_VOTES = "classifier"
+OWN_VOTES = "classifier"
+"""Folder inside of the cache, which holds the proxy's votes, for those of the classifier itself."""
 
 
 def certify_by_proxy(
@@ -85,7 +86,7 @@ def certify_by_proxy(
             n_p=n_p,
             alpha_zeta=alpha / 2,
             runner_up=runner_up,
-            out=Path(folder) / _OWN_VOTES,
+            out=Path(folder) / OWN_VOTES,
             batch_size=batch_size,
             progress=after(first.timing.samples),
         )

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_a_decision_at_a_radius(run: Any, copy: Path) -> None:
+    call = ("recertify", copy / "cache", "--candidate", "bf16", "--radius", "0.2", "--json")
+    status, out, _ = run(*call)
+    assert status == 0
+    (row,) = json.loads(out)
+    assert row["method"] == "decision"
+    assert 0 < row["certified_accuracy"] <= row["certified"] / 30
+    assert row["samples"] == round(30 * row["samples_per_input"]) < 30 * 2000 / 4
+    assert json.loads(run(*call)[1])[0]["samples"] == 0, "the votes were kept"
+    status, out, _ = run("recertify", copy / "cache", "--candidate", "bf16", "--radius", "0.2")
+    assert "certified accuracy at 0.2 is" in out
+
+
+def test_bounds_and_held_out_samples(run: Any, copy: Path) -> None:
+    cache = copy / "cache"
+    status, out, _ = run(
+        "recertify", cache, "--candidate", "prune:0.2", "--n-p", "300", "--bound", "joint", "--json"
+    )
+    assert status == 0
+    assert json.loads(out)[0]["method"] == "joint"
+    status, _, err = run("recertify", cache, "--candidate", "prune:0.2", "--holdout", "100:400")
+    assert status == 2
+    assert "used to evaluate" in err
+    pair = ("--candidate", "prune:0.15", "--candidate", "prune:0.25")
+    status, out, _ = run("recertify", cache, *pair, "--holdout", "1000:1400")
+    assert status == 0, "two that were fixed together"
+    assert "samples 1000 to 1400" in out
+    status, _, err = run("recertify", cache, "--candidate", "prune:0.3", "--holdout", "1200:1500")
+    assert status == 2
+    assert "from 1400 on" in err
+    rows = json.loads(run("compare", cache, "--json")[1])["rows"]
+    assert "prune-0.15-from-1000" in {row["classifier"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "n_p is None"),
+        (("--holdout", "4:x"), "holdout is '4:x'"),
+        (("--n-p", "300", "--bound", "irs", "--runner-up"), "bounds the top class alone"),
+        (("--radius", "5"), "unanimous votes certify no more than"),
+        (("--n-p", "3000"), "n_p is 3000, but the cache"),
+    ],
+)
+def test_wrong_usage_says_what_is_right(run: Any, trained: Path, options: tuple[str, ...], message: str) -> None:
+    status, _, err = run("recertify", trained / "cache", "--candidate", "bf16", *options)
+    assert status == 2
+    assert message in err
+
+
+def test_a_proxy_gives_most_of_the_samples(run: Any, trained: Path, tmp_path: Path) -> None:
+    model, inputs = trained / "checkpoint.safetensors", ("--data", "digits", "--limit", "5", "--sigma", "0.25")
+    call = ("certify", model, *inputs, "--n", "1000", "--proxy", "int8", "--n-p", "200", "--cache", tmp_path / "c")
+    status, out, _ = run(*call, "--json")
+    assert status == 0
+    assert json.loads(out)["samples"] == 5 * (100 + 1000 + 200)
+    assert json.loads(run(*call, "--json")[1])["samples"] == 0
