@@ -22,13 +22,14 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import machine
 import numpy as np
 import torch
+from loop_profile import profile, write_profiles
 from numpy.typing import NDArray
 
 from smoothcert.approximate import make_candidate
@@ -89,24 +90,6 @@ def ugare_loop(module: torch.nn.Module, x: torch.Tensor, sigma: float, num_class
     return loop
 
 
-@dataclass
-class Stopwatch:
-    """Seconds spent in the parts of a loop."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `call`, timed."""
-
-        def timed(*arguments: Any) -> Any:
-            began = time.perf_counter()
-            result = call(*arguments)
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-            return result
-
-        return timed
-
-
 @dataclass(frozen=True)
 class Job:
     """What smoothcert samples."""
@@ -135,48 +118,6 @@ class Job:
                 classifier.classify(batch[: samples - start])
 
         return loop
-
-    def profile(self, classifier: Classifier, samples: int, batch_size: int) -> dict[str, float]:
-        """Return the shares of noise, classifier and the rest in the time of sampling one input."""
-        watch = Stopwatch()
-        watched = Watched(classifier, watch.around("classifier", classifier.classify))
-        perturb = self.noise.perturb
-        self.noise.perturb = watch.around("noise", perturb)  # type: ignore[method-assign]
-        began = time.perf_counter()
-        try:
-            self.sampling(watched, 1, batch_size)(samples)
-        finally:
-            self.noise.perturb = perturb  # type: ignore[method-assign]
-        total = time.perf_counter() - began
-        shares = {name: seconds / total for name, seconds in watch.seconds.items()}
-        return {name: round(share, 4) for name, share in (shares | {"rest": 1 - sum(shares.values())}).items()}
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A classifier whose calls are timed."""
-
-    base: Classifier
-    classify: Callable[[NDArray[np.float32]], NDArray[np.int64]]
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return self.base.num_classes
-
-    @property
-    def fingerprint(self) -> str:
-        """That of the base."""
-        return self.base.fingerprint
-
-    @property
-    def description(self) -> dict[str, str]:
-        """That of the base."""
-        return self.base.description
-
-    def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Those of the base."""
-        return self.base.logits(batch)
 
 
 def in_turns(loops: dict[str, Loop], samples: int, rounds: int) -> dict[str, dict[str, float]]:
@@ -231,7 +172,10 @@ def measure(a: argparse.Namespace) -> dict[str, Any]:
         "rounds": a.rounds,
         "speeds": speeds,
         "ratios": ratios({name: row["samples_per_second"] for name, row in speeds.items()}, list(runs)),
-        "shares": {name: job.profile(f, a.samples, size) for name, (f, size) in runs.items()},
+        "profiles": {
+            name: profile(f, job.noise, lambda: job.sampling(f, 1, size)(a.samples))  # noqa: B023 - called at once
+            for name, (f, size) in runs.items()
+        },
     }
 
 
@@ -273,10 +217,11 @@ def main() -> None:
         )
     for name, ratio in result["ratios"].items():
         print(f"{ratio:8.2f}  {name}")
-    for name, shares in result["shares"].items():
+    for name, shares in result["profiles"].items():
         print(f"{name}: " + ", ".join(f"{part} {100 * share:.1f} %" for part, share in shares.items()))
     if a.out:
         a.out.parent.mkdir(parents=True, exist_ok=True)
+        write_profiles(a.out.with_name(f"{a.out.stem}_profile.csv"), result["profiles"])
         a.out.write_text(json.dumps(result, indent=2) + "\n")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from smoothcert.classifiers import FunctionClassifier
 from smoothcert.noise import GaussianNoise, GridNoise, NoiseStream, Purpose, input_keys
 from smoothcert.sampling import SampleRange, SampleRequest, sample_votes
-from smoothcert.sampling.batches import noisy_batches, one_ahead
+from smoothcert.sampling.batches import noisy_batches
 
 X = np.random.default_rng(0).integers(0, 256, (5, 2, 3)).astype(np.float32) / np.float32(255)
 KEYS = list(input_keys(X))
@@ -20,7 +21,7 @@ W = np.random.default_rng(1).standard_normal((6, 4)).astype(np.float32)
 
 
 class Elsewhere(FunctionClassifier):
-    """A function that says that it runs on another device, so that its noise is made ahead."""
+    """A function that says that it runs on another device, so that noise is made beside it."""
 
     @property
     def description(self) -> dict[str, str]:
@@ -31,8 +32,8 @@ def logits(batch: NDArray[np.float32]) -> NDArray[np.floating]:
     return batch.reshape(len(batch), -1).astype(np.float64) @ W.astype(np.float64)
 
 
-def noise_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("noise")]
+def classifying() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("classify")]
 
 
 @given(
@@ -60,11 +61,9 @@ def test_batches_hold_all_samples_in_order(ranges: list[SampleRange], batch_size
     def draw(piece: SampleRequest, out: NDArray[np.float32]) -> None:
         piece.perturb(noise, X[piece.row], out)
 
-    for ahead in (False, True):
-        made: Iterator[NDArray[np.float32]] = noisy_batches(ranges, draw, buffers, batch_size, block)
-        found = [batches.copy() for batches in (one_ahead(made) if ahead else made)]
-        np.testing.assert_array_equal(np.concatenate([*found, expected[0]]), np.concatenate(expected))
-        assert all(len(batches) % batch_size == 0 for batches in found[:-1])
+    found = [batches.copy() for batches in noisy_batches(ranges, draw, buffers, batch_size, block)]
+    np.testing.assert_array_equal(np.concatenate([*found, expected[0]]), np.concatenate(expected))
+    assert all(len(batches) % batch_size == 0 for batches in found[:-1])
 
 
 @pytest.mark.parametrize("noise", [GridNoise(0.5, 3), GaussianNoise(0.5, 3)])
@@ -75,43 +74,101 @@ def test_votes_are_the_same_whether_noise_is_made_ahead(noise: NoiseStream, batc
     there = sample_votes(Elsewhere(logits, 4, "f"), X, noise, ranges, batch_size=batch_size)
     for votes, others in zip(here, there, strict=True):
         np.testing.assert_array_equal(votes, others)
-    assert noise_threads() == []
+    assert classifying() == []
 
 
-def test_an_item_is_made_while_the_last_is_in_use_and_only_one() -> None:
-    made = [threading.Event() for _ in range(6)]
+class Watched:
+    """Inputs that note which were asked for."""
 
-    def items() -> Iterator[int]:
-        for i, event in enumerate(made):
-            event.set()
-            yield i
+    shape = X.shape
 
-    for item in one_ahead(items()):
-        if item + 1 < len(made):
-            assert made[item + 1].wait(timeout=60), "nothing is made ahead"
-        assert not any(event.is_set() for event in made[item + 2 :]), "memory holds two items"
+    def __init__(self, torn: int = -1) -> None:
+        self.asked = [threading.Event() for _ in X]
+        self.torn = torn
+
+    def __len__(self) -> int:
+        return len(X)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return iter(X)
+
+    def __getitem__(self, index: int, /) -> NDArray[np.float32]:
+        self.asked[index].set()
+        if index == self.torn:
+            raise OSError(f"image {index} is torn")
+        row: NDArray[np.float32] = X[index]
+        return row
 
 
-def test_what_goes_wrong_with_the_noise_is_raised_where_votes_are_asked_for() -> None:
-    class Torn:
-        shape = X.shape
+RANGES = [SampleRange(i, KEYS[i], Purpose.ESTIMATION, 0, 32) for i in range(5)]
 
-        def __len__(self) -> int:
-            return len(X)
 
-        def __iter__(self) -> Iterator[NDArray[np.float32]]:
-            return iter(X)
+def test_noise_is_made_while_the_last_batch_is_classified_and_no_further() -> None:
+    inputs, batches = Watched(), 0
 
-        def __getitem__(self, index: int, /) -> NDArray[np.float32]:
-            if index == 3:
-                raise OSError("image 3 is torn")
-            row: NDArray[np.float32] = X[index]
-            return row
+    def patient(batch: NDArray[np.float32]) -> NDArray[np.floating]:
+        nonlocal batches
+        if batches + 1 < len(X):
+            assert inputs.asked[batches + 1].wait(timeout=60), "nothing is made ahead"
+        assert not any(asked.is_set() for asked in inputs.asked[batches + 2 :]), "memory holds two batches"
+        batches += 1
+        return logits(batch)
 
-    ranges = [SampleRange(i, KEYS[i], Purpose.ESTIMATION, 0, 30) for i in range(5)]
+    sample_votes(Elsewhere(patient, 4, "f"), inputs, GridNoise(0.5, 0), RANGES, batch_size=32)
+    assert batches == len(X)
+
+
+class Piecewise(FunctionClassifier):
+    """A function whose batches are cut into pieces for three threads; the first three wait for each other."""
+
+    threads = 3
+    calls = itertools.count()
+    together = threading.Barrier(3, timeout=60)
+
+    def pieces(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return np.array_split(batch, 3)
+
+    def classify_piece(self, piece: NDArray[np.float32]) -> NDArray[np.int64]:
+        if next(self.calls) < self.threads:
+            self.together.wait()
+        return self.classify(piece)
+
+
+@pytest.mark.parametrize("batch_size", [3, 20, 64, 1000])
+def test_pieces_in_threads_give_the_same_votes(batch_size: int) -> None:
+    counts: list[int] = []
+    ranges = [SampleRange(i, KEYS[i], Purpose.ESTIMATION, 5, 200 + 50 * i) for i in range(5)]
+    noise = GridNoise(0.5, 3)
+    expected = sample_votes(FunctionClassifier(logits, 4, "f"), X, noise, ranges)
+    found = sample_votes(
+        Piecewise(logits, 4, "f"), X, noise, ranges, batch_size=batch_size, on_batch=counts.append
+    )
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
+    assert sum(counts) == sum(map(len, ranges))
+    assert set(counts[:-1]) <= {batch_size}
+    assert classifying() == []
+
+
+def test_out_of_memory_in_a_thread_halves_the_batch() -> None:
+    sizes: list[int] = []
+
+    def small(batch: NDArray[np.float32]) -> NDArray[np.floating]:
+        sizes.append(len(batch))
+        if len(batch) > 10:
+            raise MemoryError
+        return logits(batch)
+
+    found = sample_votes(Elsewhere(small, 4, "f"), X, GridNoise(0.5, 3), RANGES, batch_size=32)
+    expected = sample_votes(FunctionClassifier(logits, 4, "f"), X, GridNoise(0.5, 3), RANGES)
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
+    assert sizes[:3] == [32, 16, 8]
+    assert max(sizes[3:]) == 8
+
+
+def test_what_goes_wrong_with_the_noise_ends_all_threads() -> None:
     with pytest.raises(OSError, match="image 3 is torn"):
-        sample_votes(Elsewhere(logits, 4, "f"), Torn(), GridNoise(0.5, 0), ranges, batch_size=10)
-    assert noise_threads() == []
+        sample_votes(Elsewhere(logits, 4, "f"), Watched(torn=3), GridNoise(0.5, 0), RANGES, batch_size=10)
+    assert classifying() == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -128,4 +185,4 @@ def test_a_classifier_that_is_interrupted_leaves_no_thread(error: type[BaseExcep
     ranges = [SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 100_000)]
     with pytest.raises(error):
         sample_votes(Elsewhere(interrupted, 4, "f"), X, GridNoise(0.5, 0), ranges, batch_size=10)
-    assert noise_threads() == []
+    assert classifying() == []

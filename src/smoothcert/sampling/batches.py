@@ -1,9 +1,8 @@
-"""Noisy batches: filled across inputs, and made while the last ones are being classified."""
+"""Noisy batches, filled across inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -11,12 +10,11 @@ from numpy.typing import NDArray
 
 from smoothcert.sampling.requests import SampleRequest, pieces
 
-__all__ = ["noisy_batches", "one_ahead"]
+__all__ = ["noisy_batches"]
 
 if TYPE_CHECKING:
     import torch
 
-_Item = TypeVar("_Item")
 _Buffer = TypeVar("_Buffer", NDArray[np.float32], "torch.Tensor")
 
 
@@ -26,7 +24,7 @@ def noisy_batches(
     buffers: tuple[_Buffer, _Buffer],
     batch_size: int,
     block: int,
-) -> Generator[_Buffer]:
+) -> Iterator[_Buffer]:
     """Yield the noisy inputs of all requests in order, a whole number of batches at a time.
 
     Noise is asked for in blocks, whatever the batch is; a block may hold many small batches.
@@ -62,29 +60,3 @@ def noisy_batches(
             buffer, other, filled = other, buffer, rest
     if filled:
         yield buffer[:filled]
-
-
-def one_ahead(items: Iterator[_Item]) -> Generator[_Item]:
-    """Yield the items, each made in a second thread while its predecessor is in use.
-
-    Parameters
-    ----------
-    items : iterator
-        Advanced by one thread at a time. What it raises is raised here, in its place.
-
-    Yields
-    ------
-    object
-        The items in order. Closing the generator waits for the item in the making, then ends the thread.
-
-    Examples
-    --------
-    >>> list(one_ahead(iter("abc")))
-    ['a', 'b', 'c']
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="noise") as pool:
-        end = object()
-        coming = pool.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]

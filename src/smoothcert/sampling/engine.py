@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import NoiseStream
-from smoothcert.sampling.batches import noisy_batches, one_ahead
+from smoothcert.sampling.batches import noisy_batches
 from smoothcert.sampling.device import TensorClassifier, device_votes
 from smoothcert.sampling.inputs import Inputs
-from smoothcert.sampling.passes import classify_batches
+from smoothcert.sampling.passes import PiecewiseClassifier, classify_ahead, classify_batches
 from smoothcert.sampling.requests import SampleRequest
 from smoothcert.sampling.votes import Votes, vote_dtype
 
@@ -94,15 +93,15 @@ def _host_votes(
         np.empty((batch_size + block, *shape), np.float32),
         np.empty((batch_size + block, *shape), np.float32),
     )
-    made = noisy_batches(requests, draw, buffers, batch_size, block)
-    with closing(one_ahead(made) if _noise_ahead(classifier) else made) as batches:
+    batches = noisy_batches(requests, draw, buffers, batch_size, block)
+    if isinstance(classifier, PiecewiseClassifier):
+        cut, threads = classifier.pieces, classifier.threads
+        classify_ahead(batches, classifier.classify_piece, cut, threads, votes, batch_size, on_batch)
+    elif classifier.description.get("device", "cpu") != "cpu":
+        classify_ahead(batches, classifier.classify, lambda batch: [batch], 1, votes, batch_size, on_batch)
+    else:  # its own threads have the cores already
         classify_batches(batches, classifier.classify, votes, batch_size, on_batch)
     return votes
-
-
-def _noise_ahead(classifier: Classifier) -> bool:
-    """Tell whether to make noise in a second thread; on the CPU the classifier has all cores at work already."""
-    return classifier.description.get("device", "cpu") != "cpu"
 
 
 def default_batch_size(size: int) -> int:
