@@ -1,0 +1,127 @@
+"""Guided certificates fail no more often than they say, whatever the surrogate predicts, and continue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+
+import smoothcert as sc
+from closed_form_surrogate import SIGMA, Wrong, classifier, inputs, surrogate
+from smoothcert.errors import CacheMismatchError, CheckpointError, InvalidArgumentError
+from smoothcert.surrogate.guided import PLAN_FILE, plan_samples
+
+ALPHA = 0.05
+
+
+class Opposite(Wrong):
+    """Is sure where it is lost and lost where it is sure, but names the right class."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = (x[:, 0].double() - 0.5) / SIGMA
+        z = torch.sign(z) * (2.0 - torch.abs(z))
+        return torch.stack([torch.special.log_ndtr(-z), torch.special.log_ndtr(z)], dim=1)
+
+
+@pytest.mark.parametrize("n0", [0, 20])
+@pytest.mark.parametrize("module", [Wrong(0.0), Wrong(1.0), Opposite(0.0)], ids=["right", "noisy", "opposite"])
+def test_no_more_false_certificates_than_alpha(module: torch.nn.Module, n0: int) -> None:
+    m = 3000
+    x = inputs(m, 11)
+    x[: m // 2, 0] = 0.5 + 0.1 * np.sign(x[: m // 2, 0] - 0.5)  # many where the bound is close
+    run = sc.certify_guided(
+        classifier(), x, surrogate=surrogate(module), sigma=SIGMA, n0=n0, n=300, alpha=ALPHA, seed=3
+    )
+    c = run.certificates
+    truth = np.abs(x[:, 0].astype(np.float64) - 0.5)
+    false = c.certified & ((c.prediction != (x[:, 0] > 0.5)) | (c.radius > truth))
+    assert binomtest(int(false.sum()), m, ALPHA, alternative="greater").pvalue > 1e-4
+    # The count can fail: an exact bound is above the truth for a share alpha of the inputs.
+    assert false.sum() > 0.4 * ALPHA * m
+    assert (c.method, c.guarantee, c.alpha) == ("guided", "certified", ALPHA)
+    assert c.n.sum() <= 300 * m
+    assert len(np.unique(c.n)) > 3
+    assert run.timing.samples == c.n.sum() + n0 * m
+
+
+def test_votes_are_the_first_ones_of_certify() -> None:
+    x = inputs(30, 12)
+    guided = sc.certify_guided(classifier(), x, surrogate=surrogate(Wrong(0.0)), sigma=SIGMA, n0=20, n=500)
+    for i in range(30):
+        n = int(guided.certificates.n[i])
+        alone = sc.certify(classifier(), x[i : i + 1], sigma=SIGMA, n0=20, n=n)
+        np.testing.assert_array_equal(guided.counts[i], alone.counts[0])
+        assert guided.certificates.radius[i] == alone.certificates.radius[0]
+
+
+def test_the_plan_depends_on_nothing_but_the_predictions() -> None:
+    h, x = surrogate(Wrong(0.3)), inputs(50, 13)
+    sizes = plan_samples(h.predict(x), 400, 0.001)
+    for seed in (0, 1):
+        run = sc.certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n=400, seed=seed)
+        np.testing.assert_array_equal(run.certificates.n, sizes)
+
+
+def test_more_radius_than_with_one_n_for_all() -> None:
+    h, x = surrogate(Wrong(0.1)), inputs(300, 14)
+    guided = sc.certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n=300)
+    uniform = sc.certify(classifier(), x, sigma=SIGMA, n=300)
+    assert guided.certificates.radius.mean() > uniform.certificates.radius.mean()
+
+
+def test_an_interrupted_run_continues_with_its_plan(tmp_path: Path) -> None:
+    h, x = surrogate(Wrong(0.1)), inputs(400, 15)
+    arguments = {"surrogate": h, "sigma": SIGMA, "n": 1000, "n0": 50}
+    whole = sc.certify_guided(classifier(), x, **arguments)  # type: ignore[arg-type]
+
+    def stop(done: int, total: int) -> None:
+        assert total == 400 * 50 + whole.certificates.n.sum()
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sc.certify_guided(classifier(), x, cache=tmp_path, progress=stop, **arguments)  # type: ignore[arg-type]
+    # Another machine may round the predictions otherwise: the plan that was begun with is kept.
+    rounded = {**arguments, "surrogate": surrogate(Wrong(0.1 + 1e-12))}
+    again = sc.certify_guided(classifier(), x, cache=tmp_path, **rounded)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(again.counts, whole.counts)
+    assert 0 < again.timing.samples < whole.timing.samples
+    for change, words in (({"n": 900}, "n = 1000"), ({"radius": 0.1}, "radius = 'none'")):
+        with pytest.raises(CacheMismatchError, match=words):
+            sc.certify_guided(classifier(), x, cache=tmp_path, **{**arguments, **change})  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="made with other inputs"):
+        sc.certify_guided(classifier(), x[:9], cache=tmp_path, **arguments)  # type: ignore[arg-type]
+    (tmp_path / PLAN_FILE).write_text("{}")
+    with pytest.raises(CheckpointError, match="was changed"):
+        sc.certify_guided(classifier(), x, cache=tmp_path, **arguments)  # type: ignore[arg-type]
+
+
+def test_misuse_is_refused_before_any_sampling() -> None:
+    h, x = surrogate(Wrong(0.0)), inputs(5, 0)
+
+    def untouched(*_: int) -> None:
+        raise AssertionError
+
+    for words, arguments in (
+        ("sigma = 0.25, not for the 0.5 of the call", {"sigma": 0.5}),
+        ("fingerprint = 'x0 > 1/2', not for the 'another'", {"classifier": classifier("another")}),
+        ("num_classes = 2, not for the 3", {"classifier": classifier(num_classes=3)}),
+        ("n is 5", {"n": 5}),
+        ("radius is -1", {"radius": -1.0}),
+        ("least is 9999", {"least": 9999}),
+    ):
+        with pytest.raises(InvalidArgumentError, match=words):
+            sc.certify_guided(
+                **{  # type: ignore[arg-type]
+                    "classifier": classifier(),
+                    "x": x,
+                    "surrogate": h,
+                    "sigma": SIGMA,
+                    "n": 100,
+                    "progress": untouched,
+                    **arguments,
+                }
+            )
