@@ -16,12 +16,14 @@ from pathlib import Path
 
 import closed_form_failures
 import simulated_failures
+import stopping_failures
 from counts import Count
 
 BEGIN, END = "<!-- counts: begin -->", "<!-- counts: end -->"
 SOURCES = {
     "linear classifiers under noise": closed_form_failures.count_all,
     "simulated votes": simulated_failures.count_all,
+    "simulated votes, stopped early": stopping_failures.count_all,
 }
 
 

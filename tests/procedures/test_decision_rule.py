@@ -9,7 +9,6 @@ from scipy.special import ndtri
 from scipy.stats import binomtest, multivariate_normal
 
 from smoothcert.bounds import DEFAULT_DISAGREEMENT
-from smoothcert.procedures import deciding
 from smoothcert.procedures.deciding import Outcome, decide_all
 from smoothcert.procedures.decision_rule import DecisionRule, Seen
 
@@ -46,16 +45,41 @@ def world(rule: DecisionRule, p: float, a: float, b: float, size: int, seed: int
     ],
 )
 @pytest.mark.parametrize("hint", [0.1, 1.0, 10.0])
-def test_at_the_boundary_it_errs_at_most_alpha(
-    p: float, a: float, b: float, hint: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = deciding._hints
-    monkeypatch.setattr(deciding, "_hints", lambda rule, seen: hint * original(rule, seen))
+def test_at_the_boundary_it_errs_at_most_alpha(p: float, a: float, b: float, hint: float) -> None:
+    class MisledRule(DecisionRule):
+        def hints(self, seen: Seen) -> NDArray[np.float64]:
+            return hint * super().hints(seen)
+
     truth = p * (1 - a) + (1 - p) * b
-    rule = DecisionRule(p0=truth, n=1500, n_p=300, alpha=0.05)
+    rule = MisledRule(p0=truth, n=1500, n_p=300, alpha=0.05)
     size = 700
     found = world(rule, p, a, b, size, seed=int(1000 * p + 100 * a + hint))
     assert binomtest(int(found.certified.sum()), size, 0.05, alternative="greater").pvalue > 1e-3
+
+
+class StubbornRule(DecisionRule):
+    """Follows lost votes to the end and takes every look: what makes a rule stop must not matter."""
+
+    def predicted_length(
+        self, count: NDArray[np.int64], a0: NDArray[np.float64], c: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        return np.where(a0 > 0, 1.0, np.inf)
+
+    def is_futile(
+        self, d: NDArray[np.int64], t: NDArray[np.int64], a0: NDArray[np.float64], most: NDArray[np.int64]
+    ) -> Bits:
+        return np.asarray(t >= most)
+
+    def power(self, look: int, seen: Seen, c: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.ones(len(seen.count))
+
+
+@pytest.mark.parametrize(("p", "a", "b"), [(0.9, 0.04, 0.0), (0.75, 0.0, 0.0), (0.75, 0.01, 0.03)])
+def test_never_giving_up_it_errs_at_most_alpha(p: float, a: float, b: float) -> None:
+    truth = p * (1 - a) + (1 - p) * b
+    found = world(StubbornRule(p0=truth, n=1500, n_p=300, alpha=0.05), p, a, b, 400, seed=9)
+    assert (found.samples[~found.certified] == 300).mean() > 0.95
+    assert binomtest(int(found.certified.sum()), 400, 0.05, alternative="greater").pvalue > 1e-3
 
 
 def test_the_count_can_fail() -> None:
@@ -148,12 +172,12 @@ def test_a_hint_does_not_depend_on_its_own_input() -> None:
     none = np.zeros(6, np.int64)
 
     def hints(d: list[int]) -> NDArray[np.float64]:
-        return deciding._hints(rule, Seen(count, t, np.array(d), none, none, none, none))
+        return rule.hints(Seen(count, t, np.array(d), none, none, none, none))
 
     few, many = hints([1, 0, 0, 2, 0, 0]), hints([1, 0, 30, 2, 0, 0])
     assert (few[0::2] == many[0::2]).all()
     assert (many[1::2] > 3 * few[1::2]).all()
-    alone = deciding._hints(rule, Seen(*(np.array([v]) for v in (850, 40, 3, 0, 0, 0, 0))))
+    alone = rule.hints(Seen(*(np.array([v]) for v in (850, 40, 3, 0, 0, 0, 0))))
     assert alone.tolist() == [DEFAULT_DISAGREEMENT]
 
 
@@ -164,10 +188,8 @@ def test_hints_find_the_disagreement_of_other_inputs() -> None:
     t = np.full(400, 64)
     d = np.random.default_rng(8).binomial(t, lost / p)
     none = np.zeros(400, np.int64)
-    c = deciding._hints(
-        DecisionRule(0.7, 10_000, 300, 0.01),
-        Seen((10_000 * p).astype(np.int64), t, d, none, none, none, none),
-    )
+    rule = DecisionRule(0.7, 10_000, 300, 0.01)
+    c = rule.hints(Seen((10_000 * p).astype(np.int64), t, d, none, none, none, none))
     expected = float((2 * lost / (np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))).mean())
     assert c == pytest.approx(expected, rel=0.25)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from smoothcert.bounds import DEFAULT_DISAGREEMENT
 from smoothcert.procedures.decision_rule import DecisionRule, Seen
@@ -135,7 +134,7 @@ def decide_all(rule: DecisionRule, count: Counts, cached: Callable[[int], Bits],
     a0 = rule.largest_loss(count)
     c = np.full(len(count), DEFAULT_DISAGREEMENT)
     _follow_lost_votes(rule, inputs, a0, c, ask, rounds=1)
-    c = _hints(rule, inputs.seen)
+    c = rule.hints(inputs.seen)
     _follow_lost_votes(rule, inputs, a0, c, ask)
     _look_at_pairs(rule, inputs, c, ask)
     return Outcome(inputs.by != "", inputs.by, inputs.samples, inputs.votes)
@@ -161,20 +160,6 @@ def _follow_lost_votes(
         inputs.certify(rows[shown], "lost votes")
         running[rows] = ~shown
         rounds = None if rounds is None else rounds - 1
-
-
-def _hints(rule: DecisionRule, seen: Seen) -> Array:
-    """Estimate the hint for each input from the lost votes of the inputs of the other parity."""
-    c = np.full(len(seen.count), DEFAULT_DISAGREEMENT)
-    p = np.clip(seen.count / rule.n, 0.5 / rule.n, 1 - 0.5 / rule.n)
-    # With as many votes won as lost, the expected share of f's votes that f' loses is c phi(Phi^-1(p)) / (2 p).
-    weight = seen.t * np.exp(-(ndtri(p) ** 2) / 2) / np.sqrt(2 * np.pi) / (2 * p)
-    parity = np.arange(len(c)) % 2
-    for which in (0, 1):
-        others = parity != which
-        if weight[others].sum() > 0:
-            c[~others] = (seen.d[others].sum() + 0.5) / weight[others].sum()
-    return c
 
 
 def _look_at_pairs(rule: DecisionRule, inputs: _Inputs, c: Array, ask: Ask) -> None:

@@ -140,6 +140,19 @@ class DecisionRule:
             length = 1.15 * self._evidence_needed / kl
         return np.where((a0 > 0) & (a < a0), length, np.inf)
 
+    def hints(self, seen: Seen) -> Array:
+        """Estimate the hint for each input from the lost votes of the inputs of the other parity."""
+        c = np.full(len(seen.count), DEFAULT_DISAGREEMENT)
+        p = self._share(seen.count)
+        # With as many votes won as lost, f' is expected to lose a share c phi(Phi^-1(p)) / (2 p) of f's votes.
+        weight = seen.t * np.exp(-(ndtri(p) ** 2) / 2) / np.sqrt(2 * np.pi) / (2 * p)
+        parity = np.arange(len(c)) % 2
+        for which in (0, 1):
+            others = parity != which
+            if weight[others].sum() > 0:
+                c[~others] = (seen.d[others].sum() + 0.5) / weight[others].sum()
+        return c
+
     def next_size(self, d: Counts, t: Counts, a0: Array, most: Counts) -> Counts:
         """Return after how many votes of f it is worth judging again: when a' < a0 may be shown, at the earliest.
 
