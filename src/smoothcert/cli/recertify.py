@@ -122,7 +122,7 @@ def _row(made: Candidate, run: Recertification, radius: float | None, labels: ND
         return {
             **row,
             "gamma": run.gamma,
-            "mean_zeta": mean_zeta(certificates),
+            "mean_zeta": None if run.pairs.fresh.all() else mean_zeta(certificates),
             "direct": int(run.pairs.fresh.sum()),
         }
     accuracy = float(certified_accuracy(certificates, labels, [radius])[0])
@@ -131,12 +131,14 @@ def _row(made: Candidate, run: Recertification, radius: float | None, labels: ND
 
 
 def _text(row: dict[str, Any]) -> str:
-    found = (
-        f"mean zeta {row['mean_zeta']:.4f}"
-        if "mean_zeta" in row
-        else f"certified accuracy at {row['radius']:g} is {row['certified_accuracy']:.3f}, "
-        f"{row['samples_per_input']:,.0f} samples an input"
-    )
+    if "radius" in row:
+        found = (
+            f"certified accuracy at {row['radius']:g} is {row['certified_accuracy']:.3f}, "
+            f"{row['samples_per_input']:,.0f} samples an input"
+        )
+    else:
+        zeta = row["mean_zeta"]
+        found = "all from its own votes alone" if zeta is None else f"mean zeta {zeta:.4f}"
     same = "; its outputs are bit-identical to the base's: not an approximation" if row["identical"] else ""
     return (
         f"{row['candidate']}: {row['summary']}; {found}{same}\n  {row['computes']}\n"
