@@ -225,9 +225,10 @@ def _lower(
             count[rows], pairs.n, n10[rows], k1[rows], alpha, base_share=_SHARE_OF_BASE
         )
         return p_lower
-    # The hint of an input comes from others, as the bound's proof asks for.
+    # The hint of an input comes from others, as the bound's proof asks for, and from earlier ones: with hints both
+    # ways, failures of two inputs could be one event, and statements about all inputs would not follow.
     pilot = np.arange(len(count)) < PILOT
-    for rows, others in ((pilot, ~pilot), (~pilot, pilot)):
+    for rows, hint in ((pilot, None), (~pilot, pilot_hint(pairs.take(pilot)))):
         which = rows & ~pairs.fresh
         if which.any():
             p_lower[which] = joint_lower_bound(
@@ -238,7 +239,7 @@ def _lower(
                 n01[which],
                 pairs.m,
                 alpha,
-                disagreement=pilot_hint(pairs.take(others)) or DEFAULT_DISAGREEMENT,
+                disagreement=hint or DEFAULT_DISAGREEMENT,
             )
     return p_lower
 
