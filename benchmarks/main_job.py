@@ -21,16 +21,20 @@ CANDIDATES = ("fp16", "bf16", "int8", "prune:0.05", "prune:0.10", "prune:0.20")
 
 
 def run(*arguments: str) -> dict[str, Any]:
-    """Run one command; return its arguments, seconds and peak resident memory."""
-    command = [sys.executable, "-m", "smoothcert.cli", *arguments]
+    """Run one command of smoothcert; return its name, seconds and peak resident memory."""
+    return measure(arguments[0], [sys.executable, "-m", "smoothcert.cli", *arguments])
+
+
+def measure(step: str, command: list[str]) -> dict[str, Any]:
+    """Run a process; return its seconds and peak resident memory."""
     began = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - began
     if status != 0:
         message = child.stderr.read().decode()[-2000:] if child.stderr else ""
-        raise SystemExit(f"{' '.join(arguments)} failed: {message}")
-    result = {"step": arguments[0], "seconds": round(seconds, 2), "peak_mib": round(usage.ru_maxrss / 1024, 1)}
+        raise SystemExit(f"{' '.join(command)} failed: {message}")
+    result = {"step": step, "seconds": round(seconds, 2), "peak_mib": round(usage.ru_maxrss / 1024, 1)}
     print(result, flush=True)
     return result
 
