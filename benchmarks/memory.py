@@ -4,7 +4,7 @@ python benchmarks/memory.py MODEL --data digits --sigma 0.25 --sizes 1x1000 1x10
 python benchmarks/memory.py linear --sigma 0.5 --sizes 50x1000 5000x1000 1x1000000 --out FILE
 
 "linear" in place of a checkpoint certifies a linear classifier of 64 pixels on random 8-bit images of CIFAR's
-shape, made on demand: as many inputs as wanted, in little time, with the noise, the votes and the cache of any other run.
+shape, made on demand: as many inputs as wanted in little time, with noise, votes and cache as in any other run.
 """
 
 from __future__ import annotations
