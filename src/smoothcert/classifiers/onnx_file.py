@@ -65,8 +65,8 @@ class OnnxClassifier:
     An integer model's votes do not depend on the batch or the number of threads: sums of int8 products are exact
     (on processors whose 8-bit dot product saturates, which are those without VNNI, a model may return other logits
     than elsewhere). Nor did those of the float32 models that were tried, on a processor with AVX-512, where logits
-    were bit-identical (``experiments/determinism.py``). ONNX Runtime does not promise that, and on another processor
-    the last bits differ, so that a vote at a near tie may.
+    were bit-identical (``experiments/determinism.py``). ONNX Runtime does not promise that, and on another
+    processor the last bits differ, so that a vote at a near tie may.
 
     Examples
     --------
