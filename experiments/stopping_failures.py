@@ -96,18 +96,20 @@ def decide_world(rule: DecisionRule, world: World, inputs: int, seed: int) -> Bi
     return decide_all(rule, count, lambda i: X[i], ask).certified
 
 
-def test_world(test: RadiusTest, p: float, inputs: int, seed: int, *, stubborn: bool) -> Bits:
-    """Tell which inputs the sequential test certifies."""
-    rng = np.random.default_rng(seed)
-    count, t = np.zeros(inputs, np.int64), 0
-    state = np.full(inputs, UNDECIDED)
+def run_test(
+    test: RadiusTest, p: Array, rng: np.random.Generator, *, stubborn: bool = False
+) -> tuple[Bits, NDArray[np.int64]]:
+    """Tell which inputs of these probabilities the sequential test certifies, and the samples that they take."""
+    count, used, t = np.zeros(len(p), np.int64), np.zeros(len(p), np.int64), 0
+    state = np.full(len(p), UNDECIDED)
     while (rows := np.flatnonzero(state == UNDECIDED)).size:
         until = test.next_size(t)
-        count[rows] += rng.binomial(until - t, p, len(rows))
+        count[rows] += rng.binomial(until - t, p[rows])
         t = until
+        used[rows] = t
         judged = test.judge(count[rows], t)
         state[rows] = np.where((judged == GIVEN_UP) & stubborn & (t < test.n), UNDECIDED, judged)
-    return np.asarray(state == CERTIFIED)
+    return state == CERTIFIED, used
 
 
 def adaptive_world(p: float, budget: int, inputs: int, seed: int) -> Bits:
@@ -146,7 +148,8 @@ def count_all(inputs: int, report: Report) -> list[Count]:
     for seed, p0 in enumerate(THRESHOLDS):
         for stubborn in (False, True):
             kind = "sequential test from scratch" + (", never giving up" if stubborn else "")
-            failed = test_world(RadiusTest(p0, 2000, ALPHA), p0, inputs, seed, stubborn=stubborn)
+            rng = np.random.default_rng(seed)
+            failed, _ = run_test(RadiusTest(p0, 2000, ALPHA), np.full(inputs, p0), rng, stubborn=stubborn)
             found.append(_count(f"p = p0 = {p0:g}", kind, failed))
             report(found[-1])
         for budget in (200, 2000):
