@@ -11,6 +11,9 @@ the classifier on noisy batches that were made before: the limit of any loop aro
 is given as well: it varies less than speed where other processes run. PyTorch with two threads is slowed out of
 proportion where others use a core: compare on an idle machine, or one thread of each with OMP_NUM_THREADS=1.
 
+Last comes where the cores' time goes in smoothcert's loop, part by part (`loop_profile.py`); with --out also as a
+table, FILE_profile.csv.
+
     python benchmarks/throughput.py model/checkpoint.pth.tar --data cifar10 --sigma 0.5 --out throughput.json
 """
 
