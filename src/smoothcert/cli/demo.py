@@ -13,6 +13,7 @@ from smoothcert.cli.common import console
 
 CANDIDATES = ("fp16", "bf16", "int8", "prune:0.10", "prune:0.20", "prune-global:0.20")
 SIGMA = 0.25
+VOTES = 200
 
 
 def demo(
@@ -21,37 +22,60 @@ def demo(
     n: Annotated[int, typer.Option("--n", help="Estimation samples per digit.")] = 10_000,
     n_p: Annotated[int, typer.Option("--n-p", help="Samples of each candidate per digit.")] = 1000,
 ) -> None:
-    """Certify, change the model, recertify: end to end on scikit-learn's digits, in about a minute.
+    """Certify, change the model, recertify, learn the votes: end to end on digits, in about a minute.
 
     Example: smoothcert demo --out runs/demo
     """
     began = time.perf_counter()
-    model, cache = out / "model", out / "cache"
-    steps: list[tuple[str, list[str]]] = [
+    show = console()
+    steps = _steps(out, limit, n, n_p)
+    for number, (what, commands) in enumerate(steps, 1):
+        show.print(f"\n[bold]{number}/{len(steps)} {what}[/bold]")
+        for arguments in commands:
+            show.print(f"$ smoothcert {shlex.join(arguments)}", soft_wrap=True)
+            _run(arguments)
+    show.print(f"\ndone in {time.perf_counter() - began:.0f} s; look at {out / 'report'}")
+
+
+def _steps(out: Path, limit: int, n: int, n_p: int) -> list[tuple[str, list[list[str]]]]:
+    """Return what each step is called, and its commands."""
+    checkpoint, cache, surrogate = f"{out}/model/checkpoint.safetensors", out / "cache", out / "surrogate"
+    candidates = " ".join(f"--candidate {c}" for c in CANDIDATES)
+    digits = f"{checkpoint} --data digits --sigma {SIGMA}"
+    steps = [
         (
             "Train a small conv net on digits under Gaussian noise",
-            ["train", "--data", "digits", "--arch", "digits_conv", "--sigma", str(SIGMA), "--out", str(model)],
+            [f"train --data digits --arch digits_conv --sigma {SIGMA} --out {out}/model"],
         ),
         (
             f"Certify the smoothed classifier around {limit} digits, {n:,} noisy copies each; keep all votes",
-            shlex.split(
-                f"certify {model}/checkpoint.safetensors --data digits --limit {limit} --sigma {SIGMA} "
-                f"--n {n} --cache {cache}"
-            ),
+            [f"certify {digits} --limit {limit} --n {n} --cache {cache}"],
         ),
         (
             f"Change the model in {len(CANDIDATES)} ways, and recertify each from the votes with {n_p:,} copies",
-            ["recertify", str(cache), *(w for c in CANDIDATES for w in ("--candidate", c)), "--n-p", str(n_p)],
+            [f"recertify {cache} {candidates} --n-p {n_p}"],
         ),
-        ("Compare, beside certification from scratch with the same samples", ["compare", str(cache)]),
-        ("Write tables and plots", ["report", str(cache), "--out", str(out / "report")]),
+        ("Compare, beside certification from scratch with the same samples", [f"compare {cache}"]),
+        ("Write tables and plots", [f"report {cache} --out {out}/report"]),
+        (
+            "Learn the votes of the training digits: a surrogate predicts them from the clean digit",
+            [
+                f"surrogate votes {digits} --n {VOTES} --out {out}/votes",
+                f"surrogate fit {out}/votes --arch digits_conv --recipe fast --start-from {checkpoint} "
+                f"--out {surrogate}",
+            ],
+        ),
+        (
+            "Calibrate its radii on votes of other digits, then give digits a radius without a noisy copy",
+            [
+                f"surrogate votes {digits} --split test --skip 2 --n 500 --out {out}/calibration",
+                f"surrogate calibrate {surrogate} --votes {out}/calibration --miss 0.1 --beta 0.1",
+                f"surrogate certify {surrogate} --data digits --n0 0",
+            ],
+        ),
+        ("Compare the surrogate with sampling", [f"surrogate evaluate {surrogate} --cache {cache}"]),
     ]
-    show = console()
-    for number, (what, arguments) in enumerate(steps, 1):
-        show.print(f"\n[bold]{number}/{len(steps)} {what}[/bold]")
-        show.print(f"$ smoothcert {shlex.join(arguments)}", soft_wrap=True)
-        _run(arguments)
-    show.print(f"\ndone in {time.perf_counter() - began:.0f} s; look at {out / 'report'}")
+    return [(what, [shlex.split(command) for command in commands]) for what, commands in steps]
 
 
 def _run(arguments: list[str]) -> None:
