@@ -55,14 +55,10 @@ class _Inputs:
         self.samples, self.votes = np.zeros((2, size), np.int64)
         self.by = np.full(size, "", dtype="<U10")
         self.open = count > 0
-        self._cached = [np.packbits(cached(i)) for i in range(size)]
         self._won = [np.zeros(0, np.bool_)] * size  # votes of f' on the first t samples on which f voted A
         self._n_p = rule.n_p
-        self.ones = np.array([int(self.cached(i).sum()) for i in range(size)], np.int64)
-
-    def cached(self, i: int) -> Bits:
-        """Return where the first n_p cached votes are for A."""
-        return np.unpackbits(self._cached[i], count=self._n_p).astype(np.bool_)
+        self.cached = cached
+        self.ones = np.array([int(cached(i).sum()) for i in range(size)], np.int64)
 
     def certify(self, rows: Counts, by: str) -> None:
         """Close inputs that are certified."""

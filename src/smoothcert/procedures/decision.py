@@ -95,13 +95,15 @@ def decide(
     rule = DecisionRule(p0=drawn, n=store.manifest.n, n_p=plan.n, alpha=plan.alpha)
     _require_reachable(radius, rule, plan.noise, size)
     top_class, count = np.full(len(plan.keys), ABSTAIN), np.zeros(len(plan.keys), np.int64)
+    bits = []
     for i, key in enumerate(plan.keys):
         row = store[key]
         if row.top_class >= 0:
             top_class[i], count[i] = row.top_class, row.counts[row.top_class]
+        bits.append(np.packbits(row.votes[start : start + rule.n_p] == top_class[i]))
 
     def cached(i: int) -> NDArray[np.bool_]:
-        return np.asarray(store[plan.keys[i]].votes[start : start + rule.n_p] == top_class[i])
+        return np.unpackbits(bits[i], count=rule.n_p).astype(np.bool_)
 
     settings: dict[str, Setting] = {"name": "decide at a radius", "radius": radius, "start": start}
     base = store.manifest.digest
