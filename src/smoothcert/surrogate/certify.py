@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
@@ -245,13 +246,19 @@ def with_agreement(certificates: Certificates, predicted: NDArray[np.int64]) -> 
 def surrogate_noise(surrogate: Surrogate, seed: int) -> NoiseStream:
     """Return the noise that a surrogate was fitted for; InvalidArgumentError when it cannot be drawn."""
     record = surrogate.record
-    stream = noise_of_law(record.noise_law, record.sigma, seed)
+    stream = _drawn(record.noise_law, record.sigma, seed)
     if stream is None or stream.digest != record.noise_digest:
         raise InvalidArgumentError(
             f"the surrogate was fitted for noise_law = {record.noise_law!r}, which this version or the installed "
             "libraries draw otherwise: fit one to votes sampled here"
         )
     return stream
+
+
+@functools.lru_cache(maxsize=8)
+def _drawn(law: str, sigma: float, seed: int) -> NoiseStream | None:
+    """Keep a few streams: to make one's tables takes longer than a surrogate's forward pass."""
+    return noise_of_law(law, sigma, seed)
 
 
 def noise_name(law: str) -> NoiseName:
