@@ -55,6 +55,9 @@ class Certificates:
         stated fraction of inputs; ``estimated`` promises nothing.
     premise : str
         What the guarantee presupposes beyond the procedure itself; empty when nothing.
+    together : int
+        Classifiers, fixed together, for which `alpha` bounds the probability that for an input the certificate of
+        any is false; 1 where each is a statement by itself.
     zeta : ndarray of float64, shape (m,), optional
         Upper confidence bound on the disparity P(f != f^p), for recertificates.
     branch : ndarray of str, shape (m,), optional
@@ -89,6 +92,7 @@ class Certificates:
     noise: str
     guarantee: Guarantee
     premise: str = ""
+    together: int = 1
     zeta: NDArray[np.float64] | None = None
     branch: NDArray[np.str_] | None = None
     runner_up: NDArray[np.float64] | None = None

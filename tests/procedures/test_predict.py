@@ -14,7 +14,7 @@ from scipy.stats import binom, binomtest
 import smoothcert as sc
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise, NoiseName
-from smoothcert.procedures.predict import decide_class, _level
+from smoothcert.procedures.predict import _level, decide_class
 
 X = np.linspace(0.1, 0.9, 9).reshape(9, 1) * np.ones((1, 4))
 

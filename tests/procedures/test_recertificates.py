@@ -158,7 +158,7 @@ def test_a_decision_takes_few_samples_and_claims_no_more_than_is_true(cache: Pat
     np.testing.assert_array_equal(again.certificates.n, found.n)
     with pytest.raises(InvalidArgumentError, match="recertify without radius"):
         _ = run.pairs
-    with pytest.raises(InvalidArgumentError, match="leave out bound, runner_up and n0"):
+    with pytest.raises(InvalidArgumentError, match="leave out bound, runner_up, together and n0"):
         recertify(cache, radius=0.1, bound="joint")
     with pytest.raises(InvalidArgumentError, match="unanimous votes certify no more than"):
         recertify(cache, radius=1.0)
@@ -195,3 +195,23 @@ def test_held_out_votes_are_those_of_the_range(cache: Path, tmp_path: Path) -> N
         for key, top in zip(base.keys, run.pairs.top_class, strict=True)
     ]
     np.testing.assert_array_equal(run.pairs.k1, k1)
+
+
+def test_certificates_that_hold_together_cost_less_than_alpha_by_their_number(cache: Path) -> None:
+    alone = recertify(cache, bound="joint").certificates.p_lower
+    together = recertify(cache, bound="joint", together=10)
+    found = together.certificates
+    assert found.together == 10
+    assert (found.p_lower <= alone + 1e-12).all()
+    assert found.p_lower.mean() < alone.mean()
+    one_sided = recertify(cache, bound="one-sided", together=10)
+    total = ALPHA + ALPHA_ZETA
+    for i in range(len(X)):
+        K, k1, n10 = (int(v[i]) for v in (one_sided.pairs.count, one_sided.pairs.k1, one_sided.pairs.n10))
+        base = beta.ppf(0.15 * total, K, N - K + 1)
+        loss = beta.ppf(1 - 0.085 * total, n10 + 1, k1 - n10) if n10 < k1 else 1.0
+        assert one_sided.certificates.p_lower[i] == pytest.approx(base * (1 - loss), rel=1e-9)
+    with pytest.raises(InvalidArgumentError, match="together is 3"):
+        recertify(cache, bound="irs", together=3)
+    with pytest.raises(InvalidArgumentError, match="together is 0"):
+        recertify(cache, together=0)

@@ -81,6 +81,8 @@ class CandidateRecord:
         First sample of the cache that its votes are paired with.
     holdout : bool
         Whether its samples were held out while it was made.
+    together : int
+        Candidates that its certificates hold together with, itself included.
     """
 
     spec: str
@@ -94,6 +96,7 @@ class CandidateRecord:
     runner_up: bool = False
     start: int = 0
     holdout: bool = False
+    together: int = 1
 
 
 def candidate_folder(cache: Path, name: str) -> Path:
@@ -150,6 +153,7 @@ def _read(path: Path, kind: type[Recipe] | type[CandidateRecord]) -> dict[str, A
         "runner_up": bool,
         "start": int,
         "holdout": bool,
+        "together": int,
     }
     try:
         values = json.loads(read_regular(path, at_most=1 << 20))

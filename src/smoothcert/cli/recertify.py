@@ -47,6 +47,13 @@ def recertify(
     runner_up: Annotated[
         bool, typer.Option("--runner-up", help="Bound the other classes too, at half of alpha each.")
     ] = False,
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help="Let the certificates of all candidates of this call hold at once, also of the best.",
+        ),
+    ] = False,
     holdout: Annotated[
         str | None,
         typer.Option(
@@ -74,7 +81,15 @@ def recertify(
     held_out = _holdout(holdout)
     if radius is None:
         require_holdout(held_out, n_p)
-    method = require_method(Method(bound=bound, alpha_zeta=alpha_zeta, gamma=_gamma(gamma), runner_up=runner_up))
+    method = require_method(
+        Method(
+            bound=bound,
+            alpha_zeta=alpha_zeta,
+            gamma=_gamma(gamma),
+            runner_up=runner_up,
+            together=len(candidate) if together else 1,
+        )
+    )
     workspace = open_workspace(cache, model=model, data=data, device=device)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
     if held_out is not None:

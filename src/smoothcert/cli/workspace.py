@@ -128,6 +128,7 @@ def recertify_candidate(
             gamma=method.gamma,
             bound=method.bound,
             runner_up=method.runner_up,
+            together=method.together,
             holdout=holdout,
             base=workspace.base.classifier,
             n0=store.manifest.n0 if baseline and radius is None else 0,
@@ -151,6 +152,7 @@ def recertify_candidate(
         identical=run.identical,
         bound=method.bound,
         runner_up=method.runner_up,
+        together=method.together,
         start=0 if holdout is None else holdout[0],
         holdout=holdout is not None,
     )

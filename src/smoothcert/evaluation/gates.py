@@ -136,7 +136,8 @@ def any_false(candidates: Sequence[Certificates]) -> float:
 
     It also bounds how often the certificate of the best-looking candidate is false. The one-sided bound spends a
     part of alpha on the base's probability, and all candidates of a cache fail there in the same event: it counts
-    once, as the largest. Of the joint bound and the paper's, whose direct branch has no such part, only the sum
+    once, as the largest. Candidates that were recertified together (`recertify` with `together`) share their
+    alpha. Else, of the joint bound and the paper's, whose direct branch has no such part, only the sum
     is proven. The candidates may depend on each other in any way, but not on the cache.
 
     Parameters
@@ -153,11 +154,13 @@ def any_false(candidates: Sequence[Certificates]) -> float:
     --------
     >>> from types import SimpleNamespace
     >>> shares = {"base": 0.0003, "lost votes": 0.0017}
-    >>> split = SimpleNamespace(method="one-sided", alpha=0.002, alpha_split=shares)
-    >>> joint = SimpleNamespace(method="joint", alpha=0.002, alpha_split={"joint": 0.002})
+    >>> split = SimpleNamespace(method="one-sided", alpha=0.002, alpha_split=shares, together=1)
+    >>> joint = SimpleNamespace(method="joint", alpha=0.002, alpha_split={"joint": 0.002}, together=1)
     >>> round(any_false([split] * 10), 6), round(any_false([joint] * 10), 6)
     (0.0173, 0.02)
     """
+    if len(candidates) <= min((c.together for c in candidates), default=1):
+        return max((c.alpha for c in candidates), default=0.0)
     shared = [c.alpha_split[_BASE] if c.method == "one-sided" else 0.0 for c in candidates]
     own = [c.alpha - base for c, base in zip(candidates, shared, strict=True)]
     return min(1.0, sum(own) + max(shared, default=0.0))

@@ -85,6 +85,7 @@ def recertify(
     gamma: float | Literal["auto"] = DEFAULT_GAMMA,
     bound: Bound = "auto",
     runner_up: bool = False,
+    together: int = 1,
     holdout: tuple[int, int] | None = None,
     base: Classifier | None = None,
     n0: int = 0,
@@ -126,6 +127,11 @@ def recertify(
     runner_up : bool
         Also bound the probability of every other class, at half of the failure probability each; not for
         ``"irs"``.
+    together : int
+        Candidates that were fixed together and are all recertified from this cache: with C of them, alpha +
+        alpha_zeta bounds the probability that for an input the certificate of any is false, so that also the best
+        of them may be picked. What the base's votes cost is paid once. Not for ``"irs"``, and not with
+        `runner_up`.
     holdout : (int, int), optional
         Sample indices [start, stop) of the cache that nobody looked at while the candidate was made: f^p votes on
         these. For candidates that were tuned on other cached votes. A range serves one candidate (or several that
@@ -179,12 +185,19 @@ def recertify(
         n_p = min(DEFAULT_SAMPLES, store.manifest.n)
     start, n_p = require_holdout(holdout, n_p)
     premise = HELD_OUT.format(start=start, stop=start + n_p) if holdout is not None else PREMISE
-    if radius is not None and (bound != "auto" or runner_up or n0):
+    if radius is not None and (bound != "auto" or runner_up or n0 or together != 1):
         raise InvalidArgumentError(
-            f"radius is {radius}, which has a rule of its own: leave out bound, runner_up and n0"
+            f"radius is {radius}, which has a rule of its own: leave out bound, runner_up, together and n0"
         )
     method = require_method(
-        Method(bound=bound, alpha_zeta=alpha_zeta, gamma=gamma, runner_up=runner_up, premise=premise)
+        Method(
+            bound=bound,
+            alpha_zeta=alpha_zeta,
+            gamma=gamma,
+            runner_up=runner_up,
+            together=together,
+            premise=premise,
+        )
     )
     inputs = check_inputs(x)
     n0 = require_count("n0", n0, at_least=0)
@@ -207,7 +220,7 @@ def recertify(
             identical=identical,
             timing=decided.timing,
         )
-    pairs, timing = _paired_votes(store, plan, start, bound, out, progress)
+    pairs, timing = _paired_votes(store, plan, start, method, out, progress)
     certificates, chosen = recertificates(pairs, store.manifest, method)
     return Recertification(
         certificates=certificates,
@@ -222,7 +235,7 @@ def _paired_votes(
     store: CertificationCache,
     plan: VotingPlan,
     start: int,
-    bound: Bound,
+    method: Method,
     out: str | Path | None,
     progress: Progress | None,
 ) -> tuple[PairedCounts, Timing]:
@@ -231,14 +244,17 @@ def _paired_votes(
     paired: list[PairedCounts] = []
 
     def place(rows: list[int]) -> list[int]:
-        """Decide where to start from scratch, from f's count and the disagreement of earlier inputs."""
-        pilot = pilot_hint(stack_pairs(paired[:PILOT])) if paired else None
+        """Decide where to start from scratch, from f's count and the disagreement of earlier inputs.
+
+        Candidates that hold together need one rule, hence no pilots of their own.
+        """
+        pilot = pilot_hint(stack_pairs(paired[:PILOT])) if paired and method.together == 1 else None
         cached = [store[plan.keys[i]] for i in rows]
         count = [int(row.counts[row.top_class]) if row.top_class >= 0 else 0 for row in cached]
         direct = prefers_direct(count, n, n_p, disagreement=pilot or DEFAULT_DISAGREEMENT)
         return [start + n if fresh else start for fresh in direct]
 
-    if bound == "auto":
+    if method.bound == "auto":
         plan = replace(plan, place=place, pilot=PILOT)
     elif start:
         plan = replace(plan, place=lambda rows: [start] * len(rows))

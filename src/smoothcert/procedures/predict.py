@@ -138,8 +138,8 @@ def _level(alpha: float, n: int, noise: NoiseStream, size: int) -> float:
 def decide_class(counts: NDArray[np.int64], alpha: float) -> NDArray[np.int64]:
     """Return the classes with most votes, -1 where the two-sided test of the two largest counts does not reject.
 
-    Counts are int64 of shape (m, k). P(Bin(n, 1/2) >= k) <= alpha/2 exactly where the Clopper-Pearson bound of k successes at alpha/2 reaches 1/2;
-    the bound is rounded outwards, so that it never rejects too much.
+    Counts are int64 of shape (m, k). P(Bin(n, 1/2) >= k) <= alpha/2 exactly where the Clopper-Pearson bound of k
+    successes at alpha/2 reaches 1/2; the bound is rounded outwards, so that it never rejects too much.
     """
     second, first = np.sort(counts, axis=1)[:, -2:].T
     rejected = lower_confidence_bound(first, np.maximum(first + second, 1), alpha / 2) > 0.5

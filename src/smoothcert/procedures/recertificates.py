@@ -20,6 +20,7 @@ from smoothcert.bounds import (
 from smoothcert.cache import CandidateRecord, Manifest
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.procedures.arguments import require_count
 from smoothcert.procedures.cohen import NO_SELECTION, claims, under_exact_noise
 from smoothcert.procedures.gamma import select_gamma
 from smoothcert.procedures.holdout import HELD_OUT
@@ -49,6 +50,8 @@ class Method:
         Threshold of the paper's bound.
     runner_up : bool
         Whether the runner-up class is bounded too.
+    together : int
+        Candidates, fixed together, whose certificates are to hold at once.
     premise : str
         What the guarantee presupposes about the candidate.
     """
@@ -57,6 +60,7 @@ class Method:
     alpha_zeta: float = 0.001
     gamma: float | Literal["auto"] = DEFAULT_GAMMA
     runner_up: bool = False
+    together: int = 1
     premise: str = PREMISE
 
 
@@ -88,6 +92,7 @@ def method_of(record: CandidateRecord) -> Method:
         alpha_zeta=record.alpha_zeta,
         gamma="auto" if record.gamma == "auto" else float(record.gamma),
         runner_up=record.runner_up,
+        together=record.together,
         premise=HELD_OUT.format(start=record.start, stop=stop) if record.holdout else PREMISE,
     )
 
@@ -102,6 +107,12 @@ def require_method(method: Method) -> Method:
     if method.runner_up and method.bound == "irs":
         raise InvalidArgumentError(
             "runner_up is True, but bound 'irs' bounds the top class alone: use bound='auto' for both"
+        )
+    require_count("together", method.together)
+    if method.together > 1 and (method.bound == "irs" or method.runner_up):
+        raise InvalidArgumentError(
+            f"together is {method.together}, which is proven for bounds 'auto', 'joint' and 'one-sided' without "
+            "the runner-up: use one of these, or alpha / together for each candidate"
         )
     return method
 
@@ -135,7 +146,7 @@ def recertificates(pairs: PairedCounts, manifest: Manifest, method: Method) -> t
     elif method.runner_up:
         found = _with_runner_up(pairs, method.bound, alpha)
     else:
-        found = _by_class(pairs, method.bound, alpha)
+        found = _by_class(pairs, method.bound, alpha, method.together)
     return _certificates(pairs, manifest, method, found), found.gamma
 
 
@@ -169,12 +180,12 @@ def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Found:
     return _Found(found.p_lower, found.branch, split, gamma=float(threshold[-1]))
 
 
-def _by_class(pairs: PairedCounts, bound: Bound, alpha: float) -> _Found:
+def _by_class(pairs: PairedCounts, bound: Bound, alpha: float, together: int = 1) -> _Found:
     """Bound the probability of the cached class: joint or one-sided where paired, its own votes where fresh."""
     if bound != "auto":
         _require_paired(pairs.fresh, bound)
-    paired = _lower(pairs, bound, pairs.count, pairs.k1, pairs.n10, pairs.n01, alpha)
-    direct = np.asarray(lower_confidence_bound(pairs.n_direct, pairs.m, alpha))
+    paired = _lower(pairs, bound, pairs.count, pairs.k1, pairs.n10, pairs.n01, alpha, together)
+    direct = np.asarray(lower_confidence_bound(pairs.n_direct, pairs.m, alpha / together))
     split = {"joint": alpha}
     if bound == "one-sided":
         split = {"base": _SHARE_OF_BASE * alpha, "lost votes": (1 - _SHARE_OF_BASE) * alpha}
@@ -216,13 +227,16 @@ def _lower(
     n10: NDArray[np.int64],
     n01: NDArray[np.int64],
     alpha: float,
+    together: int = 1,
 ) -> Array:
     """Bound one event's probability under f^p in the paired rows; 0 in the others."""
     p_lower = np.zeros(len(count))
     if bound == "one-sided":
         rows = ~pairs.fresh
+        # The base fails for all candidates at once, what they lose for each by itself.
+        base, own = _SHARE_OF_BASE * alpha, (1 - _SHARE_OF_BASE) * alpha / together
         p_lower[rows] = one_sided_bound(
-            count[rows], pairs.n, n10[rows], k1[rows], alpha, base_share=_SHARE_OF_BASE
+            count[rows], pairs.n, n10[rows], k1[rows], base + own, base_share=base / (base + own)
         )
         return p_lower
     # The hint of an input comes from others, as the bound's proof asks for, and from earlier ones: with hints both
@@ -240,6 +254,7 @@ def _lower(
                 pairs.m,
                 alpha,
                 disagreement=hint or DEFAULT_DISAGREEMENT,
+                candidates=together,
             )
     return p_lower
 
@@ -265,6 +280,7 @@ def _certificates(pairs: PairedCounts, manifest: Manifest, method: Method, found
         noise=manifest.noise_law,
         guarantee="certified",
         premise=f"{method.premise}; {noise.premise}",
+        together=method.together,
         zeta=np.where(pairs.fresh, np.nan, zeta),
         branch=found.branch,
         runner_up=claim.runner_up,
