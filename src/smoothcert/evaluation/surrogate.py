@@ -17,6 +17,7 @@ from smoothcert.evaluation.metrics import Claims
 from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates
 from smoothcert.sampling import Inputs, Votes, check_inputs, count_votes
+from smoothcert.surrogate.inputs import Rows
 
 __all__ = [
     "EstimationErrors",
@@ -61,8 +62,6 @@ class SampledInputs:
 
     def select(self, rows: NDArray[np.int64]) -> SampledInputs:
         """Return some of the inputs."""
-        from smoothcert.surrogate.inputs import Rows
-
         return SampledInputs(
             manifest=self.manifest,
             inputs=Rows(self.inputs, rows),
