@@ -2,7 +2,8 @@
 
 from smoothcert.procedures.adaptive import certify_adaptively
 from smoothcert.procedures.audit import Audit, audit
-from smoothcert.procedures.cohen import CertificationRun, certify, cohen_certificates
+from smoothcert.procedures.claims import cohen_certificates
+from smoothcert.procedures.cohen import CertificationRun, certify
 from smoothcert.procedures.gamma import GAMMA_GRID, select_gamma
 from smoothcert.procedures.holdout import require_holdout, reserve_holdout
 from smoothcert.procedures.incremental import Recertification, recertify

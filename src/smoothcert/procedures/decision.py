@@ -15,7 +15,7 @@ from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseStream, Purpose
 from smoothcert.procedures.arguments import require_radius
-from smoothcert.procedures.cohen import NO_SELECTION
+from smoothcert.procedures.claims import NO_SELECTION
 from smoothcert.procedures.deciding import Outcome, decide_all
 from smoothcert.procedures.decision_rule import DecisionRule
 from smoothcert.procedures.rounds import sampling_rounds

@@ -21,7 +21,7 @@ from smoothcert.cache import CandidateRecord, Manifest
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures.arguments import require_count
-from smoothcert.procedures.cohen import NO_SELECTION, claims, under_exact_noise
+from smoothcert.procedures.claims import NO_SELECTION, claims, under_exact_noise
 from smoothcert.procedures.gamma import select_gamma
 from smoothcert.procedures.holdout import HELD_OUT
 from smoothcert.procedures.pairing import PILOT, PairedCounts, pilot_hint

@@ -24,7 +24,8 @@ from smoothcert.procedures.arguments import (
     require_probability,
     require_radius,
 )
-from smoothcert.procedures.cohen import NO_SELECTION, CertificationRun
+from smoothcert.procedures.claims import NO_SELECTION
+from smoothcert.procedures.cohen import CertificationRun
 from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
 from smoothcert.procedures.voting import Progress, VotingPlan

@@ -18,7 +18,7 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, noise_of_law
 from smoothcert.procedures.arguments import require_classifier, require_count, require_probability
-from smoothcert.procedures.cohen import BELOW_HALF
+from smoothcert.procedures.claims import BELOW_HALF
 from smoothcert.procedures.predict import predict
 from smoothcert.procedures.voting import Progress
 from smoothcert.sampling import check_inputs

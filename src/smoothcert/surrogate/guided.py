@@ -26,7 +26,8 @@ from smoothcert.procedures.arguments import (
     require_count,
     require_probability,
 )
-from smoothcert.procedures.cohen import CertificationRun, cohen_certificates
+from smoothcert.procedures.claims import cohen_certificates
+from smoothcert.procedures.cohen import CertificationRun
 from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.rounds import sampling_rounds
 from smoothcert.procedures.voting import Progress, VotingPlan

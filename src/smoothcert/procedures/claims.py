@@ -1,0 +1,167 @@
+"""From bounds to claims: class and radius, or abstention and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.bounds import (
+    certified_radius,
+    certified_radius_two_sided,
+    lower_confidence_bound,
+    upper_confidence_bound,
+)
+from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.noise import NoiseStream
+
+__all__ = [
+    "BELOW_HALF",
+    "BELOW_RUNNER_UP",
+    "NO_SELECTION",
+    "Claim",
+    "claims",
+    "cohen_certificates",
+    "under_exact_noise",
+]
+
+BELOW_HALF = "p_lower <= 1/2"
+BELOW_RUNNER_UP = "p_lower <= runner_up"
+NO_SELECTION = "no valid selection vote"
+
+
+def cohen_certificates(
+    selection_counts: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    n: int | NDArray[np.int64],
+    alpha: float,
+    noise: NoiseStream,
+    size: int,
+    *,
+    runner_up: bool = False,
+) -> Certificates:
+    """Turn counts into certificates: lines 3 and 5 to 9 of Algorithm 1, for all inputs at once.
+
+    Parameters
+    ----------
+    selection_counts, counts : ndarray of int64, shape (m, k)
+        Selection and estimation votes per class.
+    n : int or ndarray of int64, shape (m,)
+        Estimation samples per input, invalid votes included; fixed before its votes were seen.
+    alpha : float
+        Failure probability of each certificate.
+    noise : NoiseStream
+        The noise of the votes.
+    size : int
+        Coordinates of an input, for the distance of the noise from exact Gaussian noise.
+    runner_up : bool
+        Whether to bound the other classes too, see `certify`. The true runner-up is one class, and the bound for
+        the largest of the other counts is at least its own: no correction for the number of classes.
+
+    Returns
+    -------
+    Certificates
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothcert.noise import GaussianNoise
+    >>> noise = GaussianNoise(sigma=0.5, seed=0)
+    >>> c = cohen_certificates(np.array([[9, 1]]), np.array([[990, 10]]), 1000, 0.001, noise, 784)
+    >>> int(c.prediction[0]), round(float(c.radius[0]), 3)
+    (0, 0.989)
+    """
+    selected = selection_counts.any(axis=1)
+    c_A = np.where(selected, selection_counts.argmax(axis=1), ABSTAIN)
+    count = np.where(selected, np.take_along_axis(counts, np.maximum(c_A, 0)[:, None], axis=1)[:, 0], 0)
+    level = alpha / 2 if runner_up else alpha
+    p_lower = under_exact_noise(np.asarray(lower_confidence_bound(count, n, level)), noise, size)
+    p_upper = None
+    if runner_up:
+        others = np.where(np.arange(counts.shape[1]) == c_A[:, None], 0, counts).max(axis=1)
+        p_upper = np.asarray(upper_confidence_bound(others, n, level))
+    claim = claims(p_lower, p_upper, noise, size)
+    return Certificates(
+        prediction=np.where(claim.made, c_A, ABSTAIN),
+        radius=claim.radius,
+        p_lower=p_lower,
+        top_class=c_A,
+        count=count,
+        n=np.full(len(count), n),
+        reason=np.where(claim.made, "", np.where(selected, claim.reason, NO_SELECTION)),
+        alpha=alpha,
+        alpha_split={"top class": level, "runner-up": level} if runner_up else {"base": alpha},
+        sigma=noise.sigma,
+        method="cohen",
+        noise=noise.law,
+        guarantee="certified",
+        premise=noise.premise,
+        runner_up=claim.runner_up,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What follows from bounds on the top class and, where there are any, on the others.
+
+    Attributes
+    ----------
+    made : ndarray of bool, shape (m,)
+        Where something is claimed.
+    radius : ndarray of float64, shape (m,)
+        Certified radius, 0 where nothing is claimed.
+    runner_up : ndarray of float64, shape (m,), or None
+        Bound on the other classes, under exact Gaussian noise.
+    reason : str
+        Why nothing is claimed elsewhere.
+    """
+
+    made: NDArray[np.bool_]
+    radius: NDArray[np.float64]
+    runner_up: NDArray[np.float64] | None
+    reason: str
+
+
+def claims(
+    p_lower: NDArray[np.float64], p_upper: NDArray[np.float64] | None, noise: NoiseStream, size: int
+) -> Claim:
+    """Turn bounds into radii.
+
+    Parameters
+    ----------
+    p_lower : ndarray of float64, shape (m,)
+        Lower bound on the top class's probability under exact Gaussian noise.
+    p_upper : ndarray of float64, shape (m,), or None
+        Upper bound on every other class's probability under the noise that was drawn. Both bounds hold together,
+        so where p_lower leaves less for the others than that, what it leaves counts.
+    noise : NoiseStream
+        The noise of the votes.
+    size : int
+        Coordinates of an input.
+    """
+    if p_upper is None:
+        return Claim(
+            made=p_lower > 0.5,
+            radius=np.asarray(certified_radius(p_lower, noise.sigma)),
+            runner_up=None,
+            reason=BELOW_HALF,
+        )
+    exact = np.nextafter(p_upper + noise.total_variation(size), 2)
+    p_B = np.clip(np.minimum(exact, np.nextafter(1 - p_lower, 2)), np.finfo(np.float64).tiny, 1.0)
+    return Claim(
+        made=p_lower > p_B,
+        radius=np.asarray(certified_radius_two_sided(p_lower, p_B, noise.sigma)),
+        runner_up=p_B,
+        reason=BELOW_RUNNER_UP,
+    )
+
+
+def under_exact_noise(p_lower: NDArray[np.float64], noise: NoiseStream, size: int) -> NDArray[np.float64]:
+    """Move a lower bound from the noise that was drawn to exact Gaussian noise, rounded down.
+
+    The two laws differ by at most `noise.total_variation`, in the probability of every event. It is subtracted
+    once: the bounds of the incremental procedure hold under the drawn law as a whole.
+    """
+    delta = noise.total_variation(size)
+    return np.maximum(np.nextafter(p_lower - delta, -np.inf), 0.0) if delta else p_lower
