@@ -16,7 +16,8 @@ from closed_form_surrogate import SIGMA, Wrong, inputs, surrogate, votes
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.evaluation.calibration_study import study_calibration
 from smoothcert.surrogate import load_calibration, surrogate_certificates
-from smoothcert.surrogate.calibration import CALIBRATION_FILE, group_edges, group_of, miss_scores
+from smoothcert.surrogate.calibration import CALIBRATION_FILE
+from smoothcert.surrogate.scores import group_edges, group_of, miss_scores
 
 MISS, BETA, N, ALPHA = 0.1, 0.1, 500, 0.001
 

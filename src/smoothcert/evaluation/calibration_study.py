@@ -10,14 +10,8 @@ from scipy.stats import binomtest
 
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.surrogate import Surrogate, VoteData
-from smoothcert.surrogate.calibration import (
-    calibrated_radius_at,
-    group_edges,
-    group_of,
-    miss_scores,
-    thresholds,
-)
 from smoothcert.surrogate.prediction import sampling_probit
+from smoothcert.surrogate.scores import group_edges, group_of, lowered_probit, miss_scores, thresholds
 
 __all__ = ["CalibrationStudy", "study_calibration"]
 
@@ -121,7 +115,7 @@ def study_calibration(
         members = [scores[half[group[half] == g]] for g in range(groups)]
         futures = [max(1, int((group[test] == g).sum())) for g in range(groups)]
         lowered = np.array(thresholds(members, miss, beta, futures))
-        claimed = calibrated_radius_at(asked[test], lowered[group[test]] * unit[test], group[test], n, alpha)
+        claimed = lowered_probit(asked[test], lowered[group[test]] * unit[test], group[test], n, alpha)
         missed = (claimed > 0) & (scores[test] > lowered[group[test]])
         rates[s] = [missed.mean(), *(missed[group[test] == g].sum() / futures[g] for g in range(groups))]
         radii[s] = np.maximum(claimed, 0).mean()
