@@ -16,8 +16,12 @@ def test_a_decision_at_a_radius(run: Any, copy: Path) -> None:
     assert 0 < row["certified_accuracy"] <= row["certified"] / 30
     assert row["samples"] == round(30 * row["samples_per_input"]) < 30 * 2000 / 4
     assert json.loads(run(*call)[1])[0]["samples"] == 0, "the votes were kept"
-    status, out, _ = run("recertify", copy / "cache", "--candidate", "bf16", "--radius", "0.2")
+    status, out, err = run("recertify", copy / "cache", "--candidate", "bf16", "--radius", "0.2")
     assert "certified accuracy at 0.2 is" in out
+    assert "chosen or changed after looking" in err, "int8 and prune:0.1 were evaluated before"
+    status, _, err = run("recertify", copy / "cache", "--candidate", "prune:0.2", "--holdout", "500:900")
+    assert status == 2
+    assert "looked at before" in err
 
 
 def test_bounds_and_held_out_samples(run: Any, copy: Path) -> None:

@@ -1,6 +1,6 @@
 """The certification cache on disk: schema, atomic append, resume, integrity check."""
 
-from smoothcert.cache.holdouts import Holdout, read_holdouts, reserve
+from smoothcert.cache.holdouts import Holdout, note_seen, read_holdouts, reserve
 from smoothcert.cache.index import PartEntry
 from smoothcert.cache.manifest import Manifest
 from smoothcert.cache.parts import CachedInput
@@ -28,6 +28,7 @@ __all__ = [
     "Setting",
     "Timing",
     "candidate_folder",
+    "note_seen",
     "read_candidates",
     "read_holdouts",
     "read_recipe",

@@ -11,7 +11,7 @@ from smoothcert.cache.index import checked_line, checked_records
 from smoothcert.cache.records import read_candidates
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["Holdout", "read_holdouts", "reserve"]
+__all__ = ["Holdout", "note_seen", "read_holdouts", "reserve"]
 
 _FILE, _LOCK = "holdouts.jsonl", ".holdouts.lock"
 
@@ -58,7 +58,7 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
     """
     with locked(cache / _LOCK):
         known = read_holdouts(cache)
-        seen = [(h.start, h.stop, "held out before") for h in known if not set(candidates) <= set(h.candidates)]
+        seen = [(h.start, h.stop, "looked at before") for h in known if not set(candidates) <= set(h.candidates)]
         seen += [(0, r.n_p, f"used to evaluate {r.name!r}") for r in read_candidates(cache) if not r.holdout]
         for first, last, why in seen:
             if first < stop and start < last:
@@ -69,8 +69,20 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
                     "fresh noise"
                 )
         if not any((h.start, h.stop) == (start, stop) for h in known):
-            record = {"number": len(known), "start": start, "stop": stop, "candidates": sorted(candidates)}
-            append_line(cache / _FILE, checked_line(record))
+            _append(cache, len(known), start, stop, candidates)
+
+
+def note_seen(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
+    """Remember that votes of these candidates in a range were looked at, where no candidate's record says so."""
+    with locked(cache / _LOCK):
+        known = read_holdouts(cache)
+        if not any(h.start <= start and stop <= h.stop and set(candidates) <= set(h.candidates) for h in known):
+            _append(cache, len(known), start, stop, candidates)
+
+
+def _append(cache: Path, number: int, start: int, stop: int, candidates: list[str]) -> None:
+    record = {"number": number, "start": start, "stop": stop, "candidates": sorted(candidates)}
+    append_line(cache / _FILE, checked_line(record))
 
 
 def _is_holdout(record: dict[str, Any]) -> bool:

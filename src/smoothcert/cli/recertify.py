@@ -94,6 +94,13 @@ def recertify(
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
     if held_out is not None:
         reserve_holdout(cache, held_out, [workspace.running(made).classifier for made in candidates])
+    elif earlier := _seen_before(cache, {made.name for made in candidates}):
+        typer.echo(
+            f"warning: {earlier} other candidates were evaluated on samples of this cache. A candidate that was "
+            "chosen or changed after looking at their results is not covered: certify it on samples that nobody "
+            "looked at (--holdout START:STOP) or on fresh noise (smoothcert audit)",
+            err=True,
+        )
     rows = []
     for spec, made in zip(candidate, candidates, strict=True):
         with progress_bar(made.name) as progress:
@@ -114,6 +121,12 @@ def recertify(
             console().print(_text(rows[-1]), soft_wrap=True)
     if as_json:
         print_json(rows)
+
+
+def _seen_before(cache: Path, names: set[str]) -> int:
+    from smoothcert.cache import read_candidates
+
+    return sum(record.name not in names for record in read_candidates(cache))
 
 
 def _row(made: Candidate, run: Recertification, radius: float | None, labels: NDArray[np.int64]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from smoothcert.procedures.adaptive import certify_adaptively
 from smoothcert.procedures.audit import Audit, audit
 from smoothcert.procedures.claims import cohen_certificates
 from smoothcert.procedures.cohen import CertificationRun, certify
+from smoothcert.procedures.decision import DEFAULT_SAMPLES
 from smoothcert.procedures.gamma import GAMMA_GRID, select_gamma
 from smoothcert.procedures.holdout import require_holdout, reserve_holdout
 from smoothcert.procedures.incremental import Recertification, recertify
@@ -18,6 +19,7 @@ from smoothcert.procedures.sequential import certify_at_radius
 from smoothcert.procedures.voting import Progress
 
 __all__ = [
+    "DEFAULT_SAMPLES",
     "GAMMA_GRID",
     "OWN_VOTES",
     "Audit",
