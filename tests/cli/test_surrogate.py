@@ -111,7 +111,7 @@ def test_wrong_usage_says_what_would_be_right(run: Any, trained: Path, made: Pat
         ("were used to fit", ("calibrate", surrogate, "--votes", made / "votes")),
         ("no certification cache", ("calibrate", surrogate, "--votes", tmp_path)),
         ("holds no finished surrogate", ("certify", tmp_path, "--data", "digits", "--n0", "0")),
-        ("classifier is a NoneType", ("certify", surrogate, "--data", "digits")),
+        ("n0 is 100, but there is no classifier", ("certify", surrogate, "--data", "digits")),
         ("arch is 'cifar_resnet7'", ("fit", made / "votes", "--arch", "resnet7", "--out", tmp_path / "a")),
         ("no selection votes", ("evaluate", surrogate, "--cache", made / "cal")),
         (

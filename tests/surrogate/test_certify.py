@@ -98,7 +98,7 @@ def test_misuse_is_refused_before_any_sampling() -> None:
         ("fingerprint = 'x0 > 1/2', not for the 'another'", {"classifier": classifier("another")}),
         ("num_classes = 2, not for the 3", {"classifier": classifier(num_classes=3)}),
         ("input_shape = .2., not for the .3.", {"x": np.zeros((4, 3), np.float32)}),
-        ("classifier is a NoneType", {"classifier": None}),
+        ("n0 is 100, but there is no classifier", {"classifier": None}),
         ("n0 is -1", {"n0": -1}),
         ("n is 0", {"n": 0}),
         ("alpha is 2", {"alpha": 2}),

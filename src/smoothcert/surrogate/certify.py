@@ -134,7 +134,11 @@ def certify_with_surrogate(
     alpha = require_probability("alpha", alpha)
     inputs = check_inputs(x)
     stream = surrogate_noise(surrogate, seed)
-    if n0 or classifier is not None:
+    if n0 and classifier is None:
+        raise InvalidArgumentError(
+            f"n0 is {n0}, but there is no classifier to take samples of: give it, or n0 = 0"
+        )
+    if classifier is not None:
         require_fitted_for(surrogate, require_classifier("classifier", classifier))
     if calibration is not None and calibration.surrogate != surrogate.record.digest:
         raise InvalidArgumentError("calibration is of another surrogate: calibrate this one")
