@@ -197,9 +197,11 @@ def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Found:
     """Bound the cached class from below and every other class from above, half of alpha each.
 
     The true runner-up is one class, and the largest of all classes' upper bounds is at least its own: no
-    correction for the number of classes.
+    correction for the number of classes. But bound "auto" chooses between pairing and starting from scratch by
+    the count of the top class, for which the gating lemma does not cover another class: each branch pays.
     """
     top = _by_class(pairs, bound, alpha / 2)
+    level = alpha / 4 if bound == "auto" else alpha / 2
     p_upper = np.zeros(len(pairs.count))
     for b in range(pairs.counts.shape[1]):
         lost = pairs.own[:, b] - pairs.paired[:, b] + pairs.lost[:, b]
@@ -211,9 +213,9 @@ def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Found:
             pairs.m - pairs.paired[:, b],
             lost,
             pairs.lost[:, b],
-            alpha / 2,
+            level,
         )
-        direct = np.asarray(upper_confidence_bound(pairs.own[:, b], pairs.m, alpha / 2))
+        direct = np.asarray(upper_confidence_bound(pairs.own[:, b], pairs.m, level))
         p_b = np.where(pairs.fresh, direct, np.nextafter(1 - complement, 2))
         p_upper = np.where(pairs.top_class == b, p_upper, np.maximum(p_upper, p_b))
     return _Found(top.p_lower, top.branch, {"top class": alpha / 2, "runner-up": alpha / 2}, p_upper=p_upper)
