@@ -7,8 +7,10 @@ all disjoint windows of n_p samples that the long votes have.
 
     python experiments/incremental_speedup.py runs/base --long runs/long --n-p 300 1000 --out runs/speedup
 
-The speedup of a bound is N / n_p, where N samples from scratch, at the same total alpha, give the same ACR.
-Intervals are percentiles of a bootstrap over the inputs: they say how far the figure would move on other inputs.
+The row "limit" is what no valid bound exceeds (`information_limit`), for each input's probabilities as the long
+votes estimate them. The speedup of a bound is N / n_p, where N samples from scratch, at the same total alpha, give
+the same ACR. Intervals are percentiles of a bootstrap over the inputs: they say how far the figure would move on
+other inputs.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from information_limit import limit_radius
 from numpy.typing import NDArray
 
 from smoothcert.bounds import certified_radius, lower_confidence_bound
@@ -98,6 +101,14 @@ def scratch_radii(votes: Votes, sizes: list[int], alpha: float, sigma: float, ri
     return np.array(result)
 
 
+def limits(whole: PairedCounts, m: int, alpha: float, sigma: float, right: NDArray[np.bool_]) -> Array:
+    """Bound the mean radius of every valid bound for each input, at its estimated probabilities."""
+    p = (whole.count + 0.5) / (whole.n + 1)
+    a = (whole.n10 + 0.5) / (whole.k1 + 1)
+    b = (whole.n01 + 0.5) / (whole.m - whole.k1 + 1)
+    return np.where(right, limit_radius(p, a, b, whole.n, m, alpha, sigma), 0.0)
+
+
 def equal_acr(target: Array, curve: Array, sizes: list[int]) -> Array:
     """Find the samples from scratch at which the ACR is the target's; the largest size where it is not reached.
 
@@ -139,8 +150,10 @@ def study(cache: Path, long: Path, name: str, sizes_of_m: list[int]) -> list[dic
     rows: list[dict[str, object]] = []
     for m in sizes_of_m:
         worth = {}
-        for bound in BOUNDS:
-            acr = radii(votes, m, bound, store, right)[picks].mean(axis=1)
+        per_input = {bound: radii(votes, m, bound, store, right) for bound in BOUNDS}
+        per_input["limit"] = limits(whole, m, alpha, store.manifest.sigma, right)
+        for bound, radius in per_input.items():
+            acr = radius[picks].mean(axis=1)
             worth[bound] = equal_acr(acr, curve, sizes) / m
             over_paper = worth[bound] / worth["irs"]
             low, high = np.percentile(worth[bound][1:], [2.5, 97.5])
