@@ -29,7 +29,7 @@ from smoothcert.procedures.arguments import (
 from smoothcert.procedures.claims import cohen_certificates
 from smoothcert.procedures.cohen import CertificationRun
 from smoothcert.procedures.preparation import prepare
-from smoothcert.procedures.rounds import sampling_rounds
+from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
 from smoothcert.procedures.voting import Progress, VotingPlan
 from smoothcert.sampling import SampleRange, count_votes
 from smoothcert.surrogate.certify import noise_name, require_fitted_for, surrogate_noise
@@ -152,21 +152,10 @@ def certify_guided(
         "least": "default" if least is None else least,
         "plan": _digest(sizes),
     }
-    found: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     with sampling_rounds(plan, procedure=procedure, folder=cache, progress=progress) as rounds:
-        for rows in _parts(sizes + n0):
-            requests = [
-                SampleRange(int(i), plan.keys[i], purpose, 0, int(count))
-                for i in rows
-                for purpose, count in ((Purpose.SELECTION, n0), (Purpose.ESTIMATION, sizes[i]))
-            ]
-            votes = rounds(requests, to_come=int((sizes + n0)[rows[-1] + 1 :].sum()))
-            counted = [count_votes(each, classifier.num_classes) for each in votes]
-            found += zip(counted[::2], counted[1::2], strict=True)
-    selection = np.stack([few for few, _ in found])
+        selection, counts = _counts(plan, rounds, sizes)
     if n0 == 0:
         selection[np.arange(len(selection)), prediction.top_class] = 1
-    counts = np.stack([many for _, many in found])
     certificates = cohen_certificates(
         selection, counts, sizes, alpha, ready.noise, math.prod(ready.inputs.shape[1:])
     )
@@ -178,6 +167,22 @@ def certify_guided(
         timing=rounds.timing,
         cache=None if cache is None else Path(cache),
     )
+
+
+def _counts(
+    plan: VotingPlan, rounds: RoundSampler, sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sample n0 selection and sizes[i] estimation votes of each input; return both counts, (m, k)."""
+    total, found = sizes + plan.n0, []
+    for rows in _parts(total):
+        requests = [
+            SampleRange(int(i), plan.keys[i], purpose, 0, int(count))
+            for i in rows
+            for purpose, count in ((Purpose.SELECTION, plan.n0), (Purpose.ESTIMATION, sizes[i]))
+        ]
+        votes = rounds(requests, to_come=int(total[rows[-1] + 1 :].sum()))
+        found += [count_votes(each, plan.classifier.num_classes) for each in votes]
+    return np.stack(found[::2]), np.stack(found[1::2])
 
 
 def plan_samples(
