@@ -20,7 +20,7 @@ __all__ = ["OnnxClassifier"]
 
 _MAX_BYTES = 2**31 - 1  # a protobuf cannot be larger
 _LEAST_VALUES = 1 << 14  # a smaller piece spends its time on the call
-_USUAL_VALUES = 1 << 17  # larger ones gain nothing; 16 samples instead of 64 cost 1.8 % of the cores' time (ResNet-20)
+_USUAL_VALUES = 1 << 17  # larger ones gain nothing; 16 samples a piece cost 1.8 % more than 64 (ResNet-20)
 _PIECES_PER_THREAD = 4  # with more than one, a thread that is held up leaves work to the others
 _BATCH_WIDE = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"}
 
