@@ -119,7 +119,8 @@ def certify(
         less elsewhere.
     proxy : str or Classifier, optional
         A cheap version of the classifier, or what to make one by, such as ``"int8"``: it gives the n0 + n samples,
-        the classifier itself votes on the first n_p of them, and its certificates follow as in `recertify`.
+        the classifier itself votes on the first n_p of them, and its certificates follow as in `recertify`. It
+        pays where a sample of it costs less than about a twentieth of one of the classifier.
     n_p : int, optional
         Samples of the classifier itself with `proxy`, by default a tenth of n.
     cache : str or Path, optional
