@@ -19,8 +19,8 @@ setup: $(VENV)/.ready ## make .venv and install everything into it
 demo: setup ## certify, change the model, recertify: end to end on scikit-learn's digits
 	$(BIN)/smoothcert demo --out runs/demo
 
-test: setup ## the whole test suite
-	$(BIN)/python -m pytest -q
+test: setup ## the whole test suite, two tests at a time
+	$(BIN)/python -m pytest -q -n 2
 
 lint: setup ## ruff
 	$(BIN)/ruff check .
