@@ -6,11 +6,15 @@ for CIFAR-10 at sigma 0.5 on two cores, with a training set of 5,000 images and 
 
     D="--data cifar10 --sigma 0.5"
     smoothcert surrogate votes MODEL $D --skip 5 --limit 5000 --n 500 --out runs/votes
-    smoothcert surrogate fit runs/votes --arch resnet20 --out runs/resnet20
+    smoothcert surrogate fit runs/votes --arch resnet20 --recipe fast --out runs/scratch_js
+    F="--arch resnet20 --recipe fast --start-from MODEL --epochs 20"
+    smoothcert surrogate fit runs/votes $F --learning-rate 0.001 --out runs/start_js
+    smoothcert surrogate fit runs/votes $F --learning-rate 0.002 --loss cross-entropy --out runs/start_ce
     smoothcert surrogate votes MODEL $D --split test --skip 5 --limit 1000 --n 1000 --out runs/calibration
-    smoothcert certify MODEL $D --skip 100 --n 10000 --cache runs/base
-    python benchmarks/surrogate_speed.py MODEL --data cifar10 --surrogate runs/resnet20 --out runs/speed.json
-    python experiments/accelerated_smoothing.py --surrogate resnet20=runs/resnet20 --cache runs/base \
+    smoothcert certify MODEL $D --skip 50 --n 10000 --cache runs/base
+    python benchmarks/surrogate_speed.py MODEL --data cifar10 --surrogate runs/start_js --out runs/speed.json
+    python experiments/accelerated_smoothing.py --surrogate start_js=runs/start_js \
+        --surrogate start_ce=runs/start_ce --surrogate scratch_js=runs/scratch_js --cache runs/base \
         --calibration runs/calibration --speed runs/speed.json --out runs/accelerated
 """
 
