@@ -34,8 +34,9 @@ from smoothcert.evaluation import average_certified_radius, certified_accuracy
 from smoothcert.evaluation.calibration_study import study_calibration
 from smoothcert.evaluation.surrogate_evaluation import SurrogateEvaluation, evaluate_surrogate
 from smoothcert.noise import input_keys
-from smoothcert.report import Column, Table, plot_certified_accuracy, save_figure, to_rich, write_csv
-from smoothcert.report.surrogate import plot_time_versus_samples, study_table
+from smoothcert.report import Column, Table, save_figure, to_rich, write_csv
+from smoothcert.report.surrogate import study_table
+from smoothcert.report.surrogate_plots import plot_claimed_accuracy, plot_time_versus_samples
 from smoothcert.surrogate import VoteData, read_votes
 from smoothcert.surrogate.inputs import Rows
 
@@ -216,10 +217,11 @@ def figure_3(evaluations: Evaluations) -> Any:
         largest = max(float(c.radius.max()) for c in evaluation.certificates.values())
         fine = np.linspace(0, largest + 0.1, 200)
         for method, c in evaluation.certificates.items():
-            label = method if method.startswith("sampling") else f"{name}: {method} ({c.guarantee})"
+            who = method if method.startswith("sampling") else f"{name}: {method}"
+            label = f"{who} ({c.guarantee})"
             if not method.endswith("n0 = 0"):
                 curves[label] = (fine, certified_accuracy(c, evaluation.y, fine))
-    return plot_certified_accuracy(curves)
+    return plot_claimed_accuracy(curves)
 
 
 def _sigma(evaluations: Evaluations) -> float:

@@ -13,19 +13,11 @@ from smoothcert.evaluation import average_certified_radius, certified_accuracy
 from smoothcert.evaluation.calibration_study import CalibrationStudy
 from smoothcert.evaluation.speedup import Curve
 from smoothcert.evaluation.surrogate_evaluation import SurrogateEvaluation
-from smoothcert.report.plots import (
-    _legend,
-    _one_panel,
-    _styles,
-    plot_acr_versus_cost,
-    plot_certified_accuracy,
-    save_figure,
-)
+from smoothcert.report.plots import plot_acr_versus_cost, save_figure
+from smoothcert.report.surrogate_plots import plot_claimed_accuracy
 from smoothcert.report.tables import Column, Table, write_certificates, write_csv
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from smoothcert.surrogate import SurrogateRun
 
 __all__ = [
@@ -33,7 +25,6 @@ __all__ = [
     "errors_table",
     "evaluation_json",
     "guided_table",
-    "plot_time_versus_samples",
     "study_table",
     "surrogate_json",
     "surrogate_table",
@@ -240,7 +231,7 @@ def write_evaluation(evaluation: SurrogateEvaluation, out: Path) -> list[Path]:
         f"{name} ({c.guarantee})": (fine, certified_accuracy(c, evaluation.y, fine))
         for name, c in evaluation.certificates.items()
     }
-    written += save_figure(plot_certified_accuracy(curves), out / "accuracy")
+    written += save_figure(plot_claimed_accuracy(curves), out / "accuracy")
     points = evaluation.guided
     guided = {
         "one n for all": Curve([p.uniform for p in points], [float(p.n) for p in points]),
@@ -248,33 +239,6 @@ def write_evaluation(evaluation: SurrogateEvaluation, out: Path) -> list[Path]:
     }
     written += save_figure(plot_acr_versus_cost(guided, cost_label="samples an input", log=True), out / "guided")
     return written
-
-
-def plot_time_versus_samples(seconds: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> Figure:
-    """Draw certification time of one input against the number of samples N (Figure 1).
-
-    Parameters
-    ----------
-    seconds : mapping of str to (samples, seconds)
-        For each method, the numbers of samples and the seconds that an input takes with each.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    InvalidArgumentError
-        When there are no methods.
-    MissingExtraError
-        When matplotlib is not installed.
-    """
-    figure, axes = _one_panel(seconds, "seconds")
-    for (name, (n, time)), style in zip(seconds.items(), _styles(), strict=False):
-        axes.plot(n, time, label=name, linewidth=1.8, markersize=6, **style)
-    axes.set(xlabel="samples N", ylabel="seconds an input", xscale="log", yscale="log")
-    _legend(figure, axes, len(seconds))
-    return figure
 
 
 def _json_cell(cell: Any) -> Any:
