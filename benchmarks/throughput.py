@@ -11,10 +11,12 @@ the classifier on noisy batches that were made before: the limit of any loop aro
 is given as well: it varies less than speed where other processes run. PyTorch with two threads is slowed out of
 proportion where others use a core: compare on an idle machine, or one thread of each with OMP_NUM_THREADS=1.
 
-Last comes where the cores' time goes in smoothcert's loop, part by part (`loop_profile.py`); with --out also as a
-table, FILE_profile.csv.
+Last comes, on the CPU, where the cores' time goes in smoothcert's loop, part by part (`loop_profile.py`); with
+--out also as a table, FILE_profile.csv. With --device cuda all loops run on the GPU, but for the noise that the
+second one makes on the CPU; the int8 candidate, which is ONNX Runtime's, is left out.
 
     python benchmarks/throughput.py model/checkpoint.pth.tar --data cifar10 --sigma 0.5 --out throughput.json
+    python benchmarks/throughput.py model/checkpoint.pth.tar --data cifar10 --device cuda --samples 100000
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ def cohen_loop(module: torch.nn.Module, x: torch.Tensor, sigma: float, num_class
         for start in range(0, samples, COHEN_BATCH):
             batch = x.repeat(min(COHEN_BATCH, samples - start), 1, 1, 1)
             votes = module(batch + sigma * torch.randn_like(batch)).argmax(1)
-            for vote in votes.numpy():
+            for vote in votes.cpu().numpy():
                 counts[vote] += 1
         return counts
 
@@ -73,7 +75,8 @@ def ugare_loop(module: torch.nn.Module, x: torch.Tensor, sigma: float, num_class
     def votes_of(seed: int, size: int) -> torch.Tensor:
         batch = x.repeat(size, 1, 1, 1)
         torch.manual_seed(seed)
-        votes: torch.Tensor = module(batch + sigma * torch.randn(batch.shape)).argmax(1)
+        noise = torch.randn(batch.shape).to(batch.device)
+        votes: torch.Tensor = module(batch + sigma * noise).argmax(1)
         return votes
 
     @torch.no_grad()
@@ -84,8 +87,8 @@ def ugare_loop(module: torch.nn.Module, x: torch.Tensor, sigma: float, num_class
             if i == len(seeds):  # the first run is a warm-up: it leaves what the base's run leaves
                 seeds.append(torch.seed())
                 kept.append(votes_of(seeds[i], size))
-            votes = votes_of(seeds[i], size).numpy()
-            different += int((kept[i].numpy()[:size] != votes).sum())
+            votes = votes_of(seeds[i], size).cpu().numpy()
+            different += int((kept[i].cpu().numpy()[:size] != votes).sum())
             for vote in votes:
                 counts[vote] += 1
         return different
@@ -113,14 +116,27 @@ class Job:
         return loop
 
     def alone(self, classifier: Classifier, batch_size: int) -> Loop:
-        """Classify one ready batch again and again."""
+        """Classify one ready batch again and again, where the classifier is."""
         batch = calibration_batch(self.dataset.inputs, self.keys, self.noise, batch_size)
+        if isinstance(classifier, TorchClassifier) and classifier.device.type != "cpu":
+            return _alone_there(classifier, batch)
 
         def loop(samples: int) -> None:
             for start in range(0, samples, batch_size):
                 classifier.classify(batch[: samples - start])
 
         return loop
+
+
+def _alone_there(classifier: TorchClassifier, batch: NDArray[np.float32]) -> Loop:
+    there = torch.from_numpy(batch).to(classifier.device)
+
+    def loop(samples: int) -> None:
+        for start in range(0, samples, len(there)):
+            labels = classifier.vote(there[: samples - start])
+        labels.cpu()  # waits for all of them
+
+    return loop
 
 
 def in_turns(loops: dict[str, Loop], samples: int, rounds: int) -> dict[str, dict[str, float]]:
@@ -150,16 +166,18 @@ def measure(a: argparse.Namespace) -> dict[str, Any]:
     dataset = load_dataset(a.data, limit=a.samples // MANY_SAMPLES)
     noise: NoiseStream = GridNoise(a.sigma, 0) if a.noise == "grid" else GaussianNoise(a.sigma, 0)
     job = Job(dataset, list(input_keys(dataset.inputs[i] for i in range(len(dataset.inputs)))), noise)
-    loaded, published = load_checkpoint(a.model), load_checkpoint(a.model).module
-    eager = TorchClassifier(loaded.module, loaded.num_classes)
+    loaded, published = load_checkpoint(a.model), load_checkpoint(a.model).module.to(a.device)
+    eager = TorchClassifier(loaded.module, loaded.num_classes, device=a.device)
     choice = fastest_runtime(eager, calibration_batch(dataset.inputs, job.keys, noise, 64))
-    usual = default_batch_size(int(np.prod(dataset.inputs.shape[1:])))
+    usual = default_batch_size(int(np.prod(dataset.inputs.shape[1:])), eager.device.type)
     calibration = calibration_batch(dataset.inputs, job.keys, noise)
-    bf16, int8 = (make_candidate(spec, eager, calibration=calibration).classifier for spec in ("bf16", "int8"))
-    x = torch.from_numpy(np.ascontiguousarray(dataset.inputs[0]))
+    on_cpu = eager.device.type == "cpu"
+    specs = ("bf16", "int8") if on_cpu else ("bf16",)
+    candidates = {spec: make_candidate(spec, eager, calibration=calibration).classifier for spec in specs}
+    x = torch.from_numpy(np.ascontiguousarray(dataset.inputs[0])).to(a.device)
     best = f"{choice.runtime}, batch {choice.batch_size}"
     runs = {best: (choice.classifier, choice.batch_size)}
-    runs |= {name: (f, usual) for name, f in (("eager", eager), ("bf16", bf16), ("int8", int8))}
+    runs |= {name: (f, usual) for name, f in {"eager": eager, **candidates}.items()}
     loops = {
         COHEN: cohen_loop(published, x, a.sigma, loaded.num_classes),
         UGARE: ugare_loop(published, x, a.sigma, loaded.num_classes),
@@ -178,6 +196,7 @@ def measure(a: argparse.Namespace) -> dict[str, Any]:
         "profiles": {
             name: profile(f, job.noise, lambda: job.sampling(f, 1, size)(a.samples))  # noqa: B023 - called at once
             for name, (f, size) in runs.items()
+            if on_cpu
         },
     }
 
@@ -204,6 +223,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--sigma", type=float, default=0.5)
     parser.add_argument("--noise", choices=("gaussian", "grid"), default="grid")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--samples", type=int, default=4000, help="per loop and round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
@@ -224,7 +244,8 @@ def main() -> None:
         print(f"{name}: " + ", ".join(f"{part} {100 * share:.1f} %" for part, share in shares.items()))
     if a.out:
         a.out.parent.mkdir(parents=True, exist_ok=True)
-        write_profiles(a.out.with_name(f"{a.out.stem}_profile.csv"), result["profiles"])
+        if result["profiles"]:
+            write_profiles(a.out.with_name(f"{a.out.stem}_profile.csv"), result["profiles"])
         a.out.write_text(json.dumps(result, indent=2) + "\n")
 
 

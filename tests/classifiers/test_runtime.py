@@ -17,6 +17,7 @@ from smoothcert.classifiers import (
     TorchClassifier,
     fastest_runtime,
     runtime,
+    runtime_race,
     with_runtime,
 )
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
@@ -66,7 +67,7 @@ def quick(exported: ExportedClassifier, monkeypatch: pytest.MonkeyPatch) -> list
         per_sample = 1e-6 * (1 + abs(np.log2(len(x) / 128)))
         return {name: per_sample * len(x) * (1 if name == "onnx" else 2) for name in runs}
 
-    monkeypatch.setattr(runtime, "_best_times", best_times)
+    monkeypatch.setattr(runtime_race, "_best_times", best_times)
     monkeypatch.setattr(runtime, "ExportedClassifier", lambda source, shape: exported)
     return timed
 
@@ -132,7 +133,7 @@ def test_a_small_gain_is_not_worth_another_runtime(
     def best_times(runs: Mapping[str, Classifier], x: NDArray[np.float32]) -> dict[str, float]:
         return {name: len(x) * (1.0 if name == "eager" else 0.97) * 1e-6 for name in runs}
 
-    monkeypatch.setattr(runtime, "_best_times", best_times)
+    monkeypatch.setattr(runtime_race, "_best_times", best_times)
     choice = fastest_runtime(base, BATCH, cache_dir=tmp_path)
     assert (choice.runtime, choice.batch_size) == ("eager", 32)
     assert choice.classifier is base
@@ -144,11 +145,11 @@ def test_batches_grow_only_while_a_call_stays_short(
     def best_times(runs: Mapping[str, Classifier], x: NDArray[np.float32]) -> dict[str, float]:
         return {name: len(x) * (1.0 if name == "eager" else 0.001) for name in runs}
 
-    monkeypatch.setattr(runtime, "_best_times", best_times)
+    monkeypatch.setattr(runtime_race, "_best_times", best_times)
     tried = fastest_runtime(base, BATCH, cache_dir=tmp_path).tried
     assert [t.batch_size for t in tried if t.runtime == "eager"] == [32]
     assert [t.batch_size for t in tried if t.runtime == "onnx"] == [32, 64, 128]
-    monkeypatch.setattr(runtime, "_BATCH_BYTES", 64 * BATCH[0].nbytes)
+    monkeypatch.setattr(runtime_race, "_BATCH_BYTES", {"cpu": 64 * BATCH[0].nbytes})
     limited = fastest_runtime(base, BATCH, cache_dir=tmp_path / "other").tried
     assert max(t.batch_size for t in limited) == 64
 
@@ -294,14 +295,14 @@ def test_a_real_probe_is_short_and_finds_a_runtime(tmp_path: Path) -> None:
 
 def test_wrong_arguments_are_refused(base: TorchClassifier) -> None:
     for batch, candidates, message in (
-        (BATCH, ["tensorrt"], "'tensorrt': it should be one of eager, onnx"),
+        (BATCH, ["tensorrt"], "'tensorrt': it should be one of eager, compile, onnx"),
         (BATCH, [], "none given"),
         (BATCH.astype(np.float64), None, "float64"),
         (BATCH[:0], None, r"shape \(0, 3, 8, 8\)"),
     ):
         with pytest.raises(InvalidArgumentError, match=message):
             fastest_runtime(base, batch, candidates=candidates)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="one of eager, onnx, auto"):
+    with pytest.raises(InvalidArgumentError, match="one of eager, compile, onnx, auto"):
         with_runtime(base, "fast", BATCH)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="float64"):
         with_runtime(base, "onnx", BATCH.astype(np.float64))

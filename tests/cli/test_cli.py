@@ -15,6 +15,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from smoothcert.cache import votes_manifest
+from smoothcert.classifiers import CompiledClassifier
+
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
@@ -136,6 +139,25 @@ def test_a_cache_goes_on_in_its_runtime_and_refuses_another(run: Any, trained: P
     status, _, err = run(*call, "--runtime", "onnx")
     assert status == 2
     assert "fingerprint" in err
+
+
+def test_candidates_of_a_compiled_base_are_compiled(
+    run: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def compile_at_once(self: CompiledClassifier, piece: torch.Tensor) -> Any:
+        sizes.append(self._batch_size)
+        return lambda x: (self._source.scores(x).float(), self._source.vote(x))
+
+    monkeypatch.setattr(CompiledClassifier, "_compile", compile_at_once)
+    inputs = ("--data", "digits", "--limit", "3", "--sigma", "0.25", "--n", "200")
+    call = ("certify", trained / "checkpoint.safetensors", *inputs, "--cache", tmp_path / "c", "--json")
+    assert run(*call, "--runtime", "compile")[0] == 0
+    assert json.loads(run(*call)[1])["samples"] == 0
+    assert run("recertify", tmp_path / "c", "--candidate", "prune:0.1", "--n-p", "100", "--json")[0] == 0
+    assert sizes == [1024] * 4  # the base by each command, and the candidate
+    assert votes_manifest(tmp_path / "c").classifier["runtime"].endswith("compiled")
 
 
 def test_ctrl_c_says_how_to_continue(trained: Path, tmp_path: Path) -> None:

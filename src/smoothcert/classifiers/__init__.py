@@ -12,12 +12,14 @@ from smoothcert.classifiers.base import INVALID_VOTE, Classifier, votes_from_log
 from smoothcert.classifiers.function import FunctionClassifier
 
 if TYPE_CHECKING:
+    from smoothcert.classifiers.compiled import CompiledClassifier
     from smoothcert.classifiers.onnx_export import ExportedClassifier, export_onnx
     from smoothcert.classifiers.onnx_file import OnnxClassifier
-    from smoothcert.classifiers.runtime import RuntimeChoice, Trial, fastest_runtime, with_runtime
+    from smoothcert.classifiers.runtime import RuntimeChoice, Trial, fastest_runtime, runtime_at, with_runtime
     from smoothcert.classifiers.torch_module import TorchClassifier
 
 _HOME = {
+    "CompiledClassifier": "compiled",
     "ExportedClassifier": "onnx_export",
     "OnnxClassifier": "onnx_file",
     "RuntimeChoice": "runtime",
@@ -25,12 +27,14 @@ _HOME = {
     "Trial": "runtime",
     "export_onnx": "onnx_export",
     "fastest_runtime": "runtime",
+    "runtime_at": "runtime",
     "with_runtime": "runtime",
 }
 
 __all__ = [
     "INVALID_VOTE",
     "Classifier",
+    "CompiledClassifier",
     "ExportedClassifier",
     "FunctionClassifier",
     "OnnxClassifier",
@@ -39,6 +43,7 @@ __all__ = [
     "Trial",
     "export_onnx",
     "fastest_runtime",
+    "runtime_at",
     "votes_from_logits",
     "with_runtime",
 ]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 
 from smoothcert.classifiers.onnx_file import OnnxClassifier
+from smoothcert.classifiers.quiet import in_one_line, quiet
 from smoothcert.classifiers.torch_module import TorchClassifier
 from smoothcert.errors import InvalidArgumentError, import_extra
 
-__all__ = ["INPUT", "OUTPUT", "ExportedClassifier", "export_onnx", "quiet", "strip_metadata"]
+__all__ = ["INPUT", "OUTPUT", "ExportedClassifier", "export_onnx", "strip_metadata"]
 
 INPUT, OUTPUT = "input", "logits"
 """The names of an exported model's input and output."""
@@ -100,22 +97,9 @@ def export_onnx(classifier: TorchClassifier, shape: tuple[int, ...]) -> bytes:
             OnnxClassifier(data, classifier.num_classes)  # refuses a batch axis that the module has fixed
     except Exception as error:  # whatever the module raises, also on inputs of the wrong shape
         raise InvalidArgumentError(
-            f"the module cannot be exported to ONNX for inputs of shape {shape}: {_innermost(error)}"
+            f"the module cannot be exported to ONNX for inputs of shape {shape}: {in_one_line(error)}"
         ) from error
     return data
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the exporter and the quantizer, which print, log and warn; their errors still come through."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 def strip_metadata(model: Any) -> None:
@@ -145,13 +129,6 @@ def _export(module: torch.nn.Module, shape: tuple[int, ...]) -> Any:
         verbose=False,
     )
     return cast("torch.onnx.ONNXProgram", program).model_proto
-
-
-def _innermost(error: BaseException) -> str:
-    """Say what went wrong first: the exporter wraps it in advice about itself."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 class _Layer(torch.nn.Module):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,21 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.classifiers.base import Classifier
+from smoothcert.classifiers.compiled import CompiledClassifier
 from smoothcert.classifiers.onnx_export import ExportedClassifier
 from smoothcert.classifiers.runtime_memory import Trial, recall, remember
+from smoothcert.classifiers.runtime_race import COMPILED_SIZES, AtSize, race, resized
 from smoothcert.classifiers.torch_module import TorchClassifier
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
 
-__all__ = ["RuntimeChoice", "Trial", "fastest_runtime", "with_runtime"]
+__all__ = ["RuntimeChoice", "Trial", "fastest_runtime", "runtime_at", "with_runtime"]
 
-_BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
-_BATCH_BYTES = 1 << 26  # inputs of one batch; the activations take several times as much
-_LONGEST_CALL = 0.25  # seconds; where a call takes longer, a larger batch gains nothing
-_SECONDS_PER_SIZE = 0.2
-_ROUNDS = 10
 _WORTH = 1.05  # below this gain the module is left in the runtime that it came in
 _SAME_RATE = 0.97  # the smallest batch within this of the best takes less memory
 _ROUNDING = 1e-3  # of the spread of the logits; ONNX Runtime was within 1e-5 on a ResNet-20
+_NAMES = ("eager", "compile", "onnx")
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class RuntimeChoice:
     classifier : Classifier
         Runs the module in it. Its fingerprint and description name what is run.
     runtime : str
-        ``"eager"`` or ``"onnx"``.
+        ``"eager"``, ``"compile"`` or ``"onnx"``.
     batch_size : int
         Forward passes at once: the smallest batch that reached about its best speed.
     samples_per_second : float
@@ -71,9 +69,9 @@ def fastest_runtime(
     batch : ndarray of float32, shape (b, *shape)
         Inputs as they will come, with noise; repeated to the batch sizes that are tried.
     candidates : sequence of str, optional
-        Among ``"eager"`` (the module as PyTorch runs it) and ``"onnx"`` (ONNX Runtime in float32, see
-        `ExportedClassifier`). By default both on the CPU, without an error where the second cannot be; on CUDA
-        only the first, since nothing else has been built there yet.
+        Among ``"eager"`` (the module as PyTorch runs it), ``"compile"`` (see `CompiledClassifier`) and ``"onnx"``
+        (ONNX Runtime in float32, see `ExportedClassifier`). By default the first and the last on the CPU, the
+        first two elsewhere, without an error where one cannot be.
     cache_dir : str or Path, optional
         Where choices are kept, so that the same job on the same machine gets the same runtime again; by default
         the environment variable SMOOTHCERT_CACHE, or ``smoothcert`` in XDG_CACHE_HOME or ``~/.cache``. Where it
@@ -93,10 +91,10 @@ def fastest_runtime(
     A runtime whose logits differ from eager ones by more than rounding is rejected. Rounding remains, so votes at
     near ties differ between runtimes: what is certified is the classifier returned, not the one given.
 
-    ``torch.compile`` is no candidate. On one core of a shared AMD EPYC with AVX-512 (torch 2.13, ONNX Runtime
-    1.31), eager, compiled and exported modules ran at 1,143, 1,249 and 1,409 samples/s (CIFAR ResNet-20) and at
-    252,000, 198,000 and 524,000 (``digits_conv``), each at its best batch size; compiling took 3 to 10 s for each
-    batch size, in each process.
+    On the CPU ``"compile"`` is tried only where it is asked for. On one core of a shared AMD EPYC with AVX-512
+    (torch 2.13, ONNX Runtime 1.31), eager, compiled and exported modules ran at 1,143, 1,249 and 1,409 samples/s
+    (CIFAR ResNet-20) and at 252,000, 198,000 and 524,000 (``digits_conv``), each at its best batch size; compiling
+    took 3 to 10 s for each batch size, in each process.
 
     Examples
     --------
@@ -108,27 +106,27 @@ def fastest_runtime(
     ('eager', True)
     """
     _check_batch(batch)
-    default = ("eager", "onnx") if classifier.device.type == "cpu" else ("eager",)
+    on_cpu = classifier.device.type == "cpu"
+    default = ("eager", "onnx") if on_cpu else ("eager", "compile")
     names = default if candidates is None else tuple(candidates)
     for name in names:
-        _check_name(name, ("eager", "onnx"))
+        _check_name(name, _NAMES)
     shape = batch.shape[1:]
     known = recall(cache_dir, classifier, shape, names)
     if known is not None:
-        name = _fastest(known).runtime
-        with contextlib.suppress(
-            InvalidArgumentError, MissingExtraError
-        ):  # it cannot be run any more: probe again
-            return _decide(known, {name: _run_by(name, classifier, shape)})
+        best = _fastest(known)
+        with contextlib.suppress(InvalidArgumentError, MissingExtraError):  # or probe again: it cannot be run now
+            return _chosen(known, runtime_at(best.runtime, classifier, shape)(best.batch_size))
     runs, rejected = _prepare(names, classifier, batch)
-    tried = (*_race(runs, batch), *rejected)
-    choice = _decide(tried, runs)
+    tried = (*race(runs, batch, classifier.device), *rejected)
+    best = _fastest(tried)
+    choice = _chosen(tried, runs[best.runtime](best.batch_size))
     remember(cache_dir, classifier, shape, names, tried)
     return choice
 
 
 def with_runtime(
-    classifier: TorchClassifier, runtime: Literal["eager", "onnx", "auto"], batch: NDArray[np.float32]
+    classifier: TorchClassifier, runtime: Literal["eager", "compile", "onnx", "auto"], batch: NDArray[np.float32]
 ) -> Classifier:
     """Run a module by the runtime named, or by the fastest.
 
@@ -136,10 +134,10 @@ def with_runtime(
     ----------
     classifier : TorchClassifier
         Left as it is.
-    runtime : {"eager", "onnx", "auto"}
+    runtime : {"eager", "compile", "onnx", "auto"}
         ``"auto"`` asks `fastest_runtime`.
     batch : ndarray of float32, shape (b, *shape)
-        Inputs as they will come, with noise.
+        Inputs as they will come, with noise; ``"compile"`` is for batches of b.
 
     Returns
     -------
@@ -160,16 +158,32 @@ def with_runtime(
     >>> with_runtime(linear, "onnx", np.ones((16, 4), np.float32)).description["runtime"]
     'onnxruntime ...'
     """
-    _check_name(runtime, ("eager", "onnx", "auto"))
+    _check_name(runtime, (*_NAMES, "auto"))
     if runtime == "eager":
         return classifier
     if runtime == "auto":
         return fastest_runtime(classifier, batch).classifier
     _check_batch(batch)
-    chosen = _run_by(runtime, classifier, batch.shape[1:])
+    chosen = runtime_at(runtime, classifier, batch.shape[1:])(len(batch))
     if difference := _difference(classifier.logits(batch), chosen.logits(batch)):
         raise InvalidArgumentError(f"runtime {runtime!r} computes another function: {difference}; use 'eager'")
     return chosen
+
+
+def runtime_at(name: str, classifier: TorchClassifier, shape: tuple[int, ...]) -> AtSize:
+    """Return what runs a module in the runtime named, for each batch size; only compiled modules differ by it.
+
+    Nothing is compared with the module; see `with_runtime`.
+
+    Raises
+    ------
+    MissingExtraError, InvalidArgumentError
+        As `with_runtime`.
+    """
+    if name == "compile":
+        return functools.cache(functools.partial(CompiledClassifier, classifier))
+    run = classifier if name == "eager" else ExportedClassifier(classifier, shape)
+    return lambda batch_size: run
 
 
 def _check_batch(batch: NDArray[np.float32]) -> None:
@@ -184,25 +198,22 @@ def _check_name(name: str, names: tuple[str, ...]) -> None:
         raise InvalidArgumentError(f"runtime is {name!r}: it should be one of {', '.join(names)}")
 
 
-def _run_by(name: str, classifier: TorchClassifier, shape: tuple[int, ...]) -> Classifier:
-    return classifier if name == "eager" else ExportedClassifier(classifier, shape)
-
-
 def _prepare(
     names: Sequence[str], classifier: TorchClassifier, batch: NDArray[np.float32]
-) -> tuple[dict[str, Classifier], list[Trial]]:
-    """Return what can run the module, warmed up, and why the rest cannot."""
-    first = _resized(batch, _BATCH_SIZES[0])
+) -> tuple[dict[str, AtSize], list[Trial]]:
+    """Return what can run the module, and why the rest cannot."""
+    first = resized(batch, COMPILED_SIZES[0])
     expected = classifier.logits(first)
-    runs: dict[str, Classifier] = {}
+    runs: dict[str, AtSize] = {}
     rejected: list[Trial] = []
     for name in names:
         try:
-            run = _run_by(name, classifier, batch.shape[1:])
+            run = runtime_at(name, classifier, batch.shape[1:])
+            difference = _difference(expected, run(len(first)).logits(first))
         except (InvalidArgumentError, MissingExtraError) as error:
             rejected.append(Trial(name, reason=str(error)))
             continue
-        if difference := _difference(expected, run.logits(first)):
+        if difference:
             rejected.append(Trial(name, reason=f"computes another function: {difference}"))
         else:
             runs[name] = run
@@ -220,40 +231,6 @@ def _difference(expected: NDArray[np.float32], logits: NDArray[np.float32]) -> s
     return f"logits differ by up to {moved:.3g} of a spread of {spread:.3g}" if moved > _ROUNDING * spread else ""
 
 
-def _race(runs: Mapping[str, Classifier], batch: NDArray[np.float32]) -> list[Trial]:
-    """Time the runtimes in turns, on growing batches, and keep the best time of each."""
-    tried: list[Trial] = []
-    racing = dict(runs)
-    for size in _BATCH_SIZES:
-        if size > _BATCH_SIZES[0] and size * batch[0].nbytes > _BATCH_BYTES:
-            break
-        x = _resized(batch, size)
-        if size > _BATCH_SIZES[0]:
-            for run in racing.values():
-                run.classify(x)
-        best = _best_times(racing, x)
-        tried += [Trial(name, size, size / seconds) for name, seconds in best.items()]
-        racing = {name: run for name, run in racing.items() if 2 * best[name] < _LONGEST_CALL}
-    return tried
-
-
-def _best_times(runs: Mapping[str, Classifier], x: NDArray[np.float32]) -> dict[str, float]:
-    best = dict.fromkeys(runs, float("inf"))
-    began = time.perf_counter()
-    for _ in range(_ROUNDS):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run.classify(x)
-            best[name] = min(best[name], time.perf_counter() - start)
-        if time.perf_counter() - began > _SECONDS_PER_SIZE * len(runs):
-            break
-    return best
-
-
-def _resized(batch: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    return np.resize(batch, (size, *batch.shape[1:]))
-
-
 def _fastest(tried: Sequence[Trial]) -> Trial:
     """Return the trial whose runtime and batch size to use."""
     timed = [trial for trial in tried if not trial.reason]
@@ -266,6 +243,6 @@ def _fastest(tried: Sequence[Trial]) -> Trial:
     return min(good, key=lambda t: t.batch_size)
 
 
-def _decide(tried: Sequence[Trial], runs: Mapping[str, Classifier]) -> RuntimeChoice:
+def _chosen(tried: Sequence[Trial], classifier: Classifier) -> RuntimeChoice:
     best = _fastest(tried)
-    return RuntimeChoice(runs[best.runtime], best.runtime, best.batch_size, best.samples_per_second, tuple(tried))
+    return RuntimeChoice(classifier, best.runtime, best.batch_size, best.samples_per_second, tuple(tried))

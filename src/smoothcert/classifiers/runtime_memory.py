@@ -31,7 +31,7 @@ class Trial:
     Attributes
     ----------
     runtime : str
-        ``"eager"`` or ``"onnx"``.
+        ``"eager"``, ``"compile"`` or ``"onnx"``.
     batch_size : int
         Forward passes at once; 0 when the runtime was rejected.
     samples_per_second : float

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smoothcert.classifiers.base import INVALID_VOTE
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["TorchClassifier", "module_fingerprint"]
+__all__ = ["TorchClassifier", "labels_of", "module_fingerprint"]
 
 
 class TorchClassifier:
@@ -75,20 +75,20 @@ class TorchClassifier:
 
     @property
     def description(self) -> dict[str, str]:
-        """What is run: runtime, device type, parameter dtype, preprocessing."""
+        """What is run: runtime, device type, parameter dtype, preprocessing; on CUDA how float32 is multiplied."""
         dtypes = {str(p.dtype).removeprefix("torch.") for p in self.module.parameters()}
         return {
             "runtime": f"torch {torch.__version__}",
             "device": self.device.type,
             "dtype": "+".join(sorted(dtypes)) or "none",
             "preprocess": _qualified_name(self.preprocess),
-        }
+        } | (_tensor_cores() if self.device.type == "cuda" else {})
 
     @torch.inference_mode()
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score a batch: float32 (b, *shape) to float32 (b, num_classes)."""
         x = torch.from_numpy(batch).to(self.device)
-        scores: NDArray[np.float32] = self._forward(x).float().cpu().numpy()
+        scores: NDArray[np.float32] = self.scores(x).float().cpu().numpy()
         return scores
 
     def classify(self, batch: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -99,10 +99,16 @@ class TorchClassifier:
     @torch.inference_mode()
     def vote(self, batch: torch.Tensor) -> torch.Tensor:
         """Label a batch on its device: float32 (b, *shape) to int64 (b,), as `classify`; nothing waits for it."""
-        logits = self._forward(batch)
-        return torch.where(torch.isfinite(logits).all(dim=1), logits.argmax(dim=1), INVALID_VOTE)
+        return labels_of(self.scores(batch))
 
-    def _forward(self, batch: torch.Tensor) -> torch.Tensor:
+    def scores(self, batch: torch.Tensor) -> torch.Tensor:
+        """Score a batch on its device: float32 (b, *shape) to (b, num_classes) in the module's own dtype.
+
+        Raises
+        ------
+        InvalidArgumentError
+            When the module returns something of another shape.
+        """
         x = batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
         if self.preprocess is not None:
             x = self.preprocess(x)
@@ -113,6 +119,11 @@ class TorchClassifier:
                 f"num_classes is {self._num_classes}: it should be ({len(batch)}, {self._num_classes})"
             )
         return logits
+
+
+def labels_of(logits: torch.Tensor) -> torch.Tensor:
+    """Return the first class with the largest score, int64 (b,), -1 where scores are not all finite."""
+    return torch.where(torch.isfinite(logits).all(dim=1), logits.argmax(dim=1), INVALID_VOTE)
 
 
 def module_fingerprint(
@@ -148,6 +159,15 @@ def module_fingerprint(
     else:
         digest.update(_qualified_name(preprocess).encode())
     return digest.hexdigest()
+
+
+def _tensor_cores() -> dict[str, str]:
+    """Say whether products of float32 keep 23 bits or TensorFloat-32's 10: PyTorch's default for convolutions."""
+    try:
+        convolutions = "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
+    except RuntimeError:  # PyTorch 2.9 and later: set for each kind of layer by itself
+        convolutions = "set by layer"
+    return {"convolutions": convolutions, "matrix_products": torch.get_float32_matmul_precision()}
 
 
 def _qualified_name(function: object) -> str:

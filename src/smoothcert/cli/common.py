@@ -34,10 +34,10 @@ NoiseOption = Annotated[
         "to the grid and certifies those.",
     ),
 ]
-RuntimeName = Literal["auto", "eager", "onnx"]
+RuntimeName = Literal["auto", "eager", "compile", "onnx"]
 RuntimeOption = Annotated[
     RuntimeName,
-    typer.Option("--runtime", help="What runs the model: PyTorch, ONNX Runtime, or the faster one."),
+    typer.Option("--runtime", help="What runs the model: PyTorch, torch.compile, ONNX Runtime, or the fastest."),
 ]
 LevelsOption = Annotated[
     int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid or quantised.")

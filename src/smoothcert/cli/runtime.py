@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from smoothcert.approximate import make_candidate
 from smoothcert.cache import votes_manifest
-from smoothcert.classifiers import Classifier, OnnxClassifier, TorchClassifier, fastest_runtime, with_runtime
+from smoothcert.classifiers import (
+    Classifier,
+    CompiledClassifier,
+    OnnxClassifier,
+    TorchClassifier,
+    fastest_runtime,
+    runtime_at,
+    with_runtime,
+)
 from smoothcert.cli.common import RuntimeName
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
 from smoothcert.noise import GaussianNoise, input_keys
@@ -18,7 +27,7 @@ from smoothcert.sampling import calibration_batch, default_batch_size
 if TYPE_CHECKING:
     from smoothcert.data import Dataset
 
-__all__ = ["Running", "cheap_version", "like_base", "run_by", "run_like_cache"]
+__all__ = ["Running", "cheap_version", "like_base", "run_as", "run_by", "run_like_cache"]
 
 
 @dataclass(frozen=True)
@@ -31,14 +40,14 @@ class Running:
 
 def run_by(classifier: TorchClassifier, runtime: RuntimeName, dataset: Dataset, sigma: float) -> Running:
     """Choose a runtime by name, or by a probe that is remembered."""
-    size = default_batch_size(math.prod(dataset.inputs.shape[1:]))
+    size = _usual_size(classifier, dataset)
     if runtime == "eager":
         return Running(classifier, size)
     few = dataset.take(8).inputs
     keys = list(input_keys(few))
-    batch = calibration_batch(few, keys, GaussianNoise(sigma, 0), 64)
-    if runtime == "onnx":
-        return Running(with_runtime(classifier, "onnx", batch), size)
+    batch = calibration_batch(few, keys, GaussianNoise(sigma, 0), size if runtime == "compile" else 64)
+    if runtime != "auto":
+        return Running(with_runtime(classifier, runtime, batch), size)
     choice = fastest_runtime(classifier, batch)
     return Running(choice.classifier, choice.batch_size)
 
@@ -53,23 +62,36 @@ def cheap_version(spec: str, classifier: TorchClassifier, dataset: Dataset, sigm
 def run_like_cache(classifier: TorchClassifier, cache: Path, dataset: Dataset) -> Running | None:
     """Return the runtime that made a cache; None when none gives its fingerprint: it is another model."""
     manifest = votes_manifest(cache)
-    runtimes: tuple[RuntimeName, ...] = ("eager", "onnx")
-    for runtime in runtimes:
+    recorded = manifest.classifier.get("batch_size", "")
+    size = int(recorded) if recorded.isdecimal() and int(recorded) else _usual_size(classifier, dataset)
+    return run_as(manifest.fingerprint, classifier, dataset, size)
+
+
+def run_as(
+    fingerprint: str, classifier: TorchClassifier, dataset: Dataset, batch_size: int | None = None
+) -> Running | None:
+    """Return the runtime that has a fingerprint; None when none has."""
+    size = batch_size or _usual_size(classifier, dataset)
+    for runtime in ("eager", "compile", "onnx"):  # only the last takes long to tell
         try:
-            running = run_by(classifier, runtime, dataset, manifest.sigma)
+            run = runtime_at(runtime, classifier, dataset.inputs.shape[1:])(size)
         except (InvalidArgumentError, MissingExtraError):
             continue
-        if running.classifier.fingerprint == manifest.fingerprint:
-            recorded = manifest.classifier.get("batch_size", "")
-            return Running(running.classifier, int(recorded) if recorded.isdecimal() else running.batch_size)
+        if run.fingerprint == fingerprint:
+            return Running(run, size)
     return None
 
 
 def like_base(candidate: Classifier, base: Running, dataset: Dataset, sigma: float) -> Running:
     """Run a candidate as its base runs, where that runtime can."""
-    if isinstance(candidate, TorchClassifier) and isinstance(base.classifier, OnnxClassifier):
-        try:
-            return run_by(candidate, "onnx", dataset, sigma)
-        except InvalidArgumentError:  # half precision, say
-            pass
+    if isinstance(candidate, TorchClassifier):
+        if isinstance(base.classifier, CompiledClassifier):
+            return run_by(candidate, "compile", dataset, sigma)
+        if isinstance(base.classifier, OnnxClassifier):
+            with contextlib.suppress(InvalidArgumentError):  # half precision, say
+                return run_by(candidate, "onnx", dataset, sigma)
     return Running(candidate, base.batch_size)
+
+
+def _usual_size(classifier: TorchClassifier, dataset: Dataset) -> int:
+    return default_batch_size(math.prod(dataset.inputs.shape[1:]), classifier.device.type)

@@ -13,7 +13,6 @@ from smoothcert.cli.common import (
     DeviceOption,
     JsonOption,
     LimitOption,
-    RuntimeName,
     SeedOption,
     SkipOption,
     SplitOption,
@@ -186,18 +185,12 @@ def evaluate(
 
 def _run_as_fitted(surrogate: Surrogate, model: str, dataset: Dataset, device: str | None) -> Running:
     """Run a checkpoint as the classifier that the surrogate was fitted for."""
-    from smoothcert.cli.runtime import run_by
-    from smoothcert.errors import InvalidArgumentError, MissingExtraError
+    from smoothcert.cli.runtime import run_as
+    from smoothcert.errors import InvalidArgumentError
 
     _, module = load_model(model, device, dataset.num_classes)
-    runtimes: tuple[RuntimeName, ...] = ("eager", "onnx")
-    for runtime in runtimes:
-        try:
-            running = run_by(module, runtime, dataset, surrogate.record.sigma)
-        except (InvalidArgumentError, MissingExtraError):
-            continue
-        if running.classifier.fingerprint == surrogate.record.fingerprint:
-            return running
+    if running := run_as(surrogate.record.fingerprint, module, dataset):
+        return running
     raise InvalidArgumentError(
         f"{model} is not the model that the surrogate was fitted for (fingerprint "
         f"{surrogate.record.fingerprint[:12]}): give its checkpoint, or fit a surrogate to this one's votes"

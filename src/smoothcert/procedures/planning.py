@@ -9,7 +9,7 @@ from typing import Any
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import Purpose, choose_noise, input_keys
 from smoothcert.procedures.arguments import require_batch_size, require_classifier, require_count
-from smoothcert.sampling import SampleRange, check_inputs, default_batch_size, sample_votes
+from smoothcert.sampling import SampleRange, check_inputs, default_batch_size, device_of, sample_votes
 
 __all__ = ["estimate_cost", "seconds_per_sample"]
 
@@ -88,7 +88,7 @@ def seconds_per_sample(classifier: Classifier, x: Any, *, sigma: float, batch_si
     noise = choose_noise("auto", None, sigma, 0, lambda: inputs)
     batch_size = require_batch_size(batch_size)
     key = next(input_keys([inputs[0]]))
-    probe = 4 * (batch_size or default_batch_size(math.prod(inputs.shape[1:])))
+    probe = 4 * (batch_size or default_batch_size(math.prod(inputs.shape[1:]), device_of(classifier)))
     seconds = math.inf
     for _ in range(2):  # the first run pays for what is set up once
         began = time.perf_counter()

@@ -17,7 +17,15 @@ from smoothcert.cache import CachedInput, CertificationCache, Manifest, Timing
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.noise import NoiseStream, Purpose
-from smoothcert.sampling import Inputs, SampleRange, Votes, count_votes, default_batch_size, sample_votes
+from smoothcert.sampling import (
+    Inputs,
+    SampleRange,
+    Votes,
+    count_votes,
+    default_batch_size,
+    device_of,
+    sample_votes,
+)
 
 __all__ = [
     "PART_VOTES",
@@ -108,7 +116,7 @@ def make_manifest(plan: VotingPlan, *, base: str = "") -> Manifest:
 
 
 def _batch_size(plan: VotingPlan) -> int:
-    return plan.batch_size or default_batch_size(math.prod(plan.inputs.shape[1:]))
+    return plan.batch_size or default_batch_size(math.prod(plan.inputs.shape[1:]), device_of(plan.classifier))
 
 
 def recorded_batch_size(manifest: Manifest) -> int | None:

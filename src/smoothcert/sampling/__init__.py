@@ -2,7 +2,7 @@
 
 from smoothcert.sampling.calibration import calibration_batch
 from smoothcert.sampling.checks import check_classifier, check_inputs
-from smoothcert.sampling.engine import default_batch_size, sample_votes
+from smoothcert.sampling.engine import default_batch_size, device_of, sample_votes
 from smoothcert.sampling.inputs import Inputs
 from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest
 from smoothcert.sampling.votes import Votes, count_votes, invalid_vote
@@ -18,6 +18,7 @@ __all__ = [
     "check_inputs",
     "count_votes",
     "default_batch_size",
+    "device_of",
     "invalid_vote",
     "sample_votes",
 ]

@@ -91,5 +91,6 @@ def device_votes(
         torch.empty(2 * batch_size, *inputs.shape[1:], device=device),
     )
     batches = noisy_batches(requests, draw, buffers, batch_size, block=batch_size)
-    classify_batches(batches, classifier.vote, votes, batch_size, on_batch)
+    with torch.cuda.device(device if device.type == "cuda" else -1):  # kernels start on the current one
+        classify_batches(batches, classifier.vote, votes, batch_size, on_batch)
     return votes.cpu().numpy().view(dtype)

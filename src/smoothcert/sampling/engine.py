@@ -21,7 +21,7 @@ from smoothcert.sampling.votes import Votes, vote_dtype
 if TYPE_CHECKING:
     from smoothcert.noise.device import DeviceNoise
 
-__all__ = ["default_batch_size", "sample_votes"]
+__all__ = ["default_batch_size", "device_of", "sample_votes"]
 
 
 def sample_votes(
@@ -46,8 +46,8 @@ def sample_votes(
     ranges : sequence of SampleRange or SampleIndices
         Which samples to draw.
     batch_size : int, optional
-        Forward passes at once. It changes no noise; by default it follows from the size of an input. Where the
-        classifier runs out of memory, it is halved and the run goes on.
+        Forward passes at once. It changes no noise; by default it follows from the size of an input and the
+        device. Where the classifier runs out of memory, it is halved and the run goes on.
     on_batch : callable, optional
         Called with the number of samples after each batch.
 
@@ -56,7 +56,8 @@ def sample_votes(
     list of ndarray of uint8 or uint16
         The votes of each request, in order; `invalid_vote` of the number of classes marks an invalid one.
     """
-    batch_size = default_batch_size(math.prod(inputs.shape[1:])) if batch_size is None else batch_size
+    if batch_size is None:
+        batch_size = default_batch_size(math.prod(inputs.shape[1:]), device_of(classifier))
     if isinstance(classifier, TensorClassifier) and (there := _noise_there(classifier, noise)) is not None:
         votes = device_votes(classifier, there, inputs, ranges, batch_size, on_batch)
     else:
@@ -97,20 +98,27 @@ def _host_votes(
     if isinstance(classifier, PiecewiseClassifier):
         cut, threads = classifier.pieces, classifier.threads
         classify_ahead(batches, classifier.classify_piece, cut, threads, votes, batch_size, on_batch)
-    elif classifier.description.get("device", "cpu") != "cpu":
+    elif device_of(classifier) != "cpu":
         classify_ahead(batches, classifier.classify, lambda batch: [batch], 1, votes, batch_size, on_batch)
     else:  # its own threads have the cores already
         classify_batches(batches, classifier.classify, votes, batch_size, on_batch)
     return votes
 
 
-def default_batch_size(size: int) -> int:
-    """Return a batch size that suits inputs of `size` values: a power of two from 32 to 1024.
+def default_batch_size(size: int, device: str = "cpu") -> int:
+    """Return a batch size that suits inputs of `size` values: a power of two from 32 to 1024, 4096 on a GPU.
 
     Examples
     --------
     >>> default_batch_size(3 * 32 * 32), default_batch_size(3 * 224 * 224), default_batch_size(64)
     (128, 32, 1024)
+    >>> default_batch_size(3 * 32 * 32, "cuda"), default_batch_size(3 * 224 * 224, "cuda")
+    (4096, 128)
     """
-    fitting = (1 << 19) // size
-    return min(1024, max(32, 1 << max(0, fitting.bit_length() - 1)))
+    values, most = (1 << 19, 1024) if device == "cpu" else (1 << 25, 4096)
+    return min(most, max(32, 1 << max(0, (values // size).bit_length() - 1)))
+
+
+def device_of(classifier: Classifier) -> str:
+    """Return the kind of device that a classifier says it runs on, the CPU where it says nothing."""
+    return classifier.description.get("device", "cpu")
