@@ -33,6 +33,13 @@ def test_help_loads_nothing_heavy() -> None:
     assert "recertify" in done.stdout
 
 
+def test_python_m_is_the_same_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "smoothcert", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "recertify" in done.stdout
+
+
 def test_compare_shows_base_and_candidates(run: Any, trained: Path) -> None:
     status, out, _ = run("compare", trained / "cache", "--json")
     rows = json.loads(out)["rows"]

@@ -146,6 +146,7 @@ def test_another_architecture_is_described(tmp_path: Path, cifar_state: dict[str
         load_checkpoint(_save(path, cifar_state, "vgg"))
 
 
+@pytest.mark.filterwarnings("ignore:.*sparse:UserWarning")  # PyTorch 2.11 when it reads one
 @pytest.mark.parametrize("value", [torch.zeros(10).to_sparse(), torch.zeros(10, device="meta"), "text"])
 def test_entries_that_are_no_plain_tensors_are_refused(
     tmp_path: Path, digits_state: dict[str, torch.Tensor], value: object

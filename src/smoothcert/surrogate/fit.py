@@ -19,6 +19,7 @@ from smoothcert.classifiers.torch_module import module_fingerprint
 from smoothcert.data import Images
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.models import Normalization, architecture, build_model
+from smoothcert.models.optimization_state import restore_optimization, save_optimization
 from smoothcert.sampling import Inputs
 from smoothcert.surrogate.epoch import FitRun, fit_epoch, held_out_logits
 from smoothcert.surrogate.inputs import take_rows
@@ -26,7 +27,7 @@ from smoothcert.surrogate.model import Surrogate, save_surrogate, surrogate_logi
 from smoothcert.surrogate.prediction import error_features, fit_error_scale, predict_shares, sampling_probit
 from smoothcert.surrogate.recipe import SurrogateRecipe, surrogate_recipe
 from smoothcert.surrogate.record import SurrogateRecord
-from smoothcert.surrogate.state import FitRecord, restore_fit, save_fit
+from smoothcert.surrogate.state import ADAM_MOMENTS, STATE_FILE, FitRecord
 from smoothcert.surrogate.votes import VoteData, read_votes
 from smoothcert.training.batches import stream_seed
 from smoothcert.training.gaussian import Progress
@@ -140,14 +141,16 @@ def fit_surrogate(
         network.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
     setup = _setup(data, run, arch, network)
-    history = [] if folder is None else restore_fit(folder, setup, network, optimizer)
+    history: list[FitRecord] = []
+    if folder is not None:
+        history = restore_optimization(folder / STATE_FILE, setup, network, optimizer, ADAM_MOMENTS, FitRecord)
     if len(history) < recipe.epochs:
         run = replace(run, inputs=_decoded(data.inputs))
     for epoch in range(len(history), recipe.epochs):
         with fitting_threads(network, run.device):
             history.append(fit_epoch(run, epoch, network, optimizer))
         if folder is not None:
-            save_fit(folder, setup, network, optimizer, history)
+            save_optimization(folder / STATE_FILE, setup, network, optimizer, ADAM_MOMENTS, history)
     surrogate = _described(data, run, network.eval(), arch, constants)
     if folder is not None:
         surrogate = save_surrogate(folder, surrogate)

@@ -17,11 +17,12 @@ from smoothcert.data import Dataset, Images
 from smoothcert.errors import InvalidArgumentError, SmoothcertError
 from smoothcert.models.checkpoint import LoadedModel, save_checkpoint
 from smoothcert.models.normalize import Normalization
+from smoothcert.models.optimization_state import restore_optimization, save_optimization
 from smoothcert.models.registry import architecture, build_model
 from smoothcert.training.batches import noisy_batches, steps_per_epoch, stream_seed
 from smoothcert.training.placement import fitting_threads, placement
 from smoothcert.training.recipe import TrainingRecipe, default_recipe, learning_rate
-from smoothcert.training.state import EpochRecord, restore_state, save_state, setup_of
+from smoothcert.training.state import STATE_FILE, EpochRecord, moments_of, setup_of
 
 __all__ = ["CHECKPOINT_FILE", "EpochRecord", "Progress", "TrainingResult", "train"]
 
@@ -162,14 +163,16 @@ def train(
         nesterov=recipe.momentum > 0,
     )
     setup = setup_of(recipe, dataset, sigma, seed, constants)
-    history = [] if folder is None else restore_state(folder, setup, module, optimizer)
+    moments, history = moments_of(recipe), list[EpochRecord]()
+    if folder is not None:
+        history = restore_optimization(folder / STATE_FILE, setup, module, optimizer, moments, EpochRecord)
     if len(history) < recipe.epochs:
         run = replace(run, dataset=_decoded(dataset))
     for epoch in range(len(history), recipe.epochs):
         with fitting_threads(module, run.device):
             history.append(_train_epoch(run, epoch, module, optimizer))
         if folder is not None:
-            save_state(folder, setup, module, optimizer, history)
+            save_optimization(folder / STATE_FILE, setup, module, optimizer, moments, history)
             save_checkpoint(folder / CHECKPOINT_FILE, _described(run, module, constants, epoch + 1))
     model = _described(run, module, constants, recipe.epochs)
     if folder is not None:

@@ -1,29 +1,18 @@
-"""What a killed training needs to continue: weights, momentum, history, and what it was started with."""
+"""What determines a training, and its history."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save as format_safetensors
-from torch import nn
-
 from smoothcert.data import Dataset
-from smoothcert.errors import CheckpointError, InvalidArgumentError
-from smoothcert.models.checkpoint import read_safetensors, write_atomically
 from smoothcert.models.normalize import Normalization
 from smoothcert.training.recipe import TrainingRecipe
 
-__all__ = ["STATE_FILE", "EpochRecord", "restore_state", "save_state", "setup_of"]
+__all__ = ["STATE_FILE", "EpochRecord", "moments_of", "setup_of"]
 
 STATE_FILE = "training-state.safetensors"
-
-_WEIGHT = "model."
-_MOMENTUM = "momentum."
 
 
 @dataclass(frozen=True)
@@ -64,55 +53,6 @@ def setup_of(
     return {**asdict(recipe), "sigma": sigma, "seed": seed, **constants, "data": data.hexdigest()}
 
 
-def save_state(
-    folder: Path,
-    setup: dict[str, Any],
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    history: list[EpochRecord],
-) -> None:
-    """Write the state after an epoch, in one file, atomically."""
-    tensors = {_WEIGHT + name: tensor for name, tensor in module.state_dict().items()}
-    for name, parameter in module.named_parameters():
-        if setup["momentum"]:
-            tensors[_MOMENTUM + name] = optimizer.state[parameter]["momentum_buffer"]
-    plain = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
-    metadata = {"setup": json.dumps(setup), "history": json.dumps([asdict(record) for record in history])}
-    write_atomically(folder / STATE_FILE, format_safetensors(plain, metadata))
-
-
-def restore_state(
-    folder: Path, setup: dict[str, Any], module: nn.Module, optimizer: torch.optim.Optimizer
-) -> list[EpochRecord]:
-    """Load the state in `folder` into module and optimizer; return the epochs done, none where there is none."""
-    path = folder / STATE_FILE
-    if not path.is_file():
-        return []
-    tensors, metadata = read_safetensors(path.read_bytes(), path)
-    try:
-        before = json.loads(metadata["setup"])
-        history = [EpochRecord(**record) for record in json.loads(metadata["history"])]
-        _check_same(before, setup, folder)
-        weights = {name.removeprefix(_WEIGHT): t for name, t in tensors.items() if name.startswith(_WEIGHT)}
-        module.load_state_dict(weights, strict=True)
-        for name, parameter in module.named_parameters():
-            if setup["momentum"]:
-                momentum = torch.empty_like(parameter, requires_grad=False)
-                optimizer.state[parameter]["momentum_buffer"] = momentum.copy_(tensors[_MOMENTUM + name])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, InvalidArgumentError):
-            raise
-        raise CheckpointError(f"{path} is damaged: {error}; delete it to start again") from error
-    return history
-
-
-def _check_same(before: dict[str, Any], setup: dict[str, Any], folder: Path) -> None:
-    changed = [name for name in setup if before.get(name) != setup[name]]
-    if changed:
-        differences = ", ".join(f"{name} {before.get(name)} there, {setup[name]} now" for name in changed)
-        raise InvalidArgumentError(
-            f"out={folder} holds another training ({differences}): continue it as it was, or give another folder"
-        )
+def moments_of(recipe: TrainingRecipe) -> dict[str, str]:
+    """Return what SGD keeps for each parameter: nothing without momentum."""
+    return {"momentum": "momentum_buffer"} if recipe.momentum else {}

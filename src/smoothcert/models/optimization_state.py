@@ -1,0 +1,120 @@
+"""What a killed optimization needs to continue: weights, moments, history, and what it was started with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from safetensors.torch import save as format_safetensors
+from torch import nn
+
+from smoothcert.errors import CheckpointError, InvalidArgumentError
+from smoothcert.models.checkpoint import read_safetensors, write_atomically
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    _Record = TypeVar("_Record", bound=DataclassInstance)
+
+__all__ = ["restore_optimization", "save_optimization"]
+
+_WEIGHT = "model"
+
+
+def save_optimization(
+    path: Path,
+    setup: dict[str, Any],
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    moments: Mapping[str, str],
+    history: Sequence[DataclassInstance],
+) -> None:
+    """Write the state after an epoch, in one file, atomically.
+
+    Parameters
+    ----------
+    path : Path
+        A safetensors file, in a folder that exists.
+    setup : dict of str to anything that JSON can hold
+        What determines the result.
+    module : Module
+        What is optimized.
+    optimizer : Optimizer
+        Has made a step.
+    moments : mapping of str to str
+        What the optimizer keeps for each parameter: names in the file, and its own.
+    history : sequence of dataclass
+        One entry an epoch.
+
+    Raises
+    ------
+    CheckpointError
+        When the file cannot be written.
+    """
+    tensors = {f"{_WEIGHT}.{name}": tensor for name, tensor in module.state_dict().items()}
+    for name, parameter in module.named_parameters():
+        tensors |= {f"{saved}.{name}": optimizer.state[parameter][moment] for saved, moment in moments.items()}
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    metadata = {"setup": json.dumps(setup), "history": json.dumps([asdict(record) for record in history])}
+    write_atomically(path, format_safetensors(plain, metadata))
+
+
+def restore_optimization(
+    path: Path,
+    setup: dict[str, Any],
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    moments: Mapping[str, str],
+    record: Callable[..., _Record],
+) -> list[_Record]:
+    """Load a state into module and optimizer; return the epochs done, none where there is no file.
+
+    Parameters
+    ----------
+    path, setup, module, optimizer, moments
+        As for `save_optimization`.
+    record : callable
+        Makes an entry of the history of its fields.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the file was saved under another setup.
+    CheckpointError
+        When it is damaged.
+    """
+    if not path.is_file():
+        return []
+    tensors, metadata = read_safetensors(path.read_bytes(), path)
+    try:
+        _check_same(json.loads(metadata["setup"]), json.loads(json.dumps(setup)), path.parent)
+        history = [record(**fields) for fields in json.loads(metadata["history"])]
+        weights = {name: tensors[f"{_WEIGHT}.{name}"] for name in module.state_dict()}
+        module.load_state_dict(weights, strict=True)
+        for name, parameter in module.named_parameters():
+            for saved, moment in moments.items():
+                tensor = tensors[f"{saved}.{name}"]
+                like = torch.empty_like(parameter if tensor.ndim else tensor, requires_grad=False)
+                optimizer.state[parameter][moment] = like.copy_(tensor)
+    except InvalidArgumentError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}; delete it to start again") from error
+    return history
+
+
+def _check_same(before: dict[str, Any], setup: dict[str, Any], folder: Path) -> None:
+    changed = [name for name in setup if before.get(name) != setup[name]]
+    if changed:
+        differences = ", ".join(f"{name} {before.get(name)} there, {setup[name]} now" for name in changed)
+        raise InvalidArgumentError(
+            f"out={folder} holds what was started otherwise ({differences}): continue it as it was, or give "
+            "another folder"
+        )
