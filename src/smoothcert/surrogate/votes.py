@@ -94,7 +94,7 @@ def collect_votes(
         Folder of the votes; a call that was interrupted, made again, continues and ends with the same bytes.
     seed : int
         Seed of the noise stream.
-    noise : {"auto", "grid", "gaussian"}
+    noise : {"auto", "grid", "gaussian", "quantised"}
         The noise law, see `certify`.
     levels : int, optional
         Grid steps per unit for ``noise="grid"``, by default 255.
