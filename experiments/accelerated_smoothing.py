@@ -125,11 +125,22 @@ def table_4(evaluations: Evaluations) -> Table:
 def guided_table(evaluations: Evaluations) -> Table:
     """ACR of guided certification and of one n for all, by samples."""
     first = next(iter(evaluations.values())).guided
-    rows = [(p.n, p.uniform, *(e.guided[i].guided for e in evaluations.values())) for i, p in enumerate(first)]
+    rows = [
+        (
+            p.n,
+            p.uniform,
+            *(acr for e in evaluations.values() for acr in (e.guided[i].guided, e.guided[i].unselected)),
+        )
+        for i, p in enumerate(first)
+    ]
     columns = (
         Column("samples an input"),
         Column("one n for all", 4, "lower"),
-        *(Column(f"guided by {name}", 4, "lower") for name in evaluations),
+        *(
+            Column(f"guided by {name}{classes}", 4, "lower")
+            for name in evaluations
+            for classes in ("", ", n0 = 0")
+        ),
     )
     return Table("certified ACR for the same samples", columns, tuple(rows))
 

@@ -25,6 +25,7 @@ from smoothcert.report.surrogate import (
     write_evaluation,
 )
 from smoothcert.report.tables import cells
+from smoothcert.surrogate.guided import plan_samples
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,18 @@ def test_guided_curves_spend_what_they_say(base: Path) -> None:
     for p in points:
         assert 0.95 * 120 * p.n < p.samples <= 120 * p.n
         assert p.guided > 0.97 * p.uniform
+
+
+def test_guided_without_selection_certifies_the_surrogates_class(base: Path) -> None:
+    x, y = inputs(120, 0), _labels(120)
+    predicted, sampled = surrogate(Wrong(3.0)).predict(x), read_sampled(base, x, y)
+    (point,) = guided_curve(predicted, sampled, [100], 0.001)
+    sizes, top = plan_samples(predicted, 100, 0.001, most=2000), predicted.top_class
+    counts = np.array([(row[:n] == c).sum() for row, n, c in zip(sampled.votes, sizes, top, strict=True)])
+    radii = sc.certified_radius(sc.lower_confidence_bound(counts, sizes, 0.001), SIGMA)
+    expected = np.mean(radii * (top == y))
+    assert point.unselected == pytest.approx(expected, rel=1e-9)
+    assert point.unselected < point.guided
 
 
 def test_tables_name_the_guarantee_of_every_radius(base: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,12 @@ class SampledInputs:
             votes=self.votes[rows],
             selection_counts=self.selection_counts[rows],
         )
+
+    def with_classes(self, top_class: NDArray[np.int64]) -> SampledInputs:
+        """Return the same with classes that were chosen without selection votes, one for each input."""
+        chosen = np.zeros_like(self.selection_counts)
+        chosen[np.arange(len(self)), top_class] = 1
+        return replace(self, selection_counts=chosen)
 
     def counts(self, n: int | NDArray[np.int64]) -> NDArray[np.int64]:
         """Return votes per class among the first n of each input, (m, k)."""

@@ -44,12 +44,15 @@ class GuidedPoint:
         Estimation samples that guided certification spent on all inputs.
     uniform, guided : float
         ACR, in the units of the input.
+    unselected : float
+        ACR of guided certification without selection samples: the surrogate's class is certified, or none.
     """
 
     n: int
     samples: int
     uniform: float
     guided: float
+    unselected: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +183,7 @@ def guided_curve(
     sampled : SampledInputs
         Their votes; no input gets more samples than there are.
     budgets : sequence of int
-        Estimation samples per input on average. Selection samples are the same for both.
+        Estimation samples per input on average. Selection samples are the same for both, or none.
     alpha : float
         Failure probability of each certificate.
 
@@ -188,7 +191,7 @@ def guided_curve(
     -------
     list of GuidedPoint
     """
-    points = []
+    its_own, points = sampled.with_classes(prediction.top_class), []
     for n in budgets:
         sizes = plan_samples(prediction, n, alpha, most=sampled.manifest.n)
         points.append(
@@ -197,6 +200,7 @@ def guided_curve(
                 samples=int(sizes.sum()),
                 uniform=average_certified_radius(sampled.certificates(n, alpha), sampled.y),
                 guided=average_certified_radius(sampled.certificates(sizes, alpha), sampled.y),
+                unselected=average_certified_radius(its_own.certificates(sizes, alpha), sampled.y),
             )
         )
     return points

@@ -105,8 +105,9 @@ def guided_table(evaluation: SurrogateEvaluation) -> Table:
         Column("samples an input"),
         Column("ACR, one n for all", 4, "lower"),
         Column("ACR, guided", 4, "lower"),
+        Column("ACR, guided, n0 = 0", 4, "lower"),
     )
-    rows = tuple((p.n, p.uniform, p.guided) for p in evaluation.guided)
+    rows = tuple((p.n, p.uniform, p.guided, p.unselected) for p in evaluation.guided)
     return Table(title="certified radii for the same samples", columns=columns, rows=rows)
 
 
