@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smoothcert.classifiers import FunctionClassifier, TorchClassifier
+from smoothcert.classifiers import ExportedClassifier, FunctionClassifier, TorchClassifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise, NoiseStream, Purpose, input_keys
 from smoothcert.sampling import (
@@ -15,6 +15,7 @@ from smoothcert.sampling import (
     SampleRange,
     SampleRequest,
     check_classifier,
+    check_classifier_once,
     check_inputs,
     count_votes,
     sample_votes,
@@ -170,6 +171,30 @@ def test_a_classifier_that_uses_its_batch_mates_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="batch mates"):
         check_classifier(FunctionClassifier(centred, 4, "centred"), X, KEYS[0], NOISE)
     check_classifier(CLASSIFIER, X, KEYS[0], NOISE)
+
+
+def test_only_what_cannot_change_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 4))
+    eager = TorchClassifier(module, 4)
+    exported = ExportedClassifier(eager, (2, 3))
+    calls: list[int] = []
+    score = ExportedClassifier.logits
+
+    def counted(self: ExportedClassifier, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        calls.append(len(batch))
+        return score(self, batch)
+
+    monkeypatch.setattr(ExportedClassifier, "logits", counted)
+    for _ in range(3):
+        check_classifier_once(exported, X, KEYS[0], NOISE)
+    assert len(calls) == 4
+    check_classifier_once(ExportedClassifier(eager, (2, 3)), X, KEYS[0], NOISE)  # another one
+    assert len(calls) == 8
+    check_classifier_once(eager, X, KEYS[0], NOISE)
+    eager.module.train()
+    with pytest.raises(InvalidArgumentError, match="batch mates"):
+        check_classifier_once(eager, X, KEYS[0], NOISE)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import NoiseName, NoiseStream, choose_noise, input_keys
-from smoothcert.sampling import Inputs, check_classifier, check_inputs
+from smoothcert.sampling import Inputs, check_classifier_once, check_inputs
 
 __all__ = ["Prepared", "prepare"]
 
@@ -28,5 +28,5 @@ def prepare(
     inputs = check_inputs(x)
     stream = choose_noise(noise, levels, sigma, seed, lambda: inputs)
     keys = list(input_keys(inputs))
-    check_classifier(classifier, inputs, keys[0], stream)
+    check_classifier_once(classifier, inputs, keys[0], stream)
     return Prepared(inputs, keys, stream)

@@ -1,7 +1,7 @@
 """Noise and a classifier make votes: batching, checks of the inputs, a probe of the classifier."""
 
 from smoothcert.sampling.calibration import calibration_batch
-from smoothcert.sampling.checks import check_classifier, check_inputs
+from smoothcert.sampling.checks import check_classifier, check_classifier_once, check_inputs
 from smoothcert.sampling.engine import default_batch_size, device_of, sample_votes
 from smoothcert.sampling.inputs import Inputs
 from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest
@@ -15,6 +15,7 @@ __all__ = [
     "Votes",
     "calibration_batch",
     "check_classifier",
+    "check_classifier_once",
     "check_inputs",
     "count_votes",
     "default_batch_size",
