@@ -78,7 +78,8 @@ def group_edges(surrogate: Surrogate, groups: int) -> Array:
     claims = surrogate.held_out_probit[surrogate.held_out_probit > 0]
     if groups > 1 and len(claims) < groups:
         raise InvalidArgumentError(
-            f"groups is {groups}, but {len(claims)} held-out inputs have a radius: use fewer"
+            f"groups is {groups}, but the surrogate claims a radius for {len(claims)} of the inputs held out from "
+            "its fit: fit a better one, or use fewer groups"
         )
     return np.quantile(claims, np.arange(1, groups) / groups) if groups > 1 else np.empty(0)
 
