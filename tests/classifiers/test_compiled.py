@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from smoothcert.approximate.precision import float16_weights
+from smoothcert.approximate.precision import bfloat16_arithmetic, float16_weights
 from smoothcert.classifiers import Classifier, CompiledClassifier, TorchClassifier, fastest_runtime, with_runtime
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, Purpose, input_keys
@@ -89,6 +89,24 @@ def test_the_engine_gets_the_votes_of_the_module(base: TorchClassifier, compiled
             sample_votes(compiled, BATCH, noise, ranges, batch_size=size), eager, strict=True
         ):
             np.testing.assert_array_equal(mine, expected)
+
+
+@pytest.mark.parametrize(
+    ("half", "moved", "refused"),
+    [(False, 5e-4, False), (False, 0.02, True), (True, 0.02, False), (True, 0.1, True)],
+)
+def test_half_precision_may_round_more_than_float32(
+    base: TorchClassifier, half: bool, moved: float, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = bfloat16_arithmetic(base) if half else base
+    logits = source.logits(BATCH)
+    shifted = logits + np.float32(moved * np.ptp(logits))
+    monkeypatch.setattr(CompiledClassifier, "logits", lambda self, batch: shifted)
+    if refused:
+        with pytest.raises(InvalidArgumentError, match="computes another function"):
+            with_runtime(source, "compile", BATCH)
+    else:
+        assert isinstance(with_runtime(source, "compile", BATCH), CompiledClassifier)
 
 
 def test_what_is_run_is_named(base: TorchClassifier) -> None:
