@@ -11,14 +11,16 @@ for CIFAR-10 at sigma 0.5 on two cores, with a training set of 5,000 images and 
     F="--arch resnet20 --recipe fast --start-from MODEL --epochs 20"
     smoothcert surrogate fit runs/votes $F --learning-rate 0.001 --out runs/start_js
     smoothcert surrogate fit runs/votes $F --learning-rate 0.002 --loss cross-entropy --out runs/start_ce
+    smoothcert surrogate votes MODEL $D --skip 5 --limit 10000 --n 500 --out runs/votes_10000
+    smoothcert surrogate fit runs/votes_10000 $F --learning-rate 0.001 --out runs/start_js_10000
     smoothcert surrogate votes MODEL $D --split test --skip 5 --limit 1000 --n 1000 --out runs/calibration
     smoothcert certify MODEL $D --skip 50 --n 100000 --cache runs/base
     python benchmarks/surrogate_speed.py MODEL --data cifar10 --surrogate runs/start_js --measured 100000 \
         --rounds 1 --out runs/speed.json
     python experiments/accelerated_smoothing.py --surrogate start_js=runs/start_js \
         --surrogate start_ce=runs/start_ce --surrogate scratch_js=runs/scratch_js \
-        --surrogate scratch_200=runs/scratch_200 --cache runs/base \
-        --calibration runs/calibration --speed runs/speed.json --out runs/accelerated
+        --surrogate scratch_200=runs/scratch_200 --surrogate start_js_10000=runs/start_js_10000 \
+        --cache runs/base --calibration runs/calibration --speed runs/speed.json --out runs/accelerated
 """
 
 from __future__ import annotations
