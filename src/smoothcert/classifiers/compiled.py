@@ -145,7 +145,8 @@ class _Fixed:
 def _recorded(run: _Run, buffer: torch.Tensor) -> Callable[[], tuple[torch.Tensor, torch.Tensor]]:
     """Record a function of a buffer as a CUDA graph, which any thread may replay."""
     with torch.cuda.device(buffer.device):
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call] # kernels are chosen and memory is laid out before the recording
+        # Kernels are chosen and memory is laid out before the recording, on a stream of their own.
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(3):

@@ -92,10 +92,11 @@ def fastest_runtime(
     A runtime whose logits differ from eager ones by more than rounding is rejected. Rounding remains, so votes at
     near ties differ between runtimes: what is certified is the classifier returned, not the one given.
 
-    On the CPU ``"compile"`` is tried only where it is asked for. On one core of a shared AMD EPYC with AVX-512
-    (torch 2.13, ONNX Runtime 1.31), eager, compiled and exported modules ran at 1,143, 1,249 and 1,409 samples/s
-    (CIFAR ResNet-20) and at 252,000, 198,000 and 524,000 (``digits_conv``), each at its best batch size; on two
-    cores the ResNet-20 at 1,345, 1,977 and 2,635. Compiling took 3 to 10 s for each batch size, in each process.
+    On the CPU ``"compile"`` is tried only where it is asked for. So tried, on one core of a shared AMD EPYC with
+    AVX-512 (torch 2.13, ONNX Runtime 1.31), eager, compiled and exported modules ran at 1,143, 1,249 and 1,409
+    samples/s (CIFAR ResNet-20) and at 252,000, 198,000 and 524,000 (``digits_conv``), each at its best batch size;
+    on two cores the ResNet-20 at 1,345, 1,977 and 2,635. Compiling took 3 to 10 s for each batch size, in each
+    process.
 
     Examples
     --------
