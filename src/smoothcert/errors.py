@@ -1,4 +1,4 @@
-"""The errors of smoothcert, and the import of optional dependencies.
+"""The errors of smoothcert, the boundary where files are read, and the import of optional dependencies.
 
 Each message names the argument (or file), the value and what would be right.
 """
@@ -6,6 +6,9 @@ Each message names the argument (or file), the value and what would be right.
 from __future__ import annotations
 
 import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "MissingExtraError",
     "SmoothcertError",
     "import_extra",
+    "reading",
 ]
 
 
@@ -56,6 +60,49 @@ class CacheLockedError(CacheError):
 
 class MissingExtraError(SmoothcertError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
+
+
+@contextmanager
+def reading(
+    path: str | os.PathLike[str], error: type[SmoothcertError] = CacheCorruptError, remedy: str = "restore it"
+) -> Iterator[None]:
+    """Turn whatever a damaged or hostile file makes a parser raise into one error that names the file.
+
+    Nothing but the reading and parsing of the file belongs inside: a mistake of ours would be called damage.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    error : type of SmoothcertError
+        What to raise.
+    remedy : str
+        What the user can do about it.
+
+    Raises
+    ------
+    SmoothcertError
+        Of the type `error`, for every exception but our own, which pass as they are.
+
+    Examples
+    --------
+    >>> import json
+    >>> with reading("runs/base/manifest.json", CacheCorruptError, "restore it, or certify again"):
+    ...     json.loads("[" * 10**5)
+    Traceback (most recent call last):
+        ...
+    smoothcert.errors.CacheCorruptError: runs/base/manifest.json is damaged (RecursionError: ...): restore it, or
+    certify again
+    """
+    try:
+        yield
+    except SmoothcertError:
+        raise
+    except OSError as reason:
+        raise error(f"{path} cannot be read: {reason.strerror or reason}; {remedy}") from reason
+    except Exception as reason:  # parsers of hostile bytes raise anything
+        text = f"{type(reason).__name__}: {reason}"[:300]
+        raise error(f"{path} is damaged ({text}): {remedy}") from reason
 
 
 def import_extra(module: str, extra: str) -> ModuleType:
