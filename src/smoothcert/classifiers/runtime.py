@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from smoothcert.classifiers.base import Classifier
 from smoothcert.classifiers.compiled import CompiledClassifier
 from smoothcert.classifiers.onnx_export import ExportedClassifier
+from smoothcert.classifiers.rounding import beyond_rounding
 from smoothcert.classifiers.runtime_memory import Trial, recall, remember
 from smoothcert.classifiers.runtime_race import COMPILED_SIZES, AtSize, race, resized
 from smoothcert.classifiers.torch_module import TorchClassifier
@@ -24,8 +25,6 @@ __all__ = ["RuntimeChoice", "Trial", "fastest_runtime", "runtime_at", "with_runt
 
 _WORTH = 1.05  # below this gain the module is left in the runtime that it came in
 _SAME_RATE = 0.97  # the smallest batch within this of the best takes less memory
-_ROUNDING = 1e-3  # of the spread of the logits; ONNX Runtime was within 1e-5 on a ResNet-20
-_COARSE_ROUNDING = 0.05  # where products keep 8 to 11 bits (bfloat16, float16, a GPU's TensorFloat-32)
 _NAMES = ("eager", "compile", "onnx")
 
 
@@ -167,7 +166,7 @@ def with_runtime(
         return fastest_runtime(classifier, batch).classifier
     _check_batch(batch)
     chosen = runtime_at(runtime, classifier, batch.shape[1:])(len(batch))
-    if difference := _difference(classifier, classifier.logits(batch), chosen.logits(batch)):
+    if difference := beyond_rounding(classifier.logits(batch), chosen.logits(batch), classifier.description):
         raise InvalidArgumentError(f"runtime {runtime!r} computes another function: {difference}; use 'eager'")
     return chosen
 
@@ -211,7 +210,7 @@ def _prepare(
     for name in names:
         try:
             run = runtime_at(name, classifier, batch.shape[1:])
-            difference = _difference(classifier, expected, run(len(first)).logits(first))
+            difference = beyond_rounding(expected, run(len(first)).logits(first), classifier.description)
         except (InvalidArgumentError, MissingExtraError) as error:
             rejected.append(Trial(name, reason=str(error)))
             continue
@@ -220,19 +219,6 @@ def _prepare(
         else:
             runs[name] = run
     return runs, rejected
-
-
-def _difference(source: TorchClassifier, expected: NDArray[np.float32], logits: NDArray[np.float32]) -> str:
-    """Say how logits differ, if by more than rounding."""
-    finite = np.isfinite(expected)
-    if not np.array_equal(finite, np.isfinite(logits)):
-        return "other logits are not finite"
-    if not finite.any():
-        return ""
-    moved, spread = float(np.abs(expected - logits)[finite].max()), float(np.ptp(expected[finite]))
-    fine = source.device.type == "cpu" and source.description["dtype"] == "float32"
-    allowed = (_ROUNDING if fine else _COARSE_ROUNDING) * spread
-    return f"logits differ by up to {moved:.3g} of a spread of {spread:.3g}" if moved > allowed else ""
 
 
 def _fastest(tried: Sequence[Trial]) -> Trial:
