@@ -26,6 +26,7 @@ from smoothcert.errors import (
     CacheMismatchError,
     InvalidArgumentError,
 )
+from smoothcert.sampling.identity import probe_batch
 
 RNG = np.random.default_rng(0)
 X = RNG.random((12, 3, 4), dtype=np.float32)
@@ -138,8 +139,16 @@ def test_another_model_or_shape_is_refused(copy: Path) -> None:
 
 
 def test_votes_that_do_not_repeat_are_refused(copy: Path) -> None:
-    """The same fingerprint, another function: the replay of some votes notices."""
+    """The same fingerprint, another function: logits for fixed inputs tell, and where they do not, the votes."""
     liar = sc.FunctionClassifier(lambda batch: -logits(batch), num_classes=5, fingerprint="W")
+    with pytest.raises(CacheMismatchError, match=r"another classifier under the fingerprint 'W'"):
+        sc.certify(liar, X, cache=copy, **CALL)  # type: ignore[arg-type]
+
+    def lies_about_grey(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        probed = np.isin(batch, probe_batch(X.shape[1:], CertificationCache(copy).manifest.noise())).all()
+        return logits(batch) if probed else -logits(batch)
+
+    liar = sc.FunctionClassifier(lies_about_grey, num_classes=5, fingerprint="W")
     with pytest.raises(CacheMismatchError, match="does not repeat"):
         sc.certify(liar, X, cache=copy, **CALL)  # type: ignore[arg-type]
 

@@ -26,6 +26,8 @@ MANIFEST = Manifest(
     classifier={},
     versions={},
 )
+OLD_DIGEST = "2deac85adf602321ef8e981f661629982d62f2271426ce8a3859e290048dc18e"
+"""Of the manifest as versions 1 and 2 of the format wrote it."""
 
 
 def row(start: int) -> CachedInput:
@@ -55,7 +57,7 @@ def test_caches_of_version_1_are_read(tmp_path: Path) -> None:
     store = write(tmp_path / "c", replace(MANIFEST, format_version=1), start=0)
     assert json.loads((tmp_path / "c" / "manifest.json").read_text())["format_version"] == 1
     assert store.manifest.format_version == 1
-    assert store.manifest.digest == MANIFEST.digest
+    assert store.manifest.digest == OLD_DIGEST
     assert store[bytes(32)].start == 0
     assert store.damaged() == []
 
@@ -68,6 +70,6 @@ def test_version_1_cannot_say_where_votes_start(tmp_path: Path) -> None:
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "c", MANIFEST, start=0)
     path = tmp_path / "c" / "manifest.json"
-    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 3'))
-    with pytest.raises(CacheMismatchError, match="this version reads 'smoothcert-cache', 1 to 2"):
+    path.write_text(path.read_text().replace('"format_version": 3', '"format_version": 4'))
+    with pytest.raises(CacheMismatchError, match="this version reads 'smoothcert-cache', 1 to 3"):
         CertificationCache(tmp_path / "c")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import importlib
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +71,38 @@ def test_a_proxy_gives_most_of_the_samples(run: Any, trained: Path, tmp_path: Pa
     assert status == 0
     assert json.loads(out)["samples"] == 5 * (100 + 1000 + 200)
     assert json.loads(run(*call, "--json")[1])["samples"] == 0
+
+
+def test_a_function_that_was_edited_is_another_candidate(
+    run: Any, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name, its module and the weights stay; every label is rolled, and none of the kept votes is its own."""
+    monkeypatch.chdir(tmp_path)
+    code = """
+import torch
+
+class Rolled(torch.nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x).roll({shift}, dims=1)
+
+def make(module):
+    return Rolled(module)
+"""
+    (tmp_path / "mycand.py").write_text(code.format(shift=0))
+    call = ("recertify", copy / "cache", "--candidate", "mycand:make", "--n-p", "200")
+    assert run(*call)[0] == 0
+    (tmp_path / "mycand.py").write_text(code.format(shift=1))
+    monkeypatch.delitem(sys.modules, "mycand")
+    importlib.invalidate_caches()
+    status, _, err = run(*call)
+    assert status == 2
+    assert "fingerprint" in err
+    assert "to start 'mycand:make' anew, remove" in err
+    shutil.rmtree(copy / "cache" / "candidates" / "mycand-make")
+    monkeypatch.delitem(sys.modules, "mycand")
+    status, out, _ = run(*call, "--json")
+    assert (status, json.loads(out)[0]["certified"]) == (0, 0)

@@ -112,7 +112,8 @@ def test_votes_of_another_model_do_not_repeat(tmp_path: Path) -> None:
         linear(name="f"), linear(0.004), X, cache=tmp_path / "received", seed=77, n_p=N_P, out=tmp_path / "out"
     )
     assert not found.passed
-    assert "do not repeat" in found.findings[0]
+    assert "the base is not what made the cache" in found.findings[0]
+    assert "do not repeat" in found.findings[1]
     assert found.candidate_votes is None
 
 

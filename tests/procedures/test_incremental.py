@@ -91,8 +91,8 @@ def test_an_identical_candidate_is_reported(cache: Path) -> None:
     assert not recertify(cache, again).identical, "without the base only the fingerprint can tell"
 
 
-def test_another_base_does_not_repeat_the_votes(cache: Path) -> None:
-    with pytest.raises(CacheMismatchError, match="does not repeat"):
+def test_another_base_is_refused(cache: Path) -> None:
+    with pytest.raises(CacheMismatchError, match="votes of another classifier under the fingerprint"):
         recertify(cache, linear(0.004), X[X[:, 0] < 0.6], base=linear(0.5))
 
 

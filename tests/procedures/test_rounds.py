@@ -125,7 +125,7 @@ def test_an_interrupted_run_continues_to_the_same_bytes(journal: Path, tmp_path:
     def failing(batch: NDArray[np.float32]) -> NDArray[np.float64]:
         nonlocal calls
         calls += 1
-        if calls > pieces:
+        if calls > pieces + 2:  # the first two identify the classifier
             raise KeyboardInterrupt
         return logits(batch)
 
@@ -230,8 +230,8 @@ def test_other_requests_and_another_model_are_refused(journal: Path) -> None:
         rounds(other)
     liar = replace(plan(), classifier=sc.FunctionClassifier(lambda b: -logits(b), 3, "W"))
     with (
+        pytest.raises(CacheMismatchError, match="votes of another classifier under the fingerprint"),
         sampling_rounds(liar, procedure=PROCEDURE, folder=journal) as rounds,
-        pytest.raises(CacheMismatchError, match="does not repeat"),
     ):
         run(rounds)
 

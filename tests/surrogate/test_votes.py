@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,27 @@ def test_shares_follow_the_known_probabilities_and_read_back(tmp_path: Path) -> 
     assert CertificationCache(tmp_path).manifest.n0 == 0
 
 
-def test_estimation_votes_are_those_of_certify(tmp_path: Path) -> None:
+def test_votes_are_not_those_that_certify_counts(tmp_path: Path) -> None:
+    """Under one seed too: each purpose has noise of its own. Those of a certification can be read all the same."""
     x = inputs(10, 0)
     data = sc.collect_votes(classifier(), x, sigma=SIGMA, n=300, cache=tmp_path / "votes")
     run = sc.certify(classifier(), x, sigma=SIGMA, n0=50, n=300, cache=tmp_path / "base")
-    np.testing.assert_array_equal(data.counts, run.counts)
-    np.testing.assert_array_equal(read_votes(tmp_path / "base", x).counts, data.counts)
+    assert (data.counts != run.counts).any()
+    np.testing.assert_array_equal(read_votes(tmp_path / "base", x).counts, run.counts)
+    with pytest.raises(CacheMismatchError, match="votes to fit a surrogate to"):
+        sc.recertify(classifier(), x, cache=tmp_path / "votes", n_p=100)
+
+
+def test_votes_that_an_older_version_began_go_on_as_they_were(tmp_path: Path) -> None:
+    x = inputs(4, 0)
+    sc.collect_votes(classifier(), x[:2], sigma=SIGMA, n=300, cache=tmp_path / "new")
+    old = replace(
+        CertificationCache(tmp_path / "new").manifest, purpose="estimation", identity={}, format_version=2
+    )
+    with CertificationCache.writing(tmp_path / "votes", old):
+        pass
+    data = sc.collect_votes(classifier(), x, sigma=SIGMA, n=300, cache=tmp_path / "votes")
+    np.testing.assert_array_equal(data.counts, sc.certify(classifier(), x, sigma=SIGMA, n=300).counts)
 
 
 def test_invalid_votes_take_a_share_of_their_own(tmp_path: Path) -> None:

@@ -8,18 +8,22 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
-from smoothcert.noise import NoiseStream, noise_of_law
+from smoothcert.noise import NoiseStream, Purpose, noise_of_law
+from smoothcert.sampling import Identity
 
-__all__ = ["FORMAT_VERSION", "Manifest"]
+__all__ = ["FORMAT_VERSION", "Manifest", "is_identity"]
 
-FORMAT_VERSION = 2
-"""Version 2 records at which sample index each input's votes start; in version 1 all start at 0."""
+FORMAT_VERSION = 3
+"""Version 2 records at which sample index each input's votes start; in version 1 all start at 0. Version 3 records
+what the classifier computes and what the noise is for; before, that was estimation."""
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")
+_LOGITS = re.compile(r"([0-9a-f]{8})+")  # of float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,10 @@ class Manifest:
         Shape of one input.
     fingerprint : str
         The classifier's fingerprint.
+    purpose : str
+        What the noise of the votes is for, ``"estimation"`` or ``"fitting"``.
+    identity : dict of str to str
+        The classifier's `Identity`, field by field; empty in caches of older versions.
     classifier : dict of str to str
         The classifier's description: runtime, dtype, preprocessing.
     base : str
@@ -64,6 +72,8 @@ class Manifest:
     num_classes: int
     input_shape: tuple[int, ...]
     fingerprint: str
+    purpose: str = Purpose.ESTIMATION.name.lower()
+    identity: dict[str, str] = field(default_factory=dict)
     classifier: dict[str, str]
     base: str = ""
     versions: dict[str, str]
@@ -104,11 +114,12 @@ class Manifest:
             raise CacheMismatchError(
                 f"{source} has format {header[:2]}: this version reads 'smoothcert-cache', 1 to {FORMAT_VERSION}"
             )
-        if set(fields) != set(_LEGAL):
-            odd = sorted(set(fields) ^ set(_LEGAL))
+        known = set(_LEGAL) if header[1] > 2 else set(_LEGAL) - _SINCE_3
+        if set(fields) != known:
+            odd = sorted(set(fields) ^ known)
             raise CacheCorruptError(f"{source} has missing or unknown fields: {', '.join(odd)}")
-        for name, legal in _LEGAL.items():
-            if not legal(fields[name]):
+        for name in fields:
+            if not _LEGAL[name](fields[name]):
                 raise CacheCorruptError(f"{source}: {name} is {fields[name]!r}, which is not legal")
         manifest = cls(**{**fields, "input_shape": tuple(fields["input_shape"]), "format_version": header[1]})
         if manifest.digest != header[2]:
@@ -144,7 +155,7 @@ class Manifest:
             Names the first field that differs, both values and the remedy.
         """
         for name in _LEGAL:
-            if name in ("versions", "classifier", *ignore):
+            if name in ("versions", "classifier", "identity", *ignore):
                 continue
             have, want = getattr(self, name), getattr(wanted, name)
             if have != want:
@@ -152,11 +163,35 @@ class Manifest:
                     f"{path} was made with {name} = {have!r}, but the call has {want!r}: "
                     "use the same, or another folder for the cache"
                 )
+        if wanted.identity:
+            self.require_identity(Identity(**wanted.identity), path)
+
+    def require_identity(self, identity: Identity, path: str) -> None:
+        """Refuse a classifier of the same fingerprint that computes something else.
+
+        Raises
+        ------
+        CacheMismatchError
+            Says how its logits differ.
+        """
+        if difference := self.identity_difference(identity):
+            raise CacheMismatchError(
+                f"{path} holds votes of another classifier under the fingerprint {self.fingerprint!r}: "
+                f"{difference}; give the one that made it, or another folder for this one"
+            )
+
+    def identity_difference(self, identity: Identity) -> str:
+        """Say what a classifier computes otherwise; empty where nothing, or in caches that do not know."""
+        return Identity(**self.identity).difference(identity, self.classifier) if self.identity else ""
+
+    def is_of(self, classifier: Classifier, identity: Identity) -> bool:
+        """Tell whether the votes are a classifier's: the fingerprint agrees, and what it computes where known."""
+        return classifier.fingerprint == self.fingerprint and not self.identity_difference(identity)
 
     def _fields(self) -> dict[str, Any]:
         fields = {**dataclasses.asdict(self), "input_shape": list(self.input_shape)}
-        del fields["format_version"]
-        return fields
+        unknown = _SINCE_3 if self.format_version < 3 else set()
+        return {name: value for name, value in fields.items() if name not in unknown | {"format_version"}}
 
 
 def _canonical(fields: dict[str, Any]) -> str:
@@ -172,7 +207,7 @@ def _is_float(low: float, high: float) -> Callable[[Any], bool]:
 
 
 def _is_text(v: Any) -> bool:
-    return isinstance(v, str) and len(v) < 4096
+    return isinstance(v, str) and len(v) <= 4096
 
 
 def _is_text_map(v: Any) -> bool:
@@ -183,6 +218,15 @@ def _is_hex(v: Any) -> bool:
     return isinstance(v, str) and _HEX64.fullmatch(v) is not None
 
 
+def is_identity(v: Any) -> bool:
+    """Tell whether a JSON value is the fields of an `Identity`, or none."""
+    if not _is_text_map(v) or set(v) != {"execution", "digest", "logits"}:
+        return isinstance(v, dict) and not v
+    return bool((v["digest"] == "" or _is_hex(v["digest"])) and _LOGITS.fullmatch(v["logits"]))
+
+
+_PURPOSES = [purpose.name.lower() for purpose in (Purpose.ESTIMATION, Purpose.FITTING)]
+_SINCE_3 = {"purpose", "identity"}
 _LEGAL: dict[str, Callable[[Any], bool]] = {
     "sigma": _is_float(0, math.inf),
     "noise_law": _is_text,
@@ -194,6 +238,8 @@ _LEGAL: dict[str, Callable[[Any], bool]] = {
     "num_classes": _is_int(2, 65535),
     "input_shape": lambda v: isinstance(v, (list, tuple)) and 0 < len(v) < 16 and all(map(_is_int(1, 1 << 32), v)),
     "fingerprint": lambda v: _is_text(v) and v != "",
+    "purpose": lambda v: v in _PURPOSES,
+    "identity": is_identity,
     "classifier": _is_text_map,
     "base": lambda v: v == "" or _is_hex(v),
     "versions": _is_text_map,

@@ -18,13 +18,15 @@ class Purpose(IntEnum):
     """What a range of noise is for; different purposes are disjoint streams.
 
     Selection and estimation noise are different purposes and not two ranges of one stream, so that a sample of
-    the estimation stays the same whatever n0 is.
+    the estimation stays the same whatever n0 is. Votes that a surrogate learns from are a purpose too: it may then
+    say how many estimation samples an input is worth, whatever it remembers.
     """
 
     SELECTION = 0
     ESTIMATION = 1
     PREDICTION = 2
     CALIBRATION = 3
+    FITTING = 4
 
 
 class NoiseStream(Protocol):

@@ -21,7 +21,7 @@ from smoothcert.procedures.pairing import PairedCounts, pair, stack_pairs
 from smoothcert.procedures.preparation import Prepared, prepare
 from smoothcert.procedures.recertificates import Bound, Method, require_method
 from smoothcert.procedures.voting import REPLAYED, Progress
-from smoothcert.sampling import SampleRange, sample_votes
+from smoothcert.sampling import SampleRange, identify, sample_votes
 
 __all__ = ["Audit", "audit"]
 
@@ -50,6 +50,8 @@ class Audit:
         The same for the votes of f^p; None when the cache came without them.
     level : float
         Probability at most that the two comparisons accuse an honest cache.
+    otherwise : str
+        What f computes otherwise than the classifier that made the cache; empty where nothing.
     """
 
     base: CertificationRun
@@ -59,11 +61,12 @@ class Audit:
     base_votes: Consistency
     candidate_votes: Consistency | None
     level: float
+    otherwise: str = ""
 
     @property
     def findings(self) -> list[str]:
         """What speaks against the cache, in words; empty when nothing does."""
-        found = []
+        found = [f"the base is not what made the cache: {self.otherwise}"] if self.otherwise else []
         odd = np.flatnonzero(self.changed > _REPLAY_TOLERANCE * self.replayed)
         if len(odd):
             found.append(
@@ -205,6 +208,7 @@ def audit(
         base_votes=compare_counts([store[key] for key in ready.keys], run.counts, n, seed=seed),
         candidate_votes=None if received is None else compare_pairs(received, again.pairs, seed=seed),
         level=level,
+        otherwise=store.manifest.identity_difference(identify(base, store.manifest.input_shape, ready.noise)),
     )
 
 
@@ -272,9 +276,10 @@ def _replay(
 
 def _candidate_votes(store: CertificationCache, candidate: Classifier, keys: list[bytes]) -> PairedCounts | None:
     """Find the candidate's votes among those that came with the cache."""
+    identity = identify(candidate, store.manifest.input_shape, store.manifest.noise())
     for record in read_candidates(store.path):
         own = CertificationCache(candidate_folder(store.path, record.name))
-        if own.manifest.fingerprint == candidate.fingerprint and own.manifest.base == store.manifest.digest:
+        if own.manifest.is_of(candidate, identity) and own.manifest.base == store.manifest.digest:
             own.require(keys)
             return stack_pairs([pair(store[key], own[key], own.manifest.n) for key in keys])
     return None

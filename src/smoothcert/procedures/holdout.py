@@ -9,6 +9,7 @@ from smoothcert.cache import CertificationCache, reserve
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.procedures.arguments import require_classifier, require_count
+from smoothcert.sampling import identify
 
 __all__ = ["HELD_OUT", "require_holdout", "reserve_holdout"]
 
@@ -51,13 +52,17 @@ def reserve_holdout(cache: str | Path, holdout: tuple[int, int], candidates: Seq
     >>> bool(again.certificates.certified[0])
     True
     """
-    store = CertificationCache(cache)
+    manifest = (store := CertificationCache(cache)).manifest
     start, n_p = require_holdout(holdout, None)
-    if start + n_p > store.manifest.n:
+    if start + n_p > manifest.n:
         raise InvalidArgumentError(
-            f"holdout is {start}:{start + n_p}, but {store.path} holds n = {store.manifest.n} votes per input"
+            f"holdout is {start}:{start + n_p}, but {store.path} holds n = {manifest.n} votes per input"
         )
-    reserve(store.path, start, start + n_p, [require_classifier("candidates", c).fingerprint for c in candidates])
+    named = [
+        identify(c, manifest.input_shape, manifest.noise()).name(require_classifier("candidates", c))
+        for c in candidates
+    ]
+    reserve(store.path, start, start + n_p, named)
 
 
 def require_holdout(holdout: tuple[int, int] | None, n_p: int | None) -> tuple[int, int]:

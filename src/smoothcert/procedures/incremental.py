@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from smoothcert.cache import CertificationCache, Timing, reserve
 from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.noise import input_keys
+from smoothcert.noise import Purpose, input_keys
 from smoothcert.procedures.arguments import (
     require_batch_size,
     require_classifier,
@@ -31,7 +31,7 @@ from smoothcert.procedures.recertificates import (
     require_method,
 )
 from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
-from smoothcert.sampling import Inputs, check_classifier, check_inputs
+from smoothcert.sampling import Inputs, check_classifier, check_inputs, identify
 
 __all__ = ["Recertification", "recertify"]
 
@@ -203,14 +203,16 @@ def recertify(
     n0 = require_count("n0", n0, at_least=0)
     plan = _plan(store, candidate, inputs, start + n_p, n_p, n0, alpha_zeta, batch_size)
     logits = check_classifier(candidate, inputs, plan.keys[0], plan.noise)
-    identical = candidate.fingerprint == store.manifest.fingerprint
+    identity = identify(candidate, store.manifest.input_shape, plan.noise)
+    identical = store.manifest.is_of(candidate, identity)
     if base is not None:
         base = require_classifier("base", base)
         base_logits = check_classifier(base, inputs, plan.keys[0], plan.noise)
+        store.manifest.require_identity(identify(base, store.manifest.input_shape, plan.noise), str(store.path))
         replay(replace(plan, classifier=base), store)
         identical |= base_logits.tobytes() == logits.tobytes()
     if holdout is not None:
-        reserve(store.path, start, start + n_p, [candidate.fingerprint])
+        reserve(store.path, start, start + n_p, [identity.name(candidate)])
     if radius is not None:
         decided = decide(store, plan, radius=radius, premise=premise, start=start, folder=out, progress=progress)
         return Recertification(
@@ -259,8 +261,9 @@ def _paired_votes(
     elif start:
         plan = replace(plan, place=lambda rows: [start] * len(rows))
     samples, seconds = 0, 0.0
-    manifest = make_manifest(plan, base=store.manifest.digest)
-    with CertificationCache.writing(out, manifest) if out is not None else nullcontext() as own:
+    with _own_votes(store, plan, out) as own:
+        if own is not None:
+            replay(plan, own)
         for rows, timing in collect(plan, own, progress):
             for row in rows:
                 if row.start not in (start, start + n):
@@ -271,6 +274,14 @@ def _paired_votes(
             paired += [pair(store[row.key], row, n_p) for row in rows]
             samples, seconds = samples + timing.samples, seconds + timing.seconds
     return stack_pairs(paired), Timing(samples, seconds)
+
+
+def _own_votes(
+    store: CertificationCache, plan: VotingPlan, out: str | Path | None
+) -> AbstractContextManager[CertificationCache | None]:
+    if out is None:
+        return nullcontext()
+    return CertificationCache.writing(out, make_manifest(plan, base=store.manifest.digest))
 
 
 def _plan(
@@ -295,6 +306,10 @@ def _plan(
     if stop > manifest.n:
         name = f"n_p is {n_p}" if stop == n_p else f"holdout ends at {stop}"
         raise InvalidArgumentError(f"{name}, but the cache {store.path} holds n = {manifest.n} votes per input")
+    if manifest.purpose != Purpose.ESTIMATION.name.lower():
+        raise CacheMismatchError(
+            f"{store.path} holds votes to fit a surrogate to, not those of a certification: give the cache of one"
+        )
     keys = list(input_keys(inputs))
     store.require(keys)
     return VotingPlan(

@@ -6,7 +6,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from smoothcert.sampling import (
     count_votes,
     default_batch_size,
     device_of,
+    identify,
     sample_votes,
 )
 
@@ -77,6 +78,8 @@ class VotingPlan:
         of each start. It may look at the votes of earlier groups. By default they start at 0.
     pilot : int
         Inputs of the first group, where that has a size of its own; 0 where it has not.
+    purpose : Purpose
+        What the n samples are for.
     """
 
     classifier: Classifier
@@ -89,6 +92,7 @@ class VotingPlan:
     batch_size: int | None = None
     place: Callable[[list[int]], list[int]] | None = None
     pilot: int = 0
+    purpose: Purpose = Purpose.ESTIMATION
 
 
 def make_manifest(plan: VotingPlan, *, base: str = "") -> Manifest:
@@ -104,6 +108,8 @@ def make_manifest(plan: VotingPlan, *, base: str = "") -> Manifest:
         num_classes=plan.classifier.num_classes,
         input_shape=tuple(plan.inputs.shape[1:]),
         fingerprint=plan.classifier.fingerprint,
+        purpose=plan.purpose.name.lower(),
+        identity=asdict(identify(plan.classifier, tuple(plan.inputs.shape[1:]), plan.noise)),
         classifier={**plan.classifier.description, _BATCH_SIZE: str(_batch_size(plan))},
         base=base,
         versions={
@@ -172,7 +178,7 @@ def _sample(plan: VotingPlan, rows: list[int], report: Callable[[int], None]) ->
     ranges = [
         SampleRange(i, plan.keys[i], purpose, start, start + count)
         for i, first in zip(rows, starts, strict=True)
-        for purpose, start, count in ((Purpose.SELECTION, 0, plan.n0), (Purpose.ESTIMATION, first, plan.n))
+        for purpose, start, count in ((Purpose.SELECTION, 0, plan.n0), (plan.purpose, first, plan.n))
     ]
     votes = sample_votes(
         plan.classifier, plan.inputs, plan.noise, ranges, batch_size=plan.batch_size, on_batch=report
@@ -223,10 +229,10 @@ def replay(plan: VotingPlan, cache: CertificationCache) -> None:
     if row is None:
         return
     key, count = plan.keys[row], min(REPLAYED, cache.manifest.n)
-    (votes,) = sample_votes(
-        plan.classifier, plan.inputs, plan.noise, [SampleRange(row, key, Purpose.ESTIMATION, 0, count)]
-    )
-    require_repeated(cache.path, row, votes, cache[key].votes[:count])
+    kept = cache[key]
+    again = SampleRange(row, key, plan.purpose, kept.start, kept.start + count)
+    (votes,) = sample_votes(plan.classifier, plan.inputs, plan.noise, [again])
+    require_repeated(cache.path, row, votes, kept.votes[:count])
 
 
 def require_repeated(path: Path, row: int, votes: Votes, cached: Votes) -> None:

@@ -3,11 +3,13 @@
 from smoothcert.sampling.calibration import calibration_batch
 from smoothcert.sampling.checks import check_classifier, check_classifier_once, check_inputs
 from smoothcert.sampling.engine import default_batch_size, device_of, sample_votes
+from smoothcert.sampling.identity import Identity, identify
 from smoothcert.sampling.inputs import Inputs
 from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest
 from smoothcert.sampling.votes import Votes, count_votes, invalid_vote
 
 __all__ = [
+    "Identity",
     "Inputs",
     "SampleIndices",
     "SampleRange",
@@ -20,6 +22,7 @@ __all__ = [
     "count_votes",
     "default_batch_size",
     "device_of",
+    "identify",
     "invalid_vote",
     "sample_votes",
 ]

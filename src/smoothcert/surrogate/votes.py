@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from smoothcert.cache import CertificationCache, Manifest
 from smoothcert.classifiers import Classifier
-from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import NoiseName, input_keys
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.noise import NoiseName, Purpose, input_keys
 from smoothcert.procedures.arguments import require_batch_size, require_classifier, require_count
 from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
@@ -78,7 +78,9 @@ def collect_votes(
 ) -> VoteData:
     """Sample the votes of f under noise around each input, to fit or to calibrate a surrogate.
 
-    The result is a certification cache without selection votes. A cache that `certify` made serves as well.
+    The result is a certification cache without selection votes, on noise of a purpose of its own: what a
+    surrogate remembers of it says nothing about the votes that `certify_guided` counts. A cache that `certify`
+    made serves as well, but then its noise is spent for guided certification of the same inputs.
 
     Parameters
     ----------
@@ -141,11 +143,20 @@ def collect_votes(
         n=n,
         alpha=_ALPHA,
         batch_size=batch_size,
+        purpose=_purpose(cache),
     )
     with CertificationCache.writing(cache, make_manifest(plan)) as store:
         replay(plan, store)
         counts = [row.counts for rows, _ in collect(plan, store, progress) for row in rows]
     return VoteData(manifest=store.manifest, inputs=ready.inputs, keys=ready.keys, counts=np.stack(counts))
+
+
+def _purpose(cache: str | Path) -> Purpose:
+    """Return what votes are drawn for: fitting, where no older version began them otherwise."""
+    try:
+        return Purpose[CertificationCache(cache).manifest.purpose.upper()]
+    except CacheMismatchError:  # there are none yet, or what is there is refused when it is opened for writing
+        return Purpose.FITTING
 
 
 def read_votes(cache: str | Path, x: Any) -> VoteData:
