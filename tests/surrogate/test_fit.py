@@ -214,7 +214,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path, data: VoteData) -
         ('"sigma": 0.25', '"sigma": 0.5', "its digest does not match"),
         ('"sigma": 0.25', '"sigma": -1.0', "sigma is -1.0"),
         ('"sigma"', '"stigma"', "missing or unknown fields"),
-        ('"format_version": 1', '"format_version": 2', "this version reads"),
+        ('"format_version": 2', '"format_version": 3', "this version reads"),
         ("{", "[", "cannot be read"),
     ):
         assert old in record

@@ -22,6 +22,7 @@ from smoothcert.evaluation.surrogate import (
     sampling_variance,
 )
 from smoothcert.procedures.predict import decide_class
+from smoothcert.sampling import Identity
 from smoothcert.surrogate import Prediction, Surrogate, surrogate_certificates
 from smoothcert.surrogate.calibration import Calibration
 from smoothcert.surrogate.certify import with_agreement
@@ -145,6 +146,8 @@ def evaluate_surrogate(
         noise_law=manifest.noise_law,
         fingerprint=manifest.fingerprint,
     )
+    if manifest.identity:
+        surrogate.record.require_identity(Identity(**manifest.identity), str(cache), manifest.classifier)
     sampled = _fresh(surrogate, calibration, everything)
     prediction = surrogate.predict(sampled.inputs)
     full = manifest.n

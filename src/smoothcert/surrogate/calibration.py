@@ -17,6 +17,7 @@ from smoothcert.bounds.conformal import smallest_calibration_set
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.models.checkpoint import write_atomically
 from smoothcert.procedures.arguments import require_count, require_probability
+from smoothcert.sampling import Identity
 from smoothcert.surrogate.model import Surrogate
 from smoothcert.surrogate.prediction import Prediction, sampling_probit
 from smoothcert.surrogate.record import digest_of, read_json_object
@@ -226,6 +227,9 @@ def _check(surrogate: Surrogate, data: VoteData, alpha: float) -> None:
         noise_digest=manifest.noise_digest,
         fingerprint=manifest.fingerprint,
     )
+    if manifest.identity:
+        identity = Identity(**manifest.identity)
+        surrogate.record.require_identity(identity, "that of the calibration's votes", manifest.classifier)
     if manifest.n < smallest_n(alpha):
         raise InvalidArgumentError(
             f"votes have n = {manifest.n}: at alpha = {alpha:g} sampling certifies nothing with fewer than "
@@ -259,7 +263,7 @@ def load_calibration(folder: str | Path, surrogate: Surrogate) -> Calibration | 
     path = Path(folder) / CALIBRATION_FILE
     if not path.exists():
         return None
-    fields = read_json_object(path, _FORMAT, _VERSION)
+    fields, _ = read_json_object(path, _FORMAT, (_VERSION,))
     digest = fields.pop("digest", None)
     if set(fields) != {field.name for field in dataclasses.fields(Calibration)} or digest_of(fields) != digest:
         raise CheckpointError(f"{path} was changed: calibrate again")

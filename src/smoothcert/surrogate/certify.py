@@ -21,7 +21,7 @@ from smoothcert.procedures.arguments import require_classifier, require_count, r
 from smoothcert.procedures.claims import BELOW_HALF
 from smoothcert.procedures.predict import predict
 from smoothcert.procedures.voting import Progress
-from smoothcert.sampling import check_inputs
+from smoothcert.sampling import check_inputs, identify
 from smoothcert.surrogate.calibration import Calibration, calibrated_probit
 from smoothcert.surrogate.inputs import Rows
 from smoothcert.surrogate.model import Surrogate
@@ -273,6 +273,7 @@ def noise_name(law: str) -> NoiseName:
 
 def require_fitted_for(surrogate: Surrogate, classifier: Classifier) -> None:
     """Refuse another classifier than the one that the surrogate was fitted for."""
-    surrogate.record.require(
-        "the classifier", num_classes=classifier.num_classes, fingerprint=classifier.fingerprint
-    )
+    record = surrogate.record
+    record.require("the classifier", num_classes=classifier.num_classes, fingerprint=classifier.fingerprint)
+    identity = identify(classifier, tuple(record.input_shape), surrogate_noise(surrogate, 0))
+    record.require_identity(identity, "the classifier", classifier.description)

@@ -293,6 +293,9 @@ def _described(
         recipe={**asdict(run.recipe), "betas": list(run.recipe.betas), "seed": run.seed},
         scale={name: list(values) for name, values in asdict(scale).items()},
         weights="0" * 64,
+        seed=manifest.seed,
+        purpose=manifest.purpose,
+        identity=manifest.identity,
     )
     keys = np.frombuffer(b"".join(data.keys), np.uint8).reshape(len(data), -1)
     return Surrogate(module=network, record=record, keys=keys, held_out_probit=np.sort(predicted.probit))

@@ -66,7 +66,9 @@ def certify_guided(
     average: many for inputs whose radius still grows or that are about to be certified, few for those that will
     abstain or are sure. Each input's number is a function of the inputs alone, fixed before any of its votes is
     seen, so that CERTIFY's guarantee holds with it: ``certified``, with probability 1 - alpha for each input,
-    whatever the surrogate predicts. A bad surrogate costs radius, not validity.
+    whatever the surrogate predicts. A bad surrogate costs radius, not validity. The noise is none that it was
+    fitted to: `collect_votes` draws its own, and where a surrogate was fitted to a certification's votes, their
+    seed is refused for the inputs that it knows.
 
     Parameters
     ----------
@@ -105,7 +107,8 @@ def certify_guided(
     Raises
     ------
     InvalidArgumentError
-        When an argument is out of range, or the surrogate was fitted for another classifier, sigma or shape.
+        When an argument is out of range, the surrogate was fitted for another classifier, sigma or shape, or it
+        was fitted to the noise of this seed.
     CacheError
         When the folder does not fit the call, is damaged, locked or cannot be written.
 
@@ -130,6 +133,7 @@ def certify_guided(
         noise=noise_name(law.law),
         levels=getattr(law, "levels", None),
     )
+    _require_unseen(surrogate, ready.keys, seed)
     prediction = surrogate.predict(ready.inputs)
     sizes = plan_samples(prediction, n, alpha, at=None if radius is None else radius / sigma, least=least)
     if cache is not None:
@@ -167,6 +171,21 @@ def certify_guided(
         timing=rounds.timing,
         cache=None if cache is None else Path(cache),
     )
+
+
+def _require_unseen(surrogate: Surrogate, keys: list[bytes], seed: int) -> None:
+    """Refuse noise that the surrogate has seen: it may remember the votes on it, and n would follow from them."""
+    record = surrogate.record
+    if record.purpose == Purpose.FITTING.name.lower() or record.seed not in (None, seed):
+        return
+    seen = np.flatnonzero(surrogate.was_fitted_to(keys))
+    if len(seen):
+        unknown = "noise that its record does not name" if record.seed is None else f"noise of seed {seed}"
+        remedy = "fit it again" if record.seed is None else "give another seed"
+        raise InvalidArgumentError(
+            f"the surrogate was fitted to votes on {unknown} around {len(seen)} of these inputs, the first of "
+            f"them x[{seen[0]}], and may remember what would be counted: {remedy}, or leave these inputs out"
+        )
 
 
 def _counts(
