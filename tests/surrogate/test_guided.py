@@ -163,7 +163,7 @@ def chosen_by_memory(
 
 
 def test_a_surrogate_that_remembers_votes_does_not_see_those_that_count(tmp_path: Path) -> None:
-    """On the noise it was fitted to, n would be chosen after looking: 15 % of the certificates were false at 5 %."""
+    """On the noise it was fitted to, n is chosen after looking: 15 % of the certificates were false at 5 %."""
     m, n = 1500, 60
     x = np.full((m, 2), 0.55, np.float32)
     x[:, 1] = np.arange(m) / m
