@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import closed_form_failures
+import guided_failures
 import simulated_failures
 import stopping_failures
 from counts import Count
@@ -24,6 +25,7 @@ SOURCES = {
     "linear classifiers under noise": closed_form_failures.count_all,
     "simulated votes": simulated_failures.count_all,
     "simulated votes, stopped early": stopping_failures.count_all,
+    "linear classifiers and a surrogate": guided_failures.count_all,
 }
 
 

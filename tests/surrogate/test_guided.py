@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from closed_form_surrogate import FINGERPRINT, SIGMA, Wrong, classifier, inputs, surrogate
+from guided_failures import are_false, points, remembered
 from scipy.stats import binomtest
 
 import smoothcert as sc
-from closed_form_surrogate import FINGERPRINT, SIGMA, Wrong, classifier, inputs, surrogate
-from smoothcert.cache import CertificationCache
 from smoothcert.errors import CacheMismatchError, CheckpointError, InvalidArgumentError
-from smoothcert.surrogate import Surrogate, VoteData
 from smoothcert.surrogate.guided import PLAN_FILE, plan_samples
 
 ALPHA = 0.05
@@ -131,52 +129,16 @@ def test_misuse_is_refused_before_any_sampling() -> None:
             )
 
 
-class Memory(Wrong):
-    """Says of each input that it was shown what it was told to say: any p_A, hence any number of samples."""
-
-    def __init__(self, x: NDArray[np.float32], says: NDArray[np.float64]) -> None:
-        super().__init__(0.0)
-        self.x, self.says = torch.from_numpy(x), torch.from_numpy(says)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        found = self.says[(x[:, None] == self.x).all(dim=2).long().argmax(dim=1)]
-        return torch.log(torch.stack([1 - found, found], dim=1))
-
-
-def chosen_by_memory(
-    data: VoteData, seen: NDArray[np.bool_], n: int, menu: NDArray[np.float64]
-) -> tuple[Surrogate, NDArray[np.int64]]:
-    """Fit a surrogate that gives each input the number of samples at which the votes it saw certify falsely."""
-    x, m = np.asarray(data.inputs), len(data)
-    keys = np.frombuffer(b"".join(data.keys), np.uint8).reshape(m, 32)
-    changes = {name: getattr(data.manifest, name) for name in ("purpose", "seed", "identity")}
-    pick = np.random.default_rng(0).integers(len(menu), size=m)
-    for _ in range(4):  # what an input gets depends a little on what the others say
-        h = replace(surrogate(Memory(x, menu[pick]), **changes), keys=keys)
-        sizes, better = plan_samples(h.predict(x), n, ALPHA), pick.copy()
-        for j in np.unique(pick):
-            size = int(sizes[pick == j][0])
-            bound = sc.lower_confidence_bound(seen[:, :size].sum(axis=1), size, ALPHA)
-            better[sc.certified_radius(bound, SIGMA) > x[:, 0].astype(np.float64) - 0.5] = j
-        pick = better
-    return h, sizes
-
-
 def test_a_surrogate_that_remembers_votes_does_not_see_those_that_count(tmp_path: Path) -> None:
     """On the noise it was fitted to, n is chosen after looking: 15 % of the certificates were false at 5 %."""
-    m, n = 1500, 60
-    x = np.full((m, 2), 0.55, np.float32)
-    x[:, 1] = np.arange(m) / m
-    data = sc.collect_votes(classifier(), x, sigma=SIGMA, n=3 * n, cache=tmp_path / "votes")
-    store = CertificationCache(tmp_path / "votes")
-    seen = np.stack([store[key].votes == 1 for key in data.keys])
-    h, sizes = chosen_by_memory(data, seen, n, np.linspace(0.53, 0.97, 9))
+    x, n = points(1500, 0.05), 60
+    h, sizes = remembered(x, n, str(tmp_path))
     c = sc.certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n0=0, n=n, alpha=ALPHA).certificates
     assert len(np.unique(sizes)) > 5
     np.testing.assert_array_equal(c.n, sizes)
-    false = c.certified & ((c.prediction != 1) | (c.radius > x[:, 0].astype(np.float64) - 0.5))
-    assert binomtest(int(false.sum()), m, ALPHA, alternative="greater").pvalue > 1e-3
-    assert false.sum() > 0.4 * ALPHA * m
+    false = int(are_false(c, x).sum())
+    assert binomtest(false, len(x), ALPHA, alternative="greater").pvalue > 1e-3
+    assert false > 0.4 * ALPHA * len(x)
 
 
 def test_noise_that_a_surrogate_was_fitted_to_is_refused(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ class Wrong(nn.Module):
         self.size, self.bias = size, bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return log shares, (b, 2)."""
         z = (x[:, 0].double() - 0.5) / SIGMA
         z = z + torch.sign(z) * self.bias + self.size * torch.sin(1e4 * x[:, 1].double())
         return torch.stack([torch.special.log_ndtr(-z), torch.special.log_ndtr(z)], dim=1)
