@@ -69,7 +69,7 @@ def bounds(v: Counts) -> dict[str, Callable[[], object]]:
         return joint_lower_bound(v.count, v.n, v.k1, v.n10, v.n01, v.m, ALPHA)
 
     def auto() -> NDArray[np.float64]:
-        direct = prefers_direct(v.count, v.n, v.m)
+        direct = prefers_direct(v.count, v.n)
         paired = ~direct
         bound = np.asarray(lower_confidence_bound(v.fresh, v.m, ALPHA))
         bound[paired] = joint_lower_bound(

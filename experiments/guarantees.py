@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import chosen_failures
 import closed_form_failures
 import guided_failures
 import simulated_failures
@@ -24,6 +25,7 @@ BEGIN, END = "<!-- counts: begin -->", "<!-- counts: end -->"
 SOURCES = {
     "linear classifiers under noise": closed_form_failures.count_all,
     "simulated votes": simulated_failures.count_all,
+    "simulated votes, n_p chosen from them": chosen_failures.count_all,
     "simulated votes, stopped early": stopping_failures.count_all,
     "linear classifiers and a surrogate": guided_failures.count_all,
 }

@@ -185,19 +185,18 @@ def simulate(
 ) -> dict[str, float]:
     """Return the total radius of each bound, on average over the turns."""
     rng = np.random.default_rng(1)
-    hint = float((p * a + (1 - p) * b).sum() / norm.pdf(ndtri(p)).sum())
     totals: dict[str, list[float]] = {"paper": [], "one-sided": [], "joint": [], "auto": []}
     for _ in range(turns):
         k1 = rng.binomial(m, p)
         K = k1 + rng.binomial(n - m, p)
         n10, n01 = rng.binomial(k1, a), rng.binomial(m - k1, b)
-        joint = joint_lower_bound(K, n, k1, n10, n01, m, alpha, disagreement=hint)
+        joint = joint_lower_bound(K, n, k1, n10, n01, m, alpha)
         direct = np.asarray(lower_confidence_bound(rng.binomial(m, p * (1 - a) + (1 - p) * b), m, alpha))
         found = {
             "paper": irs_bound(K, n, n10 + n01, k1 - n10 + n01, m, alpha / 2, alpha / 2, 0.99).p_lower,
             "one-sided": one_sided_bound(K, n, n10, k1, alpha),
             "joint": joint,
-            "auto": np.where(prefers_direct(K, n, m, disagreement=hint), direct, joint),
+            "auto": np.where(prefers_direct(K, n), direct, joint),
         }
         for name, bound in found.items():
             totals[name].append(certified_radius(bound, sigma).sum())

@@ -58,19 +58,19 @@ THRESHOLDS = (0.5, 0.69, 0.84, 0.977)
 
 @dataclass(frozen=True)
 class MisledRule(DecisionRule):
-    """A decision rule whose hints are wrong by a factor."""
+    """A decision rule whose hint is wrong by a factor."""
 
     factor: float = 1.0
 
-    def hints(self, seen: Seen) -> Array:
-        """Multiply the hints by the factor."""
-        return self.factor * super().hints(seen)
+    def hint(self, seen: Seen) -> float:
+        """Multiply the hint by the factor."""
+        return self.factor * super().hint(seen)
 
 
 class StubbornRule(DecisionRule):
     """A decision rule that follows lost votes to the end and takes every look."""
 
-    def predicted_length(self, count: NDArray[np.int64], a0: Array, c: Array) -> Array:
+    def predicted_length(self, count: NDArray[np.int64], a0: Array, c: float) -> Array:
         """Call every length short, where there is room for losses at all."""
         return np.where(a0 > 0, 1.0, np.inf)
 
@@ -78,7 +78,7 @@ class StubbornRule(DecisionRule):
         """Stop once all samples are taken, and not before."""
         return np.asarray(t >= most)
 
-    def power(self, look: int, seen: Seen, c: Array) -> Array:
+    def power(self, look: int, seen: Seen, c: float) -> Array:
         """Call every look hopeful."""
         return np.ones(len(seen.count))
 

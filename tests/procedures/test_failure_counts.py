@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import chosen_failures
 import closed_form_failures
 import numpy as np
 import pytest
@@ -20,11 +21,17 @@ def test_no_more_false_bounds_than_alpha(world: simulated_failures.World) -> Non
         assert count.p_value > 1e-4, f"{count.kind}: {count.failures} of {count.inputs} at alpha = {count.alpha}"
 
 
+@pytest.mark.parametrize("world", chosen_failures.WORLDS[::3], ids=lambda w: w.name)
+def test_no_more_than_alpha_where_n_p_was_chosen_to_do_harm(world: chosen_failures.World) -> None:
+    for count in chosen_failures.count_world(world, 250, seed=30):
+        assert count.p_value > 1e-4, f"{count.kind}: {count.failures} of {count.inputs} at alpha = {count.alpha}"
+
+
 def test_the_gate_is_where_both_sides_are_taken() -> None:
     for world in simulated_failures.WORLDS:
         if "gate" in world.name:
             rng = np.random.default_rng(0)
-            auto = simulated_failures.gated(simulated_failures.draw(world, 2000, rng), world, world.hint, rng)
+            auto = simulated_failures.gated(simulated_failures.draw(world, 2000, rng), world, rng)
             assert 0.2 < auto.fresh.mean() < 0.8, world.name
 
 

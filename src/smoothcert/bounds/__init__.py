@@ -1,6 +1,6 @@
 """Bounds, radii and sample sizes: arrays in, arrays out, every claim rounded to the safe side."""
 
-from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, disagreement_hint, expected_disagreement
+from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, expected_disagreement
 from smoothcert.bounds.binomial import lower_confidence_bound, upper_confidence_bound
 from smoothcert.bounds.gating import prefers_direct
 from smoothcert.bounds.incremental import IrsBound, irs_bound
@@ -24,7 +24,6 @@ __all__ = [
     "binomial_interval",
     "certified_radius",
     "certified_radius_two_sided",
-    "disagreement_hint",
     "excess_p_values",
     "expected_disagreement",
     "incremental_radius",

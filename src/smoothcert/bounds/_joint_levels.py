@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,20 +12,28 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from smoothcert.bounds._arguments import MIN_ALPHA
-from smoothcert.bounds._disagreement import expected_disagreement
+from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, expected_disagreement
 
 __all__ = ["P_BINS", "TAUS", "JointLevels", "joint_levels", "tau_index"]
 
 Array = NDArray[np.float64]
 
-TAUS = 1.2 ** np.arange(-40, 41)
-"""Ratios of the base's standard error to that of the paired votes, for which levels are prepared."""
+TAUS = 1.2 ** np.arange(-20, 3)
+"""Ratios of the base's standard error to that of the paired votes, around which levels are prepared."""
 
 P_BINS = ndtr(np.arange(-80, 81) / 10)
 """Inner edges of the bins of p on which the ratio is constant."""
 
+_TILTS = 1.2 ** np.arange(-25, 26)
+_NEAR, _FALL, _LEAST = (
+    0.3,
+    7.0,
+    0.2,
+)  # shares of the tilts: 1 within a factor e^0.3 of tau, 0.2 far away
+_PAIRED = 0.06  # the share of the cached samples that is taken to be paired, where the levels do best
 _STEP = 0.08
 _LAST = -3.5
+_FURTHEST = 50.0
 
 
 @dataclass(frozen=True)
@@ -47,51 +56,68 @@ class JointLevels:
 def joint_levels(alpha: float, candidates: int) -> JointLevels:
     """Calibrate the steps so that the integral of min(1, candidates rho) over u in (0, 1) is at most alpha.
 
-    With z1 and z2 the standard scores of the base's count and of the paired votes, the pairs that are not rejected
-    would best be a half-plane w1 z1 + w2 z2 < c with w proportional to (tau, 1), were the ratio tau known exactly.
-    Its corners are cut, at levels kappa alpha: without that, a wrong tau would make the bound run away along p.
+    With z1 and z2 the standard scores of the base's count and of the paired votes, a p is best rejected in a
+    half-plane tau z1 + z2 >= c, were the ratio tau of the standard errors known. But it depends on how many
+    samples are paired and on the candidate, which the levels must not know. So a p is rejected in the union of
+    half-planes of all tilts. Each begins further out than it would alone: all by the same, and by more where their
+    tilt is far from tau. Whatever the true ratio is, the bound is about as wide as the half-plane of its tilt.
     """
-    tau = TAUS[:, None]
-    kappa = 0.02 + 0.18 * np.exp(-((np.log10(tau) / 0.45) ** 2) / 2)
-    share = np.maximum(kappa * alpha / candidates, MIN_ALPHA)
-    top = -ndtri(max(0.02 * alpha, MIN_ALPHA))
-    z = np.arange(top, _LAST, -_STEP)
+    z = np.arange(-ndtri(max(0.02 * alpha, MIN_ALPHA)), _LAST, -_STEP)
     middle = np.append(z + _STEP / 2, z[-1])
     u = ndtr(-z)
     width = np.diff(np.concatenate([[0.0], u, [1.0]]))
-    excluded = middle >= -ndtri(np.maximum(kappa * alpha, MIN_ALPHA))
-    excluded[:, 0] = True
 
-    def levels(c: Array) -> Array:
-        half_plane = ndtr(tau * middle - c)
-        return np.where(excluded, 1.0, np.maximum(share, half_plane))
+    def fits(level: Array) -> NDArray[np.bool_]:
+        spent = [math.fsum(row) for row in np.minimum(1.0, candidates * level) * width]
+        return np.array(spent) <= alpha * (1 - 1e-12)
 
-    def spent(level: Array) -> Array:
-        return np.array([math.fsum(row) for row in np.minimum(1.0, candidates * level) * width])
+    length = np.sqrt(1 + _TILTS**2)
+    score = _TILTS[:, None] * middle / length[:, None]
+    alone = _least(len(_TILTS), lambda c: fits(_first_excluded(ndtr((score - c[:, None]) * length[:, None]))))
+    distance = np.maximum(np.abs(np.log(_TILTS / TAUS[:, None])) - _NEAR, 0)
+    share = np.maximum(_LEAST, np.exp(-(distance**2) / _FALL))
+    begin = alone + ndtri(alpha) - ndtri(alpha * share)
+    base, pairs = -ndtri(alpha * _LEAST), ndtri(alpha) - ndtri(alpha * _LEAST) - ndtri(alpha / candidates)
 
-    low, high = np.full_like(tau, -50.0), 50.0 * np.sqrt(1 + tau**2)
-    for _ in range(70):
-        c = (low + high) / 2
-        fits = spent(levels(c))[:, None] <= alpha * (1 - 1e-12)
-        low, high = np.where(fits, low, c), np.where(fits, c, high)
-    level = levels(high)
-    if (spent(level) > alpha * (1 - 1e-12)).any():
+    def levels(further: Array) -> Array:
+        by = further[:, None]
+        tilted = ((score - (begin + by)[:, :, None]) * length[:, None]).max(axis=1)
+        level = np.where(middle >= base + by, 1.0, ndtr(np.maximum(tilted, -pairs - by)))
+        return np.minimum.accumulate(_first_excluded(level), axis=1)
+
+    level = levels(_least(len(TAUS), lambda further: fits(levels(further))))
+    if not fits(level).all():
         raise AssertionError("levels were not calibrated")
     return JointLevels(u=u, level=level)
 
 
-def tau_index(n: Array, m: Array, c: float) -> NDArray[np.int64]:
-    """Choose for each bin of p the nearest prepared ratio, shape (*n.shape, len(P_BINS) + 1).
+def tau_index(n: Array) -> NDArray[np.int64]:
+    """Choose for each bin of p a prepared ratio, shape (*n.shape, len(P_BINS) + 1).
 
-    It is a function of the bin and of n, m and c, never of a vote: the levels at the true p must be fixed.
+    It is a function of the bin and of n, and of nothing that may have been chosen by looking at votes.
     """
     middle = ndtr(np.arange(-80.5, 81) / 10)
     p = np.clip(middle, 1e-15, 1 - 1e-15)
-    n, m = n[..., None], m[..., None]
-    upper = _poisson_upper(m * expected_disagreement(p, c) / 2)
+    n, m = n[..., None], _PAIRED * n[..., None]
+    upper = _poisson_upper(m * expected_disagreement(p, DEFAULT_DISAGREEMENT) / 2)
     tau = np.sqrt(p * (1 - p) / n) / (np.sqrt(2 * upper) / m)
     step = np.log(TAUS[1] / TAUS[0])
     return np.asarray(np.clip(np.rint(np.log(tau / TAUS[0]) / step), 0, len(TAUS) - 1), dtype=np.int64)
+
+
+def _least(size: int, fits: Callable[[Array], NDArray[np.bool_]]) -> Array:
+    """Find, for each of some rows, the smallest number with which it fits, as it does with all larger ones."""
+    low, high = np.full(size, -_FURTHEST), np.full(size, _FURTHEST)
+    for _ in range(50):
+        middle = (low + high) / 2
+        enough = fits(middle)
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return high
+
+
+def _first_excluded(level: Array) -> Array:
+    level[:, 0] = 1.0
+    return level
 
 
 def _poisson_upper(count: Array) -> Array:

@@ -116,7 +116,7 @@ def expected_bounds_paired(
         return found.p_lower
     if method == "one-sided":
         return one_sided_bound(count, n, n10, k1, alpha + alpha_zeta)
-    return joint_lower_bound(count, n, k1, n10, n01, m, alpha + alpha_zeta, disagreement=disagreement)
+    return joint_lower_bound(count, n, k1, n10, n01, m, alpha + alpha_zeta)
 
 
 def _quantile(levels: Array, n: Counts | int, p: Array) -> Counts:

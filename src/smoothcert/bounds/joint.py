@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from smoothcert.bounds._arguments import at_most, broadcast, counts, number, whole
-from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, checked_hint
 from smoothcert.bounds._joint_kernel import largest_rejected
 from smoothcert.bounds._joint_levels import P_BINS, joint_levels, tau_index
 from smoothcert.bounds.binomial import lower_confidence_bound, upper_confidence_bound
@@ -31,7 +30,6 @@ def joint_lower_bound(
     m: ArrayLike,
     alpha: ArrayLike,
     *,
-    disagreement: float = DEFAULT_DISAGREEMENT,
     candidates: int = 1,
 ) -> NDArray[np.float64]:
     """Bound the changed classifier's probability of the cached class from base count and paired votes together.
@@ -57,13 +55,10 @@ def joint_lower_bound(
         Paired samples. They are part of the cached ones: k1 <= count and m - k1 <= n - count.
     alpha : float or array_like of float
         Total failure probability, in [1e-80, 1).
-    disagreement : float
-        Hint c, see `disagreement_hint`: how much the classifiers are expected to disagree. It decides how well
-        the bound does, not whether it holds.
     candidates : int
-        With C changed classifiers of one base, fixed beforehand, and their votes on the same cached samples, the
-        probability that any of the C bounds fails is at most alpha. The part of alpha that the base's count takes
-        is not paid C times.
+        With C changed classifiers of one base, fixed beforehand, and their votes on the same cached samples, each
+        with an m of its own, the probability that any of the C bounds fails is at most alpha. The part of alpha
+        that the base's count takes is not paid C times.
 
     Returns
     -------
@@ -77,10 +72,10 @@ def joint_lower_bound(
 
     Notes
     -----
-    The proof is in ``docs/guarantees.md``. Its premises: n, m, alpha and the hint were fixed without looking at
-    this input's votes; which of the cached samples are paired may depend on f's votes, not on those of f'; and
-    f' was fixed without looking at the cached noise. Suprema are covered by cells that are bounded as a whole,
-    and tails are rounded up.
+    The proof is in ``docs/guarantees.md``. Its premises: n and alpha were fixed without looking at this input's
+    votes, and f' without looking at the cached noise. m, and which of the cached samples are paired, may have been
+    chosen by looking at the votes of f, but not at those of f'. Suprema are covered by cells that are bounded as a
+    whole, and tails are rounded up.
 
     Examples
     --------
@@ -89,7 +84,6 @@ def joint_lower_bound(
     >>> joint_lower_bound(80_000, 100_000, 800, [5, 10], [5, 0], 1000, 0.002).round(4).tolist()
     [0.7869, 0.7758]
     """
-    c = checked_hint(disagreement)
     C = int(number("candidates", candidates, lambda a: (a >= 1) & (a <= 10**6) & (a == np.floor(a)), _MANY))
     level, columns = _checked(count, n, k1, n10, n01, m, alpha)
     bound = np.zeros(level.size)
@@ -97,7 +91,7 @@ def joint_lower_bound(
         rows = np.flatnonzero((level.ravel() == one_level) & (columns[2] > 0))
         for start in range(0, len(rows), _ROWS):
             chunk = rows[start : start + _ROWS]
-            bound[chunk] = _bounds(columns[:, chunk], float(one_level), c, C)
+            bound[chunk] = _bounds(columns[:, chunk], float(one_level), C)
     return bound.reshape(level.shape)
 
 
@@ -119,7 +113,7 @@ def _checked(
     return level, np.stack([a.ravel() for a in (K, n_, kept, lost, gained, m_)])
 
 
-def _bounds(columns: Array, alpha: float, c: float, candidates: int) -> Array:
+def _bounds(columns: Array, alpha: float, candidates: int) -> Array:
     # Numba takes half a second to import, which the other bounds can do without.
 
     K, n, k1, n10, n01, m = columns
@@ -127,12 +121,12 @@ def _bounds(columns: Array, alpha: float, c: float, candidates: int) -> Array:
     prepared = joint_levels(float(np.nextafter(alpha - spent, 0)), candidates)
     bases, base = np.unique(np.stack([K, n]), axis=1, return_inverse=True)
     edges = np.asarray(lower_confidence_bound(bases[0, :, None], bases[1, :, None], prepared.u))
-    sizes, size = np.unique(np.stack([n, m]), axis=1, return_inverse=True)
+    sizes, size = np.unique(n, return_inverse=True)
     bound = np.empty(len(K))
     largest_rejected(
         edges[base],
         P_BINS,
-        tau_index(sizes[0], sizes[1], c)[size],
+        tau_index(sizes)[size],
         prepared.level,
         np.maximum(-ndtri(prepared.level), 0),
         np.stack([k1, m - k1, n10, n01], axis=1).astype(np.int64),

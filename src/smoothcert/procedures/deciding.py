@@ -122,22 +122,21 @@ def decide_all(rule: DecisionRule, count: Counts, cached: Callable[[int], Bits],
 
     Notes
     -----
-    Which of the cached samples f' votes on follows from f's votes, and how many of them from anything. The hint
-    of an input comes from the first round of inputs of the other parity, whose size follows from the cache alone:
-    so it is independent of this input's votes.
+    Which of the cached samples f' votes on follows from f's votes, and how many of them may follow from anything,
+    also from other inputs: what is claimed about an input if all evidence about it is looked at, depends on its
+    own votes alone.
     """
     inputs = _Inputs(rule, count, cached)
     a0 = rule.largest_loss(count)
-    c = np.full(len(count), DEFAULT_DISAGREEMENT)
-    _follow_lost_votes(rule, inputs, a0, c, ask, rounds=1)
-    c = rule.hints(inputs.seen)
+    _follow_lost_votes(rule, inputs, a0, DEFAULT_DISAGREEMENT, ask, rounds=1)
+    c = rule.hint(inputs.seen)
     _follow_lost_votes(rule, inputs, a0, c, ask)
     _look_at_pairs(rule, inputs, c, ask)
     return Outcome(inputs.by != "", inputs.by, inputs.samples, inputs.votes)
 
 
 def _follow_lost_votes(
-    rule: DecisionRule, inputs: _Inputs, a0: Array, c: Array, ask: Ask, rounds: int | None = None
+    rule: DecisionRule, inputs: _Inputs, a0: Array, c: float, ask: Ask, rounds: int | None = None
 ) -> None:
     """Count which of f's votes f' loses, until that shows p' > p0 or is not likely to."""
     seen = inputs.seen
@@ -158,20 +157,17 @@ def _follow_lost_votes(
         rounds = None if rounds is None else rounds - 1
 
 
-def _look_at_pairs(rule: DecisionRule, inputs: _Inputs, c: Array, ask: Ask) -> None:
+def _look_at_pairs(rule: DecisionRule, inputs: _Inputs, c: float, ask: Ask) -> None:
     """Take paired samples up to each look that is worth it, and judge by the joint bound."""
     for look, m in enumerate(rule.looks):
         rows = np.flatnonzero(inputs.open)
-        hope = rule.power(len(rule.looks) - 1, inputs.seen.take(rows), c[rows])
+        hope = rule.power(len(rule.looks) - 1, inputs.seen.take(rows), c)
         inputs.open[rows[hope < (_WORTH_PAIRING if look == 0 else _WORTH_LOOKING)]] = False
         rows = np.flatnonzero(inputs.open)
         if look < len(rule.looks) - 1:
-            rows = rows[rule.power(look, inputs.seen.take(rows), c[rows]) >= _WORTH_LOOKING]
+            rows = rows[rule.power(look, inputs.seen.take(rows), c) >= _WORTH_LOOKING]
         if not rows.size:
             continue
         to_come = (rule.looks[-1] - m) * len(rows) // 2
         inputs.ask_for_pairs(rows, m, to_come, ask)
-        for hint in np.unique(c[rows]):
-            same = rows[c[rows] == hint]
-            shown = rule.shows_by_joint_bound(look, inputs.seen.take(same), float(hint))
-            inputs.certify(same[shown], "joint")
+        inputs.certify(rows[rule.shows_by_joint_bound(look, inputs.seen.take(rows))], "joint")

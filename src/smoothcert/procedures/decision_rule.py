@@ -108,19 +108,10 @@ class DecisionRule:
         """Tell where the lost votes show a' < a0, with a0 > 0."""
         return self._small_loss(seen.d, seen.t, a0)
 
-    def shows_by_joint_bound(self, look: int, seen: Seen, c: float) -> Bits:
-        """Tell where the paired votes of a look show p' > p0; c is the hint of the joint bound."""
-        bound = joint_lower_bound(
-            seen.count,
-            self.n,
-            seen.k1,
-            seen.n10,
-            seen.n01,
-            self.looks[look],
-            _LOOKS[look] * self.alpha,
-            disagreement=c,
-        )
-        return bound > self.p0
+    def shows_by_joint_bound(self, look: int, seen: Seen) -> Bits:
+        """Tell where the paired votes of a look show p' > p0."""
+        m, alpha = self.looks[look], _LOOKS[look] * self.alpha
+        return joint_lower_bound(seen.count, self.n, seen.k1, seen.n10, seen.n01, m, alpha) > self.p0
 
     def is_reachable(self) -> bool:
         """Whether unanimous votes without a change can show p' > p0."""
@@ -129,9 +120,9 @@ class DecisionRule:
         if a0[0] > 0 and self._small_loss(none, m, a0)[0]:
             return True
         unanimous = Seen(count=n, t=none, d=none, m=m, k1=m, n10=none, n01=none)
-        return bool(self.shows_by_joint_bound(2, unanimous, DEFAULT_DISAGREEMENT)[0])
+        return bool(self.shows_by_joint_bound(2, unanimous)[0])
 
-    def predicted_length(self, count: Counts, a0: Array, c: Array) -> Array:
+    def predicted_length(self, count: Counts, a0: Array, c: float) -> Array:
         """Predict how many votes of f it takes to show a' < a0; infinite where a' is expected to be larger."""
         p = self._share(count)
         a = np.minimum(self._expected(p, c) / (2 * p), 0.999)
@@ -140,18 +131,12 @@ class DecisionRule:
             length = 1.15 * self._evidence_needed / kl
         return np.where((a0 > 0) & (a < a0), length, np.inf)
 
-    def hints(self, seen: Seen) -> Array:
-        """Estimate the hint for each input from the lost votes of the inputs of the other parity."""
-        c = np.full(len(seen.count), DEFAULT_DISAGREEMENT)
+    def hint(self, seen: Seen) -> float:
+        """Estimate the constant c of the expected disagreement from the lost votes of all inputs."""
         p = self._share(seen.count)
         # With as many votes won as lost, f' is expected to lose a share c phi(Phi^-1(p)) / (2 p) of f's votes.
-        weight = seen.t * np.exp(-(ndtri(p) ** 2) / 2) / np.sqrt(2 * np.pi) / (2 * p)
-        parity = np.arange(len(c)) % 2
-        for which in (0, 1):
-            others = parity != which
-            if weight[others].sum() > 0:
-                c[~others] = (seen.d[others].sum() + 0.5) / weight[others].sum()
-        return c
+        weight = (seen.t * np.exp(-(ndtri(p) ** 2) / 2) / np.sqrt(2 * np.pi) / (2 * p)).sum()
+        return float((seen.d.sum() + 0.5) / weight) if weight > 0 else DEFAULT_DISAGREEMENT
 
     def next_size(self, d: Counts, t: Counts, a0: Array, most: Counts) -> Counts:
         """Return after how many votes of f it is worth judging again: when a' < a0 may be shown, at the earliest.
@@ -171,7 +156,7 @@ class DecisionRule:
         ratio = d * np.log(high / low) + (t - d) * np.log((1 - high) / (1 - low))
         return np.asarray((ratio >= _FUTILE) | ~self._small_loss(d, np.maximum(most, 1), a0) | (t >= most))
 
-    def power(self, look: int, seen: Seen, c: Array) -> Array:
+    def power(self, look: int, seen: Seen, c: float) -> Array:
         """Predict the probability that a look will show p' > p0, from what was seen of the input."""
         p, prior = self._share(seen.count), self._expected(self._share(seen.count), c)
         size, m = self.looks[look], np.maximum(seen.m, 1)
@@ -197,5 +182,5 @@ class DecisionRule:
         """Return p as the cache estimates it; unanimous votes are as uncertain as half a vote."""
         return np.clip(count / self.n, 0.5 / self.n, 1 - 0.5 / self.n)
 
-    def _expected(self, p: Array, c: Array) -> Array:
+    def _expected(self, p: Array, c: float) -> Array:
         return np.maximum(expected_disagreement(p, c), 1e-9)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from smoothcert.bounds import DEFAULT_DISAGREEMENT, prefers_direct
+from smoothcert.bounds import prefers_direct
 from smoothcert.cache import CertificationCache, Timing, reserve
 from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
@@ -21,7 +21,7 @@ from smoothcert.procedures.arguments import (
 )
 from smoothcert.procedures.decision import DEFAULT_SAMPLES, decide
 from smoothcert.procedures.holdout import HELD_OUT, require_holdout
-from smoothcert.procedures.pairing import PILOT, PairedCounts, pair, pilot_hint, stack_pairs
+from smoothcert.procedures.pairing import PairedCounts, pair, stack_pairs
 from smoothcert.procedures.recertificates import (
     DEFAULT_GAMMA,
     PREMISE,
@@ -121,17 +121,17 @@ def recertify(
         others, whose votes it did not see.
     bound : {"auto", "joint", "one-sided", "irs"}
         ``"joint"`` inverts the cached count and the paired votes together. ``"auto"`` does, and starts from
-        scratch on noise beyond the cache where the cached count says that this gives more. ``"one-sided"``
-        subtracts the votes that f^p loses. ``"irs"`` is the paper's: p_A - zeta with all disagreement in zeta,
-        or f^p's own votes where p_A >= gamma.
+        scratch on noise beyond the cache where the cached votes were unanimous. ``"one-sided"`` subtracts the
+        votes that f^p loses. ``"irs"`` is the paper's: p_A - zeta with all disagreement in zeta, or f^p's own
+        votes where p_A >= gamma.
     runner_up : bool
         Also bound the probability of every other class, at half of the failure probability each; not for
         ``"irs"``.
     together : int
         Candidates that were fixed together and are all recertified from this cache: with C of them, alpha +
         alpha_zeta bounds the probability that for an input the certificate of any is false, so that also the best
-        of them may be picked. What the base's votes cost is paid once. Not for ``"irs"``, and not with
-        `runner_up`.
+        of them may be picked. What the base's votes cost is paid once. Each may have an `n_p` of its own. Only for
+        ``"auto"`` and ``"joint"``, as all must divide the failure probability alike, and not with `runner_up`.
     holdout : (int, int), optional
         Sample indices [start, stop) of the cache that nobody looked at while the candidate was made: f^p votes on
         these. For candidates that were tuned on other cached votes. A range serves one candidate (or several that
@@ -246,18 +246,13 @@ def _paired_votes(
     paired: list[PairedCounts] = []
 
     def place(rows: list[int]) -> list[int]:
-        """Decide where to start from scratch, from f's count and the disagreement of earlier inputs.
-
-        Candidates that hold together need one rule, hence no pilots of their own.
-        """
-        pilot = pilot_hint(stack_pairs(paired[:PILOT])) if paired and method.together == 1 else None
+        """Start from scratch where f's cached votes were unanimous."""
         cached = [store[plan.keys[i]] for i in rows]
         count = [int(row.counts[row.top_class]) if row.top_class >= 0 else 0 for row in cached]
-        direct = prefers_direct(count, n, n_p, disagreement=pilot or DEFAULT_DISAGREEMENT)
-        return [start + n if fresh else start for fresh in direct]
+        return [start + n if fresh else start for fresh in prefers_direct(count, n)]
 
     if method.bound == "auto":
-        plan = replace(plan, place=place, pilot=PILOT)
+        plan = replace(plan, place=place)
     elif start:
         plan = replace(plan, place=lambda rows: [start] * len(rows))
     samples, seconds = 0, 0.0

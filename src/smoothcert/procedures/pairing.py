@@ -7,15 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import disagreement_hint
 from smoothcert.cache import CachedInput
 from smoothcert.errors import CacheMismatchError
 from smoothcert.sampling import count_votes
 
-__all__ = ["PILOT", "PairedCounts", "pair", "pilot_hint", "stack_pairs"]
-
-PILOT = 16
-"""Inputs whose disagreement steers how the others are certified."""
+__all__ = ["PairedCounts", "pair", "stack_pairs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +149,3 @@ def stack_pairs(pairs: list[PairedCounts]) -> PairedCounts:
         n=pairs[0].n,
         m=pairs[0].m,
     )
-
-
-def pilot_hint(pairs: PairedCounts) -> float | None:
-    """Return the disagreement that these inputs suggest for others; None where no row is paired."""
-    known = ~pairs.fresh & (pairs.top_class >= 0)
-    if not known.any():
-        return None
-    differ = (pairs.n10 + pairs.n01)[known]
-    return disagreement_hint(pairs.count[known], pairs.n, differ, pairs.m)

@@ -252,7 +252,7 @@ def _for_mean_radius(
         )
 
     def auto(m: int) -> NDArray[np.float64]:
-        direct = prefers_direct(basis.count, basis.n, m, disagreement=disagreement)
+        direct = prefers_direct(basis.count, basis.n)
         return np.where(direct, scratch(m), paired("joint", m))
 
     methods = {method: functools.partial(paired, method) for method in PAIRED_METHODS} | {"auto": auto}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import (
-    DEFAULT_DISAGREEMENT,
     irs_bound,
     joint_lower_bound,
     lower_confidence_bound,
@@ -24,13 +24,15 @@ from smoothcert.procedures.arguments import require_count
 from smoothcert.procedures.claims import NO_SELECTION, claims, under_exact_noise
 from smoothcert.procedures.gamma import select_gamma
 from smoothcert.procedures.holdout import HELD_OUT
-from smoothcert.procedures.pairing import PILOT, PairedCounts, pilot_hint
+from smoothcert.procedures.pairing import PairedCounts
 
 __all__ = ["DEFAULT_GAMMA", "PREMISE", "Bound", "Method", "method_of", "recertificates", "require_method"]
 
 PREMISE = "the candidate was fixed without looking at the noise or the votes of the cache"
 DEFAULT_GAMMA = 0.99
 _SHARE_OF_BASE = 0.15
+_TOGETHER = ("auto", "joint")
+_FIXED_N_P = "n_p was fixed without looking at the cached votes"
 
 Bound = Literal["auto", "joint", "one-sided", "irs"]
 Array = NDArray[np.float64]
@@ -76,6 +78,9 @@ class _Found:
 def method_of(record: CandidateRecord) -> Method:
     """Return the method that a candidate was recertified with.
 
+    A record of together with another bound than "auto" and "joint", which was once written, counts for each
+    candidate by itself.
+
     Raises
     ------
     InvalidArgumentError
@@ -92,7 +97,7 @@ def method_of(record: CandidateRecord) -> Method:
         alpha_zeta=record.alpha_zeta,
         gamma="auto" if record.gamma == "auto" else float(record.gamma),
         runner_up=record.runner_up,
-        together=record.together,
+        together=record.together if record.bound in _TOGETHER else 1,
         premise=HELD_OUT.format(start=record.start, stop=stop) if record.holdout else PREMISE,
     )
 
@@ -109,10 +114,10 @@ def require_method(method: Method) -> Method:
             "runner_up is True, but bound 'irs' bounds the top class alone: use bound='auto' for both"
         )
     require_count("together", method.together)
-    if method.together > 1 and (method.bound == "irs" or method.runner_up):
+    if method.together > 1 and (method.bound not in _TOGETHER or method.runner_up):
         raise InvalidArgumentError(
-            f"together is {method.together}, which is proven for bounds 'auto', 'joint' and 'one-sided' without "
-            "the runner-up: use one of these, or alpha / together for each candidate"
+            f"together is {method.together}, which is proven for bounds 'auto' and 'joint' without the runner-up, "
+            "as all candidates must divide alpha alike: use one of these, or alpha / together for each candidate"
         )
     return method
 
@@ -232,32 +237,15 @@ def _lower(
     together: int = 1,
 ) -> Array:
     """Bound one event's probability under f^p in the paired rows; 0 in the others."""
-    p_lower = np.zeros(len(count))
+    p_lower, rows = np.zeros(len(count)), ~pairs.fresh
     if bound == "one-sided":
-        rows = ~pairs.fresh
-        # The base fails for all candidates at once, what they lose for each by itself.
-        base, own = _SHARE_OF_BASE * alpha, (1 - _SHARE_OF_BASE) * alpha / together
         p_lower[rows] = one_sided_bound(
-            count[rows], pairs.n, n10[rows], k1[rows], base + own, base_share=base / (base + own)
+            count[rows], pairs.n, n10[rows], k1[rows], alpha, base_share=_SHARE_OF_BASE
         )
         return p_lower
-    # The hint of an input comes from others, as the bound's proof asks for, and from earlier ones: with hints both
-    # ways, failures of two inputs could be one event, and statements about all inputs would not follow.
-    pilot = np.arange(len(count)) < PILOT
-    for rows, hint in ((pilot, None), (~pilot, pilot_hint(pairs.take(pilot)))):
-        which = rows & ~pairs.fresh
-        if which.any():
-            p_lower[which] = joint_lower_bound(
-                count[which],
-                pairs.n,
-                k1[which],
-                n10[which],
-                n01[which],
-                pairs.m,
-                alpha,
-                disagreement=hint or DEFAULT_DISAGREEMENT,
-                candidates=together,
-            )
+    p_lower[rows] = joint_lower_bound(
+        count[rows], pairs.n, k1[rows], n10[rows], n01[rows], pairs.m, alpha, candidates=together
+    )
     return p_lower
 
 
@@ -281,12 +269,21 @@ def _certificates(pairs: PairedCounts, manifest: Manifest, method: Method, found
         method=method.bound,
         noise=manifest.noise_law,
         guarantee="certified",
-        premise=f"{method.premise}; {noise.premise}",
+        premise="; ".join(_premises(method, noise.premise)),
         together=method.together,
         zeta=np.where(pairs.fresh, np.nan, zeta),
         branch=found.branch,
         runner_up=claim.runner_up,
     )
+
+
+def _premises(method: Method, of_noise: str) -> Iterator[str]:
+    yield method.premise
+    if method.together > 1:
+        yield f"so were the other {method.together - 1} of the {method.together} that it holds together with"
+    if method.bound == "irs":
+        yield _FIXED_N_P
+    yield of_noise
 
 
 def _require_paired(unpaired: NDArray[np.bool_], bound: str) -> None:

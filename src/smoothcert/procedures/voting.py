@@ -75,9 +75,7 @@ class VotingPlan:
         Forward passes at once.
     place : callable, optional
         Given the rows of a group just before it is sampled, returns the sample index at which the estimation votes
-        of each start. It may look at the votes of earlier groups. By default they start at 0.
-    pilot : int
-        Inputs of the first group, where that has a size of its own; 0 where it has not.
+        of each start. By default they start at 0.
     purpose : Purpose
         What the n samples are for.
     """
@@ -91,7 +89,6 @@ class VotingPlan:
     alpha: float
     batch_size: int | None = None
     place: Callable[[list[int]], list[int]] | None = None
-    pilot: int = 0
     purpose: Purpose = Purpose.ESTIMATION
 
 
@@ -167,10 +164,8 @@ def collect(
 
 def _groups(plan: VotingPlan) -> Iterator[range]:
     size = max(1, PART_VOTES // plan.n)
-    start, stop = 0, min(plan.pilot, size) or size
-    while start < len(plan.keys):
-        yield range(start, min(stop, len(plan.keys)))
-        start, stop = stop, stop + size
+    for start in range(0, len(plan.keys), size):
+        yield range(start, min(start + size, len(plan.keys)))
 
 
 def _sample(plan: VotingPlan, rows: list[int], report: Callable[[int], None]) -> Iterator[CachedInput]:
