@@ -212,3 +212,14 @@ def test_certificates_that_hold_together_cost_less_than_alpha_by_their_number(ca
             recertify(cache, bound=bound, together=3)
     with pytest.raises(InvalidArgumentError, match="together is 0"):
         recertify(cache, together=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fixed"),
+    [({"bound": "irs"}, True), ({"runner_up": True}, True), ({}, False), ({"bound": "one-sided"}, False)],
+)
+def test_a_certificate_says_whether_n_p_had_to_be_fixed(
+    cache: Path, changes: dict[str, object], fixed: bool
+) -> None:
+    premise = recertify(cache, **changes).certificates.premise  # type: ignore[arg-type]
+    assert ("n_p was fixed without looking at the cached votes" in premise) == fixed

@@ -74,8 +74,8 @@ def joint_lower_bound(
     -----
     The proof is in ``docs/guarantees.md``. Its premises: n and alpha were fixed without looking at this input's
     votes, and f' without looking at the cached noise. m, and which of the cached samples are paired, may have been
-    chosen by looking at the votes of f, but not at those of f'. Suprema are covered by cells that are bounded as a
-    whole, and tails are rounded up.
+    chosen by looking at which votes of f are for A, but not at its votes for other classes or those of f'. Suprema
+    are covered by cells that are bounded as a whole, and tails are rounded up.
 
     Examples
     --------

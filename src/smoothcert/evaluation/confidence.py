@@ -25,10 +25,10 @@ _DOWN = 1 - 2.0**-51  # more than the roundings of a sum and a quotient
 def false_certificates(m: int, alpha: float, *, confidence: float) -> int:
     """Bound the number of false certificates among m: at most b of them, with the given confidence.
 
-    Each certificate is false with probability at most alpha, given the noise of the inputs before it: their noise
-    is independent, and whatever was tuned for an input was tuned on earlier ones. So the number is stochastically
-    at most Bin(m, alpha), and b is its quantile. Hints from all other inputs, later ones included, would break
-    this: two certificates could then be false in the same event.
+    The noise of the inputs is independent, and each certificate is false only in an event of probability at most
+    alpha that is independent of those of the others, however inputs steer how many samples others take. So the
+    number is stochastically at most Bin(m, alpha), and b is its quantile. It holds for certificates of every
+    method, decisions at a radius included: ``docs/selection.md`` has the proof.
 
     Parameters
     ----------

@@ -108,7 +108,9 @@ def recertify(
     cache : str or Path
         Folder of the certification cache of f.
     n_p : int
-        Samples of f^p per input, at most the n of the cache. With `holdout` or `radius` it may be left out.
+        Samples of f^p per input, at most the n of the cache. With `holdout` or `radius` it may be left out. It may
+        be chosen by looking at how many cached votes are for the top class, as `plan` does, except for bound
+        ``"irs"`` and with `runner_up`; not by looking at votes of f^p on these inputs.
     radius : float, optional
         Decide only whether each input is still certified at this radius, with as few samples as that takes, and
         at most n_p, by default 10,000 or all of the cache: `smoothcert.procedures.decide`. Of the other arguments
@@ -121,9 +123,10 @@ def recertify(
         others, whose votes it did not see.
     bound : {"auto", "joint", "one-sided", "irs"}
         ``"joint"`` inverts the cached count and the paired votes together. ``"auto"`` does, and starts from
-        scratch on noise beyond the cache where the cached votes were unanimous. ``"one-sided"`` subtracts the
-        votes that f^p loses. ``"irs"`` is the paper's: p_A - zeta with all disagreement in zeta, or f^p's own
-        votes where p_A >= gamma.
+        scratch on noise beyond the cache where the cached votes were unanimous. Certification from scratch does
+        better where n_p is above half of n, or f^p changes more than about a tenth of the votes. ``"one-sided"``
+        subtracts the votes that f^p loses. ``"irs"`` is the paper's: p_A - zeta with all disagreement in zeta, or
+        f^p's own votes where p_A >= gamma.
     runner_up : bool
         Also bound the probability of every other class, at half of the failure probability each; not for
         ``"irs"``.

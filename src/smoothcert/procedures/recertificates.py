@@ -281,7 +281,7 @@ def _premises(method: Method, of_noise: str) -> Iterator[str]:
     yield method.premise
     if method.together > 1:
         yield f"so were the other {method.together - 1} of the {method.together} that it holds together with"
-    if method.bound == "irs":
+    if method.bound == "irs" or method.runner_up:
         yield _FIXED_N_P
     yield of_noise
 
