@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from smoothcert.cache import CachedInput, CertificationCache, Manifest, Timing
-from smoothcert.errors import CacheMismatchError
+from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.noise import GaussianNoise
 
 NOISE = GaussianNoise(sigma=0.5, seed=3)
@@ -49,7 +49,14 @@ def write(folder: Path, manifest: Manifest, start: int) -> CertificationCache:
 
 
 def test_votes_remember_where_they_start(tmp_path: Path) -> None:
-    assert write(tmp_path / "c", MANIFEST, start=1 << 40)[bytes(32)].start == 1 << 40
+    paired = replace(MANIFEST, base="0" * 64)
+    assert write(tmp_path / "c", paired, start=1 << 40)[bytes(32)].start == 1 << 40
+
+
+def test_votes_that_others_are_paired_with_start_at_0(tmp_path: Path) -> None:
+    store = write(tmp_path / "c", MANIFEST, start=5)
+    with pytest.raises(CacheCorruptError, match="start at sample 5"):
+        store[bytes(32)]
 
 
 def test_caches_of_version_1_are_read(tmp_path: Path) -> None:

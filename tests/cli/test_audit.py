@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from smoothcert.bounds import lower_confidence_bound
 from smoothcert.cache import CertificationCache
 
 
@@ -49,11 +51,13 @@ def test_a_cache_of_other_votes_fails(run: Any, copy: Path) -> None:
     store = CertificationCache(cache)
     rng = np.random.default_rng(0)
     rows = [row for entry in store.entries for row in store.read(entry)]
-    store.drop(list(store.entries))
     forged = []
     for row in rows:
         votes = np.where(rng.random(len(row.votes)) < 0.5, row.top_class, row.votes).astype(row.votes.dtype)
-        forged.append(type(row)(**{**vars(row), "votes": votes, "counts": np.bincount(votes, minlength=10)[:10]}))
+        counts = np.bincount(votes, minlength=10)[:10]
+        bound = lower_confidence_bound(int(counts[row.top_class]), store.manifest.n, store.manifest.alpha)
+        forged.append(replace(row, votes=votes, counts=counts, p_lower=bound))
+    (cache / "index.jsonl").unlink()
     with CertificationCache.writing(cache, store.manifest) as writer:
         writer.append(forged, store.timing())
     model = copy / "checkpoint.safetensors"

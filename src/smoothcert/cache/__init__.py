@@ -1,5 +1,6 @@
 """The certification cache on disk: schema, atomic append, resume, integrity check."""
 
+from smoothcert.cache.candidates import open_candidate
 from smoothcert.cache.holdouts import Holdout, note_seen, read_holdouts, reserve
 from smoothcert.cache.index import PartEntry
 from smoothcert.cache.manifest import Manifest
@@ -14,7 +15,9 @@ from smoothcert.cache.records import (
     write_recipe,
 )
 from smoothcert.cache.rounds import RoundJournal, Setting
-from smoothcert.cache.store import CertificationCache, Timing, votes_manifest
+from smoothcert.cache.store import CertificationCache, votes_manifest
+from smoothcert.cache.timings import Timing
+from smoothcert.cache.verification import Verified, verify
 
 __all__ = [
     "CachedInput",
@@ -27,12 +30,15 @@ __all__ = [
     "RoundJournal",
     "Setting",
     "Timing",
+    "Verified",
     "candidate_folder",
     "note_seen",
+    "open_candidate",
     "read_candidates",
     "read_holdouts",
     "read_recipe",
     "reserve",
+    "verify",
     "votes_manifest",
     "write_candidate",
     "write_recipe",

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smoothcert.cache.files import append_line, locked
-from smoothcert.cache.index import checked_line, checked_records
+from smoothcert._files import locked
+from smoothcert._records import is_int, is_list, is_text
+from smoothcert.cache.lines import append_line, checked_records
 from smoothcert.cache.records import read_candidates
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = ["Holdout", "note_seen", "read_holdouts", "reserve"]
 
 _FILE, _LOCK = "holdouts.jsonl", ".holdouts.lock"
+_is_index, _is_names = is_int(0, 1 << 40), is_list(is_text)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Holdout:
 
 def read_holdouts(cache: Path) -> list[Holdout]:
     """Read what was held out so far; CacheCorruptError when a line was changed."""
-    records = checked_records(cache / _FILE, _is_holdout)
+    records, _ = checked_records(cache, _FILE, _is_holdout)
     return [Holdout(r["start"], r["stop"], r["candidates"]) for r in records]
 
 
@@ -56,7 +58,7 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
     InvalidArgumentError
         When somebody has looked at the range, with the first range that is free.
     """
-    with locked(cache / _LOCK):
+    with locked(cache, _LOCK):
         known = read_holdouts(cache)
         seen = [(h.start, h.stop, "looked at before") for h in known if not set(candidates) <= set(h.candidates)]
         seen += [(0, r.n_p, f"used to evaluate {r.name!r}") for r in read_candidates(cache) if not r.holdout]
@@ -74,7 +76,7 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
 
 def note_seen(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
     """Remember that votes of these candidates in a range were looked at, where no candidate's record says so."""
-    with locked(cache / _LOCK):
+    with locked(cache, _LOCK):
         known = read_holdouts(cache)
         if not any(h.start <= start and stop <= h.stop and set(candidates) <= set(h.candidates) for h in known):
             _append(cache, len(known), start, stop, candidates)
@@ -82,13 +84,9 @@ def note_seen(cache: Path, start: int, stop: int, candidates: list[str]) -> None
 
 def _append(cache: Path, number: int, start: int, stop: int, candidates: list[str]) -> None:
     record = {"number": number, "start": start, "stop": stop, "candidates": sorted(candidates)}
-    append_line(cache / _FILE, checked_line(record))
+    append_line(cache, _FILE, record)
 
 
 def _is_holdout(record: dict[str, Any]) -> bool:
-    names = record.get("candidates")
-    return (
-        all(isinstance(record.get(name), int) for name in ("start", "stop"))
-        and isinstance(names, list)
-        and all(isinstance(name, str) for name in names)
-    )
+    indices, names = [record.get(name) for name in ("start", "stop")], record.get("candidates")
+    return all(map(_is_index, indices)) and record["start"] < record["stop"] and _is_names(names)

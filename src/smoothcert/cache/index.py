@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smoothcert.cache.files import read_regular
+from smoothcert._records import is_hex, is_int, is_list
+from smoothcert.cache.lines import checked_line, checked_records
 from smoothcert.errors import CacheCorruptError
 
-__all__ = [
-    "PartEntry",
-    "checked_line",
-    "checked_records",
-    "decode_text",
-    "index_line",
-    "parse_line",
-    "read_index",
-    "whole_lines",
-]
+__all__ = ["INDEX", "PARTS", "PartEntry", "entry_record", "index_line", "part_name", "read_index"]
+
+INDEX, PARTS = "index.jsonl", "parts"
 
 _PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
-_HEX64 = re.compile(r"[0-9a-f]{64}")
+_is_size, _is_keys = is_int(0, 1 << 34), is_list(is_hex)
 
 
 @dataclass(frozen=True)
 class PartEntry:
-    """A line of the index: a part that was written whole.
+    """A line of the index: a part that was written whole, or the place of one that `repair` dropped.
 
     Attributes
     ----------
     name : str
         File name in ``parts/``.
     sha256 : str
-        Hash of the file.
+        Hash of the file; empty for a dropped one.
     size : int
-        Bytes of the file.
+        Bytes of the file; 0 for a dropped one.
     keys : list of bytes
         Keys of its inputs, in order.
     """
@@ -49,79 +41,73 @@ class PartEntry:
     size: int
     keys: list[bytes]
 
+    @property
+    def dropped(self) -> bool:
+        """Whether it keeps the place of a part that is to be sampled again."""
+        return self.size == 0
+
+
+def part_name(keys: list[bytes]) -> str:
+    """Return the file name of the part that holds these inputs.
+
+    Examples
+    --------
+    >>> part_name([bytes(32)])
+    'part-66687aadf862bd776c8fc18b8e9f8e20.parquet'
+    """
+    return f"part-{hashlib.sha256(b''.join(keys)).hexdigest()[:32]}.parquet"
+
+
+def entry_record(number: int, entry: PartEntry) -> dict[str, Any]:
+    """Return the fields of a line of the index."""
+    return {
+        "number": number,
+        "part": entry.name,
+        "sha256": entry.sha256,
+        "bytes": entry.size,
+        "keys": [key.hex() for key in entry.keys],
+    }
+
 
 def index_line(number: int, entry: PartEntry) -> str:
     """Return a line of the index."""
-    return checked_line(
-        {
-            "number": number,
-            "part": entry.name,
-            "sha256": entry.sha256,
-            "bytes": entry.size,
-            "keys": [key.hex() for key in entry.keys],
-        }
-    )
+    return checked_line(entry_record(number, entry))
 
 
-def read_index(path: Path) -> list[PartEntry]:
-    """Read and check the index; CacheCorruptError names the line that was changed."""
-    return [
-        PartEntry(r["part"], r["sha256"], r["bytes"], [bytes.fromhex(key) for key in r["keys"]])
-        for r in checked_records(path, _is_entry)
+def read_index(folder: Path) -> tuple[list[PartEntry], bool]:
+    """Read and check the index, and say whether a crash tore its last line.
+
+    Raises
+    ------
+    CacheCorruptError
+        Names the line that was changed, or the input that two parts hold.
+    """
+    records, torn = checked_records(folder, INDEX, _is_entry)
+    entries = [
+        PartEntry(r["part"], r["sha256"], r["bytes"], [bytes.fromhex(key) for key in r["keys"]]) for r in records
     ]
-
-
-def checked_line(record: dict[str, Any]) -> str:
-    """Return a numbered record as a line; its own checksum comes first, so that a flipped bit shows."""
-    text = json.dumps(record, separators=(",", ":"))
-    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]} {text}"
-
-
-def checked_records(path: Path, legal: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-    """Read what `checked_line` wrote; CacheCorruptError names the line that was changed."""
-    if not path.exists():
-        return []
-    records = []
-    for number, line in enumerate(whole_lines(path)):
-        checksum, _, text = line.partition(" ")
-        record = parse_line(text, path) if hashlib.sha256(text.encode()).hexdigest()[:16] == checksum else {}
-        if record.get("number") != number or not legal(record):
+    seen: set[bytes] = set()
+    for number, entry in enumerate(entries):
+        if part_name(entry.keys) != entry.name:
             raise CacheCorruptError(
-                f"{path} was changed in line {number + 1}: restore it, or certify into another folder"
+                f"{folder / INDEX} was changed in line {number + 1}: its part has another name"
             )
-        records.append(record)
-    return records
+        if entry.dropped:
+            continue
+        expected = len(seen) + len(entry.keys)
+        seen.update(entry.keys)
+        if len(seen) != expected:
+            raise CacheCorruptError(f"{folder / INDEX} was changed: line {number + 1} repeats inputs")
+    return entries, torn
 
 
 def _is_entry(record: dict[str, Any]) -> bool:
+    whole = is_hex(record.get("sha256"))
     return (
         isinstance(record.get("part"), str)
         and _PART_NAME.fullmatch(record["part"]) is not None
-        and _HEX64.fullmatch(str(record.get("sha256"))) is not None
-        and isinstance(record.get("bytes"), int)
-        and isinstance(record.get("keys"), list)
-        and all(_HEX64.fullmatch(str(key)) is not None for key in record["keys"])
+        and _is_size(record.get("bytes"))
+        and (whole if record["bytes"] else record.get("sha256") == "")
+        and _is_keys(record.get("keys"))
+        and record["keys"] != []
     )
-
-
-def whole_lines(path: Path) -> list[str]:
-    """Return the whole lines; a last one without its end was torn by a crash and never counted."""
-    text = decode_text(read_regular(path, at_most=1 << 32), path)
-    return text[: text.rfind("\n") + 1].splitlines()
-
-
-def parse_line(text: str, path: Path) -> dict[str, Any]:
-    """Parse one JSON object; what is none has no fields."""
-    try:
-        record = json.loads(text)
-    except ValueError as error:
-        raise CacheCorruptError(f"{path} was changed: {error}") from error
-    return record if isinstance(record, dict) else {}
-
-
-def decode_text(data: bytes, path: Path) -> str:
-    """Decode UTF-8, or say which file was changed."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise CacheCorruptError(f"{path} was changed: it is not text") from error

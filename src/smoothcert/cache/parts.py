@@ -9,22 +9,30 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from smoothcert.cache.files import read_regular
+from smoothcert._files import read_regular
+from smoothcert.bounds import lower_confidence_bound
+from smoothcert.cache.index import PARTS, PartEntry
 from smoothcert.cache.manifest import Manifest
-from smoothcert.errors import CacheCorruptError, CacheMismatchError
+from smoothcert.cache.pages import require_pages
+from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
 from smoothcert.noise import KEY_BYTES
+from smoothcert.sampling import count_votes
 
-__all__ = ["CachedInput", "decode_part", "encode_part", "part_name"]
+__all__ = ["CachedInput", "decode_part", "encode_part", "rows_at_most"]
 
 Votes = NDArray[np.uint8 | np.uint16]
+Counts = NDArray[np.int64]
 
 # Votes are plain bytes to Parquet: Zstandard's Huffman coder does as well on them as on packed bits, and a list
 # column would cost 34 bytes of memory a vote while it is encoded.
 _COMPRESSION_LEVEL = 9
-_BYTES_PER_ROW = 1 << 16  # what a row can have besides its votes, generously
+_MOST_BYTES = 1 << 27  # of a part when unpacked, unless it holds a single row
+_SMALL = 1 << 16  # a footer's bytes, generously
+_SCIPY_DIFFERS = 1e-9  # its last bits may differ between releases; a claim that follows from the counts does not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +66,9 @@ class CachedInput:
     start: int = 0
 
 
-def part_name(keys: list[bytes]) -> str:
-    """Return the file name of the part that holds these inputs.
-
-    Examples
-    --------
-    >>> part_name([bytes(32)])
-    'part-66687aadf862bd776c8fc18b8e9f8e20.parquet'
-    """
-    return f"part-{hashlib.sha256(b''.join(keys)).hexdigest()[:32]}.parquet"
+def rows_at_most(manifest: Manifest) -> int:
+    """Return how many inputs a part can hold, so that it can be read without filling the memory."""
+    return max(1, _MOST_BYTES // sum(_bytes_per_row(manifest).values()))
 
 
 def encode_part(rows: list[CachedInput], manifest: Manifest) -> bytes:
@@ -104,52 +106,85 @@ def encode_part(rows: list[CachedInput], manifest: Manifest) -> bytes:
     return buffer.getvalue()
 
 
-def decode_part(path: Path, sha256: str, size: int, keys: list[bytes], manifest: Manifest) -> list[CachedInput]:
+def decode_part(
+    folder: Path, entry: PartEntry, manifest: Manifest, starts: tuple[int, ...] | None = None
+) -> list[CachedInput]:
     """Read a part, checking it against the index, the manifest and itself.
+
+    What follows from the votes is derived again, and what the file claims must agree.
+
+    Parameters
+    ----------
+    folder : Path
+        The cache.
+    entry : PartEntry
+        The part's line in the index.
+    manifest : Manifest
+        The cache's.
+    starts : tuple of int, optional
+        Where votes may start; anywhere by default.
 
     Raises
     ------
     CacheCorruptError
-        When the file is missing, changed, truncated, of another cache, or its votes and counts disagree.
+        When the file is missing, changed, truncated, of another cache, or disagrees with itself.
     """
-    data = read_regular(path, at_most=size)
-    if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
-        raise _damaged(path, f"its {len(data)} bytes are not the {size} that were written")
-    try:
-        file = pq.ParquetFile(io.BytesIO(data))
-        metadata = file.metadata
-        groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-        unpacked = sum(
-            group.column(c).total_uncompressed_size for group in groups for c in range(group.num_columns)
+    path, rows = folder / PARTS / entry.name, len(entry.keys)
+    unpacked = sum(_bytes_per_row(manifest).values()) * rows
+    if rows > rows_at_most(manifest) or entry.size > unpacked + unpacked // 8 + _SMALL:
+        raise _damaged(path, f"{rows} rows in {entry.size} bytes cannot be")
+    data = read_regular(folder, f"{PARTS}/{entry.name}", at_most=entry.size)
+    if len(data) != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise _damaged(path, f"its {len(data)} bytes are not the {entry.size} that were written")
+    with reading(path, remedy=_remedy(path)):
+        table = _table(data, rows, manifest, path)
+        found = _rows(table, manifest)
+    _check(found, entry.keys, manifest, starts, path)
+    return _derived(found, manifest, path)
+
+
+def _table(data: bytes, rows: int, manifest: Manifest, path: Path) -> pa.Table:
+    # A few kilobytes can unpack to gigabytes: look at footer and pages before the data.
+    file = pq.ParquetFile(pa.BufferReader(data), thrift_string_size_limit=_SMALL, thrift_container_size_limit=256)
+    found, schema = file.metadata, _schema(manifest)
+    if (found.num_row_groups, found.num_rows, found.num_columns) != (1, rows, len(schema.names)):
+        raise _damaged(path, f"it holds {found.num_rows} rows in {found.num_row_groups} groups, not {rows} in one")
+    if found.row_group(0).num_rows != rows or not file.schema_arrow.equals(schema, check_metadata=True):
+        raise _damaged(path, "its columns or its manifest's digest are others")
+    for i, (name, size) in enumerate(_bytes_per_row(manifest).items()):
+        values = rows * (manifest.num_classes if name in ("selection_counts", "counts") else 1)
+        require_pages(data, found.row_group(0).column(i), values, rows * size + rows * size // 8 + _SMALL)
+    return file.read(use_threads=False)
+
+
+def _bytes_per_row(manifest: Manifest) -> dict[str, int]:
+    """Return what each column takes for an input when it is unpacked."""
+    votes = manifest.n * np.dtype(_vote_dtype(manifest)).itemsize
+    special = {"key": KEY_BYTES, "votes": 4 + votes}
+    lists = dict.fromkeys(("selection_counts", "counts"), 8 * manifest.num_classes)
+    return {name: (special | lists).get(name, 8) for name in _schema(manifest).names}
+
+
+def _rows(table: pa.Table, manifest: Manifest) -> list[CachedInput]:
+    def per_class(name: str) -> list[Counts]:
+        lists = table.column(name).combine_chunks()
+        return np.split(lists.flatten().to_numpy(), lists.offsets.to_numpy()[1:-1])
+
+    dtype, columns = _vote_dtype(manifest), {name: table.column(name) for name in table.column_names}
+    starts = columns["start"].to_pylist() if "start" in columns else [0] * len(table)
+    whole = pc.equal(pc.binary_length(columns["votes"]), manifest.n * np.dtype(dtype).itemsize)
+    if not pc.all(whole).as_py():
+        raise ValueError("votes are missing")
+    plain = (columns[name].to_pylist() for name in ("key", "top_class", "p_lower"))
+    votes = (np.frombuffer(scalar.as_buffer(), dtype) for scalar in columns["votes"])
+    return [
+        CachedInput(
+            key=key, top_class=top, selection_counts=selection, counts=counts, p_lower=p, votes=vote, start=start
         )
-        # A few kilobytes can unpack to gigabytes: look at the footer before the data.
-        if metadata.num_rows != len(keys) or unpacked > len(keys) * (_BYTES_PER_ROW + 8 * manifest.n):
-            raise _damaged(path, f"it holds {metadata.num_rows} rows of {unpacked} bytes")
-        if not file.schema_arrow.equals(_schema(manifest), check_metadata=True):
-            raise _damaged(path, "its columns or its manifest's digest are others")
-        table = file.read()
-    except pa.ArrowException as error:
-        raise _damaged(path, str(error)) from error
-    rows = [_row(table, i, _vote_dtype(manifest)) for i in range(len(keys))]
-    for row, key in zip(rows, keys, strict=True):
-        _check_row(row, key, manifest, path)
-    return rows
-
-
-def _row(table: pa.Table, i: int, dtype: str) -> CachedInput:
-    def values(name: str) -> NDArray[np.int64]:
-        array: NDArray[np.int64] = table.column(name)[i].values.to_numpy()
-        return array
-
-    return CachedInput(
-        key=table.column("key")[i].as_py(),
-        top_class=table.column("top_class")[i].as_py(),
-        selection_counts=values("selection_counts"),
-        counts=values("counts"),
-        p_lower=table.column("p_lower")[i].as_py(),
-        votes=_votes(table.column("votes")[i].as_py(), dtype),
-        start=table.column("start")[i].as_py() if "start" in table.column_names else 0,
-    )
+        for key, top, p, selection, counts, vote, start in zip(
+            *plain, per_class("selection_counts"), per_class("counts"), votes, starts, strict=True
+        )
+    ]
 
 
 def _vote_dtype(manifest: Manifest) -> str:
@@ -157,28 +192,40 @@ def _vote_dtype(manifest: Manifest) -> str:
     return "<u1" if manifest.num_classes < 255 else "<u2"
 
 
-def _votes(data: bytes, dtype: str) -> Votes:
-    # A length that is no multiple of the type leaves a vote missing, which the check of the row finds.
-    whole = len(data) - len(data) % np.dtype(dtype).itemsize
-    return np.frombuffer(data[:whole], dtype)
+def _check(
+    rows: list[CachedInput], keys: list[bytes], manifest: Manifest, starts: tuple[int, ...] | None, path: Path
+) -> None:
+    """Check each input's counts against its votes and the manifest."""
+    k, n, n0 = manifest.num_classes, manifest.n, manifest.n0
+    for row, key in zip(rows, keys, strict=True):
+        selection, invalid = row.selection_counts, np.iinfo(row.votes.dtype).max
+        fits = (
+            row.key == key
+            and len(row.counts) == len(selection) == k
+            and bool((count_votes(row.votes, k) == row.counts).all())
+            and int(row.counts.sum()) + int(np.count_nonzero(row.votes == invalid)) == n
+            and bool(((selection >= 0) & (selection <= n0)).all())  # so that their sum cannot wrap around
+            and int(selection.sum()) <= n0
+        )
+        if not fits:
+            raise _damaged(path, f"its votes and counts of input {key.hex()[:12]} disagree")
+        if row.start < 0 or (starts is not None and row.start not in starts):
+            raise _damaged(path, f"its votes of input {key.hex()[:12]} start at sample {row.start}")
 
 
-def _check_row(row: CachedInput, key: bytes, manifest: Manifest, path: Path) -> None:
-    k = manifest.num_classes
-    invalid = np.iinfo(row.votes.dtype).max
-    fits = (
-        row.key == key
-        and len(row.votes) == manifest.n
-        and len(row.counts) == len(row.selection_counts) == k
-        and -1 <= row.top_class < k
-        and bool(((row.votes < k) | (row.votes == invalid)).all())
-        and bool((np.bincount(row.votes[row.votes < k], minlength=k) == row.counts).all())
-        and bool((row.selection_counts >= 0).all())
-        and int(row.selection_counts.sum()) <= manifest.n0
-        and row.start >= 0
-    )
-    if not fits:
-        raise _damaged(path, f"its votes and counts of input {key.hex()[:12]} disagree")
+def _derived(rows: list[CachedInput], manifest: Manifest, path: Path) -> list[CachedInput]:
+    """Derive top class and bound from the counts: a file is not trusted about what follows from its votes."""
+    selection, counts = (np.stack([getattr(row, name) for row in rows]) for name in ("selection_counts", "counts"))
+    top_class = np.where(selection.any(axis=1), selection.argmax(axis=1), -1)
+    count = np.where(top_class >= 0, counts[np.arange(len(rows)), top_class], 0)
+    bounds = np.asarray(lower_confidence_bound(count, manifest.n, manifest.alpha))
+    for row, top, bound in zip(rows, top_class, bounds, strict=True):
+        if row.top_class != top or not abs(row.p_lower - bound) <= _SCIPY_DIFFERS:
+            raise CacheCorruptError(
+                f"{path} claims class {row.top_class} with p_lower = {row.p_lower:.6g} for input "
+                f"{row.key.hex()[:12]}, but its votes give {top} and {bound:.6g}: do not use this cache"
+            )
+    return rows
 
 
 def _schema(manifest: Manifest) -> pa.Schema:
@@ -196,7 +243,8 @@ def _schema(manifest: Manifest) -> pa.Schema:
 
 
 def _damaged(path: Path, what: str) -> CacheCorruptError:
-    return CacheCorruptError(
-        f"{path} is damaged: {what}; restore it, or run `smoothcert cache repair {path.parent.parent}` "
-        "and certify again"
-    )
+    return CacheCorruptError(f"{path} is damaged: {what}; {_remedy(path)}")
+
+
+def _remedy(path: Path) -> str:
+    return f"restore it, or run `smoothcert cache repair {path.parent.parent}` and certify again"

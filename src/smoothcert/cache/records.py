@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from smoothcert.cache.files import read_regular, write_atomic
+from smoothcert._files import exists, list_folder, refuse_links
+from smoothcert._records import RecordFormat, is_bool, is_int, is_number, is_share, is_text
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
 
 __all__ = [
@@ -24,6 +23,7 @@ __all__ = [
 
 _RECIPE, _CANDIDATE, _CANDIDATES = "recipe.json", "candidate.json", "candidates"
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_is_index = is_int(0, 1 << 40)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +99,40 @@ class CandidateRecord:
     together: int = 1
 
 
+_RECIPE_FORMAT = RecordFormat(
+    name="smoothcert-recipe",
+    version=2,
+    bare=True,
+    legal={
+        "model": is_text,
+        "data": is_text,
+        "split": is_text,
+        "limit": lambda v: v is None or _is_index(v),
+        "skip": lambda v: _is_index(v) and v > 0,
+    },
+)
+_CANDIDATE_FORMAT = RecordFormat(
+    name="smoothcert-candidate",
+    version=2,
+    bare=True,
+    legal={
+        "spec": is_text,
+        "name": is_text,
+        "description": is_text,
+        "n_p": is_int(1, 1 << 40),
+        "alpha_zeta": is_share,
+        "gamma": lambda v: v == "auto" or is_number(0.5, 1)(v),
+        "identical": is_bool,
+        "bound": lambda v: v in ("auto", "joint", "one-sided", "irs"),
+        "runner_up": is_bool,
+        "start": _is_index,
+        "holdout": is_bool,
+        "together": is_int(1, 1 << 20),
+    },
+    optional={f.name: f.default for f in dataclasses.fields(CandidateRecord) if f.default != dataclasses.MISSING},
+)
+
+
 def candidate_folder(cache: Path, name: str) -> Path:
     """Return the folder of a candidate's votes.
 
@@ -106,65 +140,52 @@ def candidate_folder(cache: Path, name: str) -> Path:
     ------
     CacheMismatchError
         When the name is not one that a folder may have.
+    CacheCorruptError
+        When it is a link.
     """
     if _SLUG.fullmatch(name) is None:
         raise CacheMismatchError(f"candidate name {name!r} is not legal: use letters, digits, '.', '_' and '-'")
-    return cache / _CANDIDATES / name
+    return refuse_links(cache, f"{_CANDIDATES}/{name}")
 
 
 def write_recipe(cache: Path, recipe: Recipe) -> None:
     """Write the recipe beside the cache."""
-    write_atomic(cache / _RECIPE, _to_json(recipe))
+    _RECIPE_FORMAT.write(cache, _RECIPE, dataclasses.asdict(recipe))
 
 
 def read_recipe(cache: Path) -> Recipe | None:
     """Read the recipe; None when the cache was not made by the command line."""
-    path = cache / _RECIPE
-    return Recipe(**_read(path, Recipe)) if path.exists() else None
+    return Recipe(**_RECIPE_FORMAT.read(cache, _RECIPE)) if exists(cache, _RECIPE) else None
 
 
 def write_candidate(cache: Path, record: CandidateRecord) -> None:
     """Write the record of a candidate into its folder."""
-    write_atomic(candidate_folder(cache, record.name) / _CANDIDATE, _to_json(record))
+    folder = candidate_folder(cache, record.name)
+    _CANDIDATE_FORMAT.write(folder, _CANDIDATE, dataclasses.asdict(record))
 
 
 def read_candidates(cache: Path) -> list[CandidateRecord]:
-    """Read the records of all recertified candidates, by name."""
-    paths = sorted((cache / _CANDIDATES).glob(f"*/{_CANDIDATE}"))
-    records = [CandidateRecord(**_read(path, CandidateRecord)) for path in paths]
-    for path, record in zip(paths, records, strict=True):
-        if record.name != path.parent.name:
-            raise CacheCorruptError(f"{path} names {record.name!r}: it belongs to another folder")
-    return records
+    """Read the records of all recertified candidates, by name.
+
+    Raises
+    ------
+    CacheCorruptError
+        When a record was changed, or could not have been written.
+    """
+    found = [name for name, _ in list_folder(cache, _CANDIDATES) if exists(cache / _CANDIDATES / name, _CANDIDATE)]
+    return [_read_candidate(cache, name) for name in found]
 
 
-def _to_json(record: Recipe | CandidateRecord) -> bytes:
-    return (json.dumps(dataclasses.asdict(record), indent=2) + "\n").encode()
-
-
-def _read(path: Path, kind: type[Recipe] | type[CandidateRecord]) -> dict[str, Any]:
-    types: dict[str, type | tuple[type, ...]] = {
-        "limit": (int, type(None)),
-        "skip": int,
-        "n_p": int,
-        "alpha_zeta": float,
-        "gamma": (float, int, str),
-        "identical": bool,
-        "runner_up": bool,
-        "start": int,
-        "holdout": bool,
-        "together": int,
-    }
-    try:
-        values = json.loads(read_regular(path, at_most=1 << 20))
-    except ValueError as error:
-        raise CacheCorruptError(f"{path} was changed: {error}") from error
-    fields = dataclasses.fields(kind)
-    names = {field.name for field in fields}
-    required = {field.name for field in fields if field.default is dataclasses.MISSING}
-    if not isinstance(values, dict) or not required <= set(values) <= names:
-        raise CacheCorruptError(f"{path} was changed: it must have exactly the fields {', '.join(sorted(names))}")
-    for name, value in values.items():
-        if not isinstance(value, types.get(name, str)):
-            raise CacheCorruptError(f"{path} was changed: {name} is {value!r}")
-    return values
+def _read_candidate(cache: Path, name: str) -> CandidateRecord:
+    folder = candidate_folder(cache, name)
+    record = CandidateRecord(**_CANDIDATE_FORMAT.read(folder, _CANDIDATE))
+    odd = None
+    if record.name != name:
+        odd = f"names {record.name!r}: it belongs to another folder"
+    elif (record.bound == "irs") + record.runner_up + (record.together > 1) > 1:
+        odd = "names two of bound 'irs', runner_up and together, which no certificate has"
+    elif record.start and not record.holdout:
+        odd = f"has start {record.start}, but no held-out samples"
+    if odd:
+        raise CacheCorruptError(f"{folder / _CANDIDATE} {odd}; restore it, or recertify into another folder")
+    return record

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,21 +14,35 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from smoothcert.cache.files import append_line, locked, read_regular, write_atomic
-from smoothcert.cache.index import checked_line, checked_records, decode_text, parse_line
+from smoothcert._files import exists, locked, make_folder, read_regular, write_atomic
+from smoothcert._records import RecordFormat, is_hex, is_int, is_text
+from smoothcert.cache.lines import append_line, checked_records
 from smoothcert.cache.manifest import Manifest
-from smoothcert.errors import CacheCorruptError, CacheError, CacheMismatchError
+from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
 
 __all__ = ["ROUNDS_MANIFEST", "RoundJournal", "Setting"]
 
 ROUNDS_MANIFEST = "rounds.json"
 _INDEX, _LOCK, _PARTS, _CACHE_MANIFEST = "rounds.jsonl", ".lock", "rounds", "manifest.json"
-_FORMAT, _VERSION = "smoothcert-rounds", 1
 _COMPRESSION = "zstd"
-_HEX64 = re.compile(r"[0-9a-f]{64}")
+_is_count = is_int(1, 1 << 24)  # of votes or bytes in a piece, of which 2**16 are written at a time
 
 Votes = NDArray[np.uint8 | np.uint16]
 Setting = str | int | float
+
+_FORMAT = RecordFormat(
+    name="smoothcert-rounds",
+    version=2,  # version 1 hashed its name too
+    legal={
+        "votes": lambda v: isinstance(v, dict),
+        "procedure": lambda v: isinstance(v, dict) and all(map(_is_setting, v.values())),
+        "inputs": is_hex,
+    },
+)
+
+
+def _is_setting(v: Any) -> bool:
+    return is_text(v) or type(v) in (int, float)
 
 
 @dataclass(frozen=True)
@@ -67,16 +80,15 @@ class RoundJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
         file = path / ROUNDS_MANIFEST
-        if not file.is_file():
+        if not exists(file):
             raise CacheMismatchError(f"{path} holds no votes of a procedure that samples in rounds")
-        fields = _checked(parse_line(decode_text(read_regular(file, at_most=1 << 20), file), file), file)
-        self.manifest = Manifest.from_json(json.dumps(fields["votes"]), str(file))
+        fields = _FORMAT.read(path, ROUNDS_MANIFEST)
+        with reading(file):
+            self.manifest = Manifest.from_json(json.dumps(fields["votes"]), str(file))
         self.procedure: dict[str, Setting] = fields["procedure"]
         self.inputs: str = fields["inputs"]
-        self.entries = [
-            _Entry(r["request"], r["sha256"], r["bytes"], r["votes"])
-            for r in checked_records(path / _INDEX, _is_entry)
-        ]
+        records, self.torn = checked_records(path, _INDEX, _is_entry)
+        self.entries = [_Entry(r["request"], r["sha256"], r["bytes"], r["votes"]) for r in records]
 
     @classmethod
     @contextmanager
@@ -106,19 +118,21 @@ class RoundJournal:
             When the folder cannot be written.
         """
         folder = Path(path)
-        if (folder / _CACHE_MANIFEST).exists():
+        if exists(folder, _CACHE_MANIFEST):
             raise CacheMismatchError(
                 f"{folder} is a certification cache, and {procedure.get('name', 'this')} keeps another kind of "
                 "votes: give it a folder of its own"
             )
         inputs = hashlib.sha256(b"".join(keys)).hexdigest()
-        with locked(folder / _LOCK):
-            if not (folder / ROUNDS_MANIFEST).is_file():
-                if (folder / _INDEX).exists():
+        with locked(folder, _LOCK, _PARTS):
+            if not exists(folder, ROUNDS_MANIFEST):
+                if exists(folder, _INDEX):
                     raise CacheCorruptError(
                         f"{folder / ROUNDS_MANIFEST} is missing: restore it, or remove {folder}"
                     )
-                _create(folder, manifest, dict(procedure), inputs)
+                fields = {"votes": json.loads(manifest.to_json()), "procedure": dict(procedure), "inputs": inputs}
+                make_folder(folder, _PARTS)
+                _FORMAT.write(folder, ROUNDS_MANIFEST, fields)
             journal = cls(folder)
             journal._require_same(manifest, dict(procedure), inputs)
             yield journal
@@ -126,6 +140,12 @@ class RoundJournal:
     def __len__(self) -> int:
         """Return the number of pieces."""
         return len(self.entries)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the votes are votes of and the index, hence over everything."""
+        index = "".join(entry.request + entry.sha256 for entry in self.entries)
+        return hashlib.sha256((self.manifest.digest + self.inputs + index).encode()).hexdigest()
 
     def read(self, number: int, request: str, votes: int) -> Votes:
         """Return the votes of one piece.
@@ -150,24 +170,32 @@ class RoundJournal:
         CacheCorruptError
             When the piece is damaged.
         """
-        entry, path = self.entries[number], self._part(number)
+        entry, path = self.entries[number], self.path / _part(number)
         if (entry.request, entry.votes) != (request, votes):
             raise CacheMismatchError(
                 f"{self.path} holds other samples than this call asks for, from piece {number} on: another "
                 "version wrote it, or what the call reads beside it has changed; use another folder"
             )
-        data = read_regular(path, at_most=entry.size)
+        data = read_regular(self.path, _part(number), at_most=entry.size)
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise _damaged(path)
         dtype = self._dtype
-        try:
+        with reading(path, remedy=_remedy(path)):
             plain = pa.decompress(data, votes * dtype.itemsize, codec=_COMPRESSION, asbytes=True)
-        except (pa.ArrowException, OSError) as error:
-            raise _damaged(path) from error
-        found: Votes = np.frombuffer(plain, dtype)
+            found: Votes = np.frombuffer(plain, dtype)
         legal = (found < self.manifest.num_classes) | (found == np.iinfo(dtype).max)
         if len(found) != votes or not legal.all():
             raise _damaged(path)
+        return found
+
+    def damaged(self) -> list[CacheCorruptError]:
+        """Read every piece and return what is wrong with those that are damaged."""
+        found = []
+        for number, entry in enumerate(self.entries):
+            try:
+                self.read(number, entry.request, entry.votes)
+            except CacheCorruptError as error:
+                found.append(error)
         return found
 
     def append(self, request: str, votes: Votes) -> None:
@@ -175,7 +203,7 @@ class RoundJournal:
         data = pa.compress(votes.astype(self._dtype).tobytes(), codec=_COMPRESSION, asbytes=True)
         entry = _Entry(request, hashlib.sha256(data).hexdigest(), len(data), len(votes))
         number = len(self.entries)
-        write_atomic(self._part(number), data)
+        write_atomic(self.path, _part(number), data)
         record = {
             "number": number,
             "request": entry.request,
@@ -183,16 +211,13 @@ class RoundJournal:
             "bytes": entry.size,
             "votes": entry.votes,
         }
-        append_line(self.path / _INDEX, checked_line(record))
+        append_line(self.path, _INDEX, record)
         self.entries.append(entry)
 
     @property
     def _dtype(self) -> np.dtype[Any]:
         """Type of a stored vote, little-endian on every machine."""
         return np.dtype("<u1" if self.manifest.num_classes < 255 else "<u2")
-
-    def _part(self, number: int) -> Path:
-        return self.path / _PARTS / f"{number:06d}.votes"
 
     def _require_same(self, manifest: Manifest, procedure: dict[str, Setting], inputs: str) -> None:
         """Refuse another call than the one that began this journal."""
@@ -210,50 +235,19 @@ class RoundJournal:
             )
 
 
-def _create(folder: Path, manifest: Manifest, procedure: dict[str, Setting], inputs: str) -> None:
-    fields: dict[str, Any] = {
-        "format": _FORMAT,
-        "format_version": _VERSION,
-        "votes": json.loads(manifest.to_json()),
-        "procedure": procedure,
-        "inputs": inputs,
-    }
-    fields["digest"] = _digest(fields)
-    try:
-        (folder / _PARTS).mkdir(exist_ok=True)
-    except OSError as error:
-        raise CacheError(f"cannot write {folder}: {error.strerror}; choose another folder") from error
-    write_atomic(folder / ROUNDS_MANIFEST, (json.dumps(fields, indent=2, sort_keys=True) + "\n").encode())
-
-
-def _checked(fields: dict[str, Any], file: Path) -> dict[str, Any]:
-    """Check the manifest's fields, types and digest."""
-    digest = fields.pop("digest", None)
-    if (fields.get("format"), fields.get("format_version")) != (_FORMAT, _VERSION):
-        raise CacheMismatchError(f"{file} is not of format {_FORMAT} {_VERSION}, which this version reads")
-    procedure, inputs = fields.get("procedure"), fields.get("inputs")
-    legal = (
-        set(fields) == {"format", "format_version", "votes", "procedure", "inputs"}
-        and isinstance(procedure, dict)
-        and all(isinstance(value, Setting) for value in procedure.values())
-        and isinstance(inputs, str)
-        and digest == _digest(fields)
-    )
-    if not legal:
-        raise CacheCorruptError(f"{file} was changed: restore it, or use another folder")
-    return fields
-
-
-def _digest(fields: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def _part(number: int) -> str:
+    return f"{_PARTS}/{number:06d}.votes"
 
 
 def _is_entry(record: dict[str, Any]) -> bool:
-    counts = record.get("bytes"), record.get("votes")
-    return all(_HEX64.fullmatch(str(record.get(name))) for name in ("request", "sha256")) and all(
-        isinstance(count, int) and 0 < count < 1 << 40 for count in counts
+    return all(is_hex(record.get(name)) for name in ("request", "sha256")) and all(
+        _is_count(record.get(name)) for name in ("bytes", "votes")
     )
 
 
 def _damaged(path: Path) -> CacheCorruptError:
-    return CacheCorruptError(f"{path} is damaged: restore it, or remove {path.parent.parent} and begin again")
+    return CacheCorruptError(f"{path} is damaged: {_remedy(path)}")
+
+
+def _remedy(path: Path) -> str:
+    return f"restore it, or remove {path.parent.parent} and begin again"

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from smoothcert.cache.files import append_line, locked, read_regular, write_atomic
-from smoothcert.cache.index import PartEntry, decode_text, index_line, parse_line, read_index, whole_lines
+from smoothcert._files import exists, locked, make_folder, read_regular, remove_file, write_atomic
+from smoothcert.cache.index import INDEX, PARTS, PartEntry, entry_record, index_line, part_name, read_index
+from smoothcert.cache.lines import append_line
 from smoothcert.cache.manifest import Manifest
-from smoothcert.cache.parts import CachedInput, decode_part, encode_part, part_name
+from smoothcert.cache.parts import CachedInput, decode_part, encode_part, rows_at_most
 from smoothcert.cache.rounds import ROUNDS_MANIFEST, RoundJournal
-from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
+from smoothcert.cache.timings import Timing, note_timing, total_timing
+from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
 
-__all__ = ["CertificationCache", "Timing", "votes_manifest"]
+__all__ = ["MANIFEST", "CertificationCache", "votes_manifest"]
 
-_MANIFEST, _INDEX, _TIMINGS, _LOCK, _PARTS = "manifest.json", "index.jsonl", "timings.jsonl", ".lock", "parts"
-
-
-@dataclass(frozen=True)
-class Timing:
-    """What sampling cost: kept beside the cache, since seconds are never reproducible.
-
-    Attributes
-    ----------
-    samples : int
-        Forward passes.
-    seconds : float
-        Wall-clock time.
-    """
-
-    samples: int
-    seconds: float
+MANIFEST = "manifest.json"
+_LOCK = ".lock"
+_NOT_DAMAGE = (PermissionError, MemoryError)
 
 
 class CertificationCache:
@@ -49,6 +36,9 @@ class CertificationCache:
     ----------
     path : str or Path
         The folder.
+    starts : tuple of int, optional
+        Sample indices at which votes may start. By default 0 for a cache that is paired with no other, and
+        anything for one that is.
 
     Raises
     ------
@@ -58,16 +48,20 @@ class CertificationCache:
         When the manifest or the index was changed.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, starts: tuple[int, ...] | None = None) -> None:
         self.path = Path(path)
         _refuse_rounds(self.path)
-        if not (self.path / _MANIFEST).is_file():
+        if not exists(self.path, MANIFEST):
             raise CacheMismatchError(
                 f"{self.path} holds no certification cache: run certify with cache={str(path)!r}"
             )
-        text = decode_text(read_regular(self.path / _MANIFEST, at_most=1 << 20), self.path / _MANIFEST)
-        self.manifest = Manifest.from_json(text, str(self.path / _MANIFEST))
-        self.entries = read_index(self.path / _INDEX)
+        data = read_regular(self.path, MANIFEST, at_most=1 << 20)
+        with reading(self.path / MANIFEST):
+            self.manifest = Manifest.from_json(data.decode(), str(self.path / MANIFEST))
+        self._starts = (0,) if starts is None and not self.manifest.base else starts
+        self._lines, self.torn = read_index(self.path)
+        self._places = [number for number, entry in enumerate(self._lines) if entry.dropped]
+        self.entries = [entry for entry in self._lines if not entry.dropped]
         self._where = {key: entry for entry in self.entries for key in entry.keys}
         self._last: tuple[str, dict[bytes, CachedInput]] = ("", {})
 
@@ -87,13 +81,12 @@ class CertificationCache:
         """
         folder = Path(path)
         _refuse_rounds(folder)
-        with locked(folder / _LOCK):
-            if not (folder / _MANIFEST).is_file():
-                if (folder / _INDEX).exists():
-                    raise CacheCorruptError(f"{folder / _MANIFEST} is missing: restore it, or remove {folder}")
-                with _creating(folder):
-                    (folder / _PARTS).mkdir(exist_ok=True)
-                write_atomic(folder / _MANIFEST, manifest.to_json().encode())
+        with locked(folder, _LOCK, PARTS):
+            if not exists(folder, MANIFEST):
+                if exists(folder, INDEX):
+                    raise CacheCorruptError(f"{folder / MANIFEST} is missing: restore it, or remove {folder}")
+                make_folder(folder, PARTS)
+                write_atomic(folder, MANIFEST, manifest.to_json().encode())
             cache = cls(folder)
             cache.manifest.require_same(manifest, str(folder))
             yield cache
@@ -114,7 +107,7 @@ class CertificationCache:
     @property
     def digest(self) -> str:
         """SHA-256 over the manifest and the index, hence over everything; pin it to recognise the cache."""
-        index = "".join(index_line(i, entry) for i, entry in enumerate(self.entries))
+        index = "".join(index_line(i, entry) for i, entry in enumerate(self._lines))
         return hashlib.sha256(self.manifest.digest.encode() + index.encode()).hexdigest()
 
     def __getitem__(self, key: bytes) -> CachedInput:
@@ -141,8 +134,7 @@ class CertificationCache:
         CacheCorruptError
             When the part is damaged.
         """
-        path = self.path / _PARTS / entry.name
-        return decode_part(path, entry.sha256, entry.size, entry.keys, self.manifest)
+        return decode_part(self.path, entry, self.manifest, self._starts)
 
     def require(self, keys: Sequence[bytes]) -> None:
         """Refuse inputs that are not in the cache.
@@ -160,33 +152,53 @@ class CertificationCache:
             )
 
     def append(self, rows: list[CachedInput], timing: Timing) -> None:
-        """Add inputs in one part, durably: after this call a crash does not lose them."""
-        data = encode_part(rows, self.manifest)
-        keys = [row.key for row in rows]
+        """Add inputs, durably: after this call a crash does not lose them.
+
+        They make one part, apart from those that `repair` dropped, which come back at their place.
+        """
+        left = {row.key: row for row in rows}
+        for number in self._places:
+            keys = self._waiting(self._lines[number])
+            if keys and all(key in left for key in keys):
+                self._write([left.pop(key) for key in keys], timing, number)
+                timing = Timing(0, 0.0)
+        self._places = [number for number in self._places if self._lines[number].dropped]
+        rest, size = list(left.values()), rows_at_most(self.manifest)
+        for start in range(0, len(rest), size):
+            self._write(rest[start : start + size], timing, len(self._lines))
+            timing = Timing(0, 0.0)
+
+    def _write(self, rows: list[CachedInput], timing: Timing, number: int) -> None:
+        """Write a part, then the line of the index that makes it count."""
+        data, keys = encode_part(rows, self.manifest), [row.key for row in rows]
         entry = PartEntry(part_name(keys), hashlib.sha256(data).hexdigest(), len(data), keys)
-        write_atomic(self.path / _PARTS / entry.name, data)
-        append_line(
-            self.path / _TIMINGS,
-            json.dumps({"part": entry.name, "samples": timing.samples, "seconds": round(timing.seconds, 4)}),
-        )
-        append_line(self.path / _INDEX, index_line(len(self.entries), entry))
+        write_atomic(self.path, f"{PARTS}/{entry.name}", data)
+        note_timing(self.path, entry.name, timing)
+        if number == len(self._lines):
+            append_line(self.path, INDEX, entry_record(number, entry))
+            self._lines.append(entry)
+        else:
+            self._replace([*self._lines[:number], entry, *self._lines[number + 1 :]])
         self.entries.append(entry)
         self._where.update(dict.fromkeys(keys, entry))
 
+    def _replace(self, lines: list[PartEntry]) -> None:
+        """Write another index."""
+        text = "".join(index_line(number, entry) + "\n" for number, entry in enumerate(lines))
+        write_atomic(self.path, INDEX, text.encode())
+        self._lines = lines
+
+    def _waiting(self, entry: PartEntry) -> list[bytes]:
+        return [key for key in entry.keys if key not in self._where]
+
     def timing(self) -> Timing:
         """Return what the parts of this cache cost in total; a part sampled twice counts once."""
-        path = self.path / _TIMINGS
-        if not path.exists():
-            return Timing(0, 0.0)
-        known = {entry.name for entry in self.entries}
-        spent: dict[str, Timing] = {}
-        for line in whole_lines(path):
-            record = parse_line(line, path)
-            spent[str(record.get("part"))] = Timing(
-                int(record.get("samples", 0)), float(record.get("seconds", 0.0))
-            )
-        parts = [timing for name, timing in spent.items() if name in known]
-        return Timing(sum(t.samples for t in parts), sum(t.seconds for t in parts))
+        return total_timing(self.path, [entry.name for entry in self.entries])
+
+    @property
+    def dropped(self) -> list[PartEntry]:
+        """Parts that `repair` dropped and certify has not sampled again."""
+        return [entry for number in self._places if self._waiting(entry := self._lines[number])]
 
     def damaged(self) -> list[tuple[PartEntry, CacheCorruptError]]:
         """Read every part and return those that are damaged, with the reason."""
@@ -198,16 +210,32 @@ class CertificationCache:
                 found.append((entry, error))
         return found
 
-    def drop(self, entries: list[PartEntry]) -> None:
-        """Forget parts, so that certify samples them again."""
-        dropped = {entry.name for entry in entries}
-        with locked(self.path / _LOCK):
-            self.entries = [entry for entry in self.entries if entry.name not in dropped]
-            lines = "".join(index_line(i, entry) + "\n" for i, entry in enumerate(self.entries))
-            write_atomic(self.path / _INDEX, lines.encode())
-            for name in dropped:
-                (self.path / _PARTS / name).unlink(missing_ok=True)
-        self._where = {key: entry for entry in self.entries for key in entry.keys}
+    @classmethod
+    def repair(cls, path: str | Path) -> list[PartEntry]:
+        """Drop the damaged parts of a cache, so that certify samples them again, to the same place in the index.
+
+        Returns
+        -------
+        list of PartEntry
+            What was dropped.
+
+        Raises
+        ------
+        CacheError
+            When there is no cache, its manifest or index is damaged, or another process writes it.
+        """
+        folder = cls(path).path
+        with locked(folder, _LOCK, PARTS):
+            cache = cls(folder)
+            # What cannot be read for another reason may be whole.
+            found = [e for e, error in cache.damaged() if not isinstance(error.__cause__, _NOT_DAMAGE)]
+            names = {entry.name for entry in found}
+            if found:
+                # The index comes first: after a crash in between, files are there that nothing names.
+                cache._replace([replace(e, sha256="", size=0) if e.name in names else e for e in cache._lines])
+            for entry in found:
+                remove_file(folder, f"{PARTS}/{entry.name}")
+        return found
 
 
 def votes_manifest(path: str | Path) -> Manifest:
@@ -221,20 +249,12 @@ def votes_manifest(path: str | Path) -> Manifest:
         When the manifest was changed.
     """
     folder = Path(path)
-    return (RoundJournal(folder) if (folder / ROUNDS_MANIFEST).exists() else CertificationCache(folder)).manifest
+    return (RoundJournal(folder) if exists(folder, ROUNDS_MANIFEST) else CertificationCache(folder)).manifest
 
 
 def _refuse_rounds(folder: Path) -> None:
-    if (folder / ROUNDS_MANIFEST).exists():
+    if exists(folder, ROUNDS_MANIFEST):
         raise CacheMismatchError(
             f"{folder} holds votes of a procedure that samples in rounds, such as certify(..., radius=...), "
             "not n votes of each input: give another folder"
         )
-
-
-@contextmanager
-def _creating(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InvalidArgumentError(f"cache is {str(folder)!r}, which cannot be made: {error.strerror}") from error

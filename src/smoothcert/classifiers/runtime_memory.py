@@ -8,7 +8,6 @@ import json
 import math
 import os
 import platform
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,11 +16,19 @@ from typing import Any
 
 import torch
 
+from smoothcert._records import RecordFormat, is_list
 from smoothcert.classifiers.torch_module import TorchClassifier
+from smoothcert.errors import SmoothcertError
 
 __all__ = ["Trial", "recall", "remember"]
 
-_MAX_BYTES = 1 << 16
+_FORMAT = RecordFormat(
+    name="smoothcert-runtimes",
+    version=2,
+    bare=True,
+    legal={"job": lambda v: isinstance(v, dict), "tried": is_list(lambda v: isinstance(v, dict))},
+    at_most=1 << 16,
+)
 
 
 @dataclass(frozen=True)
@@ -69,12 +76,10 @@ def recall(
     job = _job(classifier, shape, names)
     try:
         path = _path(folder, job)
-        if path.stat().st_size > _MAX_BYTES:
-            return None
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = _FORMAT.read(path.parent, path.name)
         tried = tuple(Trial(**entry) for entry in content["tried"])
         intact = content["job"] == job and all(_is_sound(trial, names) for trial in tried)
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError):
+    except (SmoothcertError, RuntimeError, TypeError):  # RuntimeError: no home folder
         return None
     return tried if intact and any(not trial.reason for trial in tried) else None
 
@@ -89,15 +94,10 @@ def remember(
     """Keep what was tried, unless the folder cannot be written; see `recall`."""
     job = _job(classifier, shape, names)
     content = {"job": job, "tried": [asdict(trial) for trial in tried]}
-    with contextlib.suppress(OSError, RuntimeError):
+    with contextlib.suppress(OSError, RuntimeError, SmoothcertError):
         path = _path(folder, job)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
-        try:
-            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        _FORMAT.write(path.parent, path.name, content)
 
 
 def _job(classifier: TorchClassifier, shape: tuple[int, ...], names: Sequence[str]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
+from typing import NoReturn
 
 import typer
 
@@ -34,13 +36,25 @@ app.add_typer(surrogate.app, name="surrogate")
 
 
 def main() -> None:
-    """Run the command line; known errors end with status 2 and one message."""
+    """Run the command line; errors about arguments, files and the system end with status 2 and one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # paths and records may hold what a terminal cannot show
     try:
         app()
     except SmoothcertError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _fail(str(error))
+    except OSError as error:
+        name = "" if error.filename is None else f"{error.filename}: "
+        _fail(f"{name}{error.strerror or error}")
+    except MemoryError:
+        _fail("the memory is full: give fewer inputs, or a smaller batch")
     except SystemExit as exit_:
         if exit_.code == _INTERRUPTED:
             typer.echo("interrupted: what was finished is kept; run the same command again to continue", err=True)
         raise
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo("error: " + " ".join(message.splitlines()), err=True)
+    sys.exit(2)

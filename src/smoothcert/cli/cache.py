@@ -51,18 +51,27 @@ def info(cache: CacheArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def verify(cache: CacheArgument) -> None:
-    """Read every part and check it; exits with status 2 when one is damaged.
+    """Read every part of a cache, its candidates and journals; exits with status 2 when anything is damaged.
+
+    How many inputs there should be is nowhere written: compare their number with what you asked for.
 
     Example: smoothcert cache verify runs/base
     """
-    from smoothcert.cache import CertificationCache
+    from smoothcert.cache import verify as verify_all
     from smoothcert.errors import CacheCorruptError
 
-    store = CertificationCache(cache)
-    damaged = store.damaged()
+    found = verify_all(cache)
+    for each in found:
+        missing = each.notes or each.damage
+        if each.holds:
+            typer.echo(f"{each.path}: {each.holds}{'' if missing else ': whole'}")
+        for note in each.notes:
+            typer.echo(f"  note: {note}")
+        for damage in each.damage:
+            typer.echo(f"  {damage}", err=True)
+    damaged = sum(len(each.damage) for each in found)
     if damaged:
-        raise CacheCorruptError("\n".join(str(error) for _, error in damaged))
-    console().print(f"{len(store)} inputs in {len(store.entries)} parts are whole; digest {store.digest}")
+        raise CacheCorruptError(f"{cache} has {damaged} damaged files, see above: restore them, or repair it")
 
 
 @app.command()
@@ -73,9 +82,6 @@ def repair(cache: CacheArgument) -> None:
     """
     from smoothcert.cache import CertificationCache
 
-    store = CertificationCache(cache)
-    damaged = [entry for entry, _ in store.damaged()]
-    lost = sum(len(entry.keys) for entry in damaged)
-    if damaged:
-        store.drop(damaged)
-    console().print(f"dropped {len(damaged)} parts with {lost} inputs: run certify again to sample them")
+    dropped = CertificationCache.repair(cache)
+    lost = sum(len(entry.keys) for entry in dropped)
+    typer.echo(f"dropped {len(dropped)} parts with {lost} inputs: run certify again to sample them")

@@ -92,8 +92,15 @@ def open_workspace(cache: Path, *, model: str | None, data: str | None, device: 
 
 def open_labels(cache: Path, *, data: str | None) -> Dataset:
     """Load the inputs and labels that a cache was made with."""
-    recipe = _recipe(cache)
-    return load_data(data or recipe.data, recipe.split, recipe.limit, recipe.skip)
+    recipe, made = _recipe(cache), CertificationCache(cache).manifest
+    dataset = load_data(data or recipe.data, recipe.split, recipe.limit, recipe.skip)
+    have, want = (made.num_classes, made.input_shape), (dataset.num_classes, tuple(dataset.inputs.shape[1:]))
+    if have != want:
+        raise CacheMismatchError(
+            f"{cache} was made with {have[0]} classes and inputs of shape {have[1]}, but {data or recipe.data} "
+            f"has {want[0]} and {want[1]}: name its data with --data"
+        )
+    return dataset
 
 
 def recertify_candidate(

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import largest_radius
-from smoothcert.cache import CachedInput, CandidateRecord, CertificationCache, candidate_folder, read_candidates
+from smoothcert.cache import CachedInput, CandidateRecord, CertificationCache, open_candidate, read_candidates
 from smoothcert.certificate import Certificates
-from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
 from smoothcert.evaluation.metrics import average_certified_radius
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
@@ -163,6 +163,11 @@ def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Compa
         raise InvalidArgumentError(
             f"y has shape {np.shape(y)}, but x has {len(inputs)} inputs: give one label each"
         )
+    if store.manifest.input_shape != tuple(inputs.shape[1:]):
+        raise CacheMismatchError(
+            f"{store.path} was made with input_shape = {store.manifest.input_shape!r}, but x has "
+            f"{tuple(inputs.shape[1:])}: give the inputs that it was made with"
+        )
     keys = list(input_keys(inputs))
     timing = store.timing()
     return Comparison(
@@ -176,9 +181,7 @@ def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Compa
 def _evaluate(
     store: CertificationCache, record: CandidateRecord, keys: list[bytes], y: NDArray[np.int64]
 ) -> CandidateResult:
-    own = CertificationCache(candidate_folder(store.path, record.name))
-    if own.manifest.base != store.manifest.digest:
-        raise CacheMismatchError(f"{own.path} was recertified from another cache: recertify {record.spec!r} again")
+    own = open_candidate(store, record)
     n0, n_p = own.manifest.n0, own.manifest.n
     timing = own.timing()
     per_sample = timing.seconds / max(timing.samples, 1)
@@ -188,6 +191,11 @@ def _evaluate(
 
     def incremental(m: int) -> tuple[Certificates, float]:
         counts = stack_pairs([pair(base, candidate, m) for base, candidate in pairs])
+        if record.identical and counts.n_disagree.any():
+            raise CacheCorruptError(
+                f"{own.path} is said to hold votes of the base itself, but some differ: restore it, or recertify "
+                f"{record.spec!r} into another folder"
+            )
         return recertificates(counts, store.manifest, method)
 
     def scratch(m: int) -> Certificates:

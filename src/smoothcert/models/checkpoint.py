@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +15,14 @@ from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as format_safetensors
 from torch import nn
 
+from smoothcert._files import write_atomic
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.models._state import fill, network_state
 from smoothcert.models._torch_file import parse_torch_file, read_checked
 from smoothcert.models.normalize import Normalization
 from smoothcert.models.registry import ARCHITECTURES, Shape
 
-__all__ = ["LoadedModel", "load_checkpoint", "read_safetensors", "save_checkpoint", "write_atomically"]
+__all__ = ["LoadedModel", "load_checkpoint", "read_safetensors", "save_checkpoint"]
 
 _VERSION = "1"
 
@@ -152,7 +151,7 @@ def save_checkpoint(path: str | Path, model: LoadedModel) -> Path:
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.module.state_dict().items()
     }
-    write_atomically(Path(path), format_safetensors(tensors, metadata))
+    write_atomic(Path(path).parent, Path(path).name, format_safetensors(tensors, metadata), CheckpointError)
     return Path(path)
 
 
@@ -182,39 +181,6 @@ def read_safetensors(data: bytes, path: Path) -> tuple[dict[str, torch.Tensor], 
         raise CheckpointError(f"{path} is a damaged safetensors file ({len(data)} bytes): {error}") from error
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return tensors, header.get("__metadata__", {})
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that, whatever happens, it is the old one or the new one.
-
-    Parameters
-    ----------
-    path : Path
-        The file; its folder exists.
-    data : bytes
-        The new content.
-
-    Raises
-    ------
-    CheckpointError
-        When it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _from_safetensors(data: bytes, path: Path) -> LoadedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -12,8 +13,9 @@ import torch
 from safetensors.torch import save as format_safetensors
 from torch import nn
 
-from smoothcert.errors import CheckpointError, InvalidArgumentError
-from smoothcert.models.checkpoint import read_safetensors, write_atomically
+from smoothcert._files import exists, read_regular, remove_leftovers, write_atomic
+from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
+from smoothcert.models.checkpoint import read_safetensors
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["restore_optimization", "save_optimization"]
 
 _WEIGHT = "model"
+_MOST_BYTES = 1 << 33
 
 
 def save_optimization(
@@ -63,7 +66,8 @@ def save_optimization(
         for name, tensor in tensors.items()
     }
     metadata = {"setup": json.dumps(setup), "history": json.dumps([asdict(record) for record in history])}
-    write_atomically(path, format_safetensors(plain, metadata))
+    metadata["digest"] = _digest(plain, metadata)
+    write_atomic(path.parent, path.name, format_safetensors(plain, metadata), CheckpointError)
 
 
 def restore_optimization(
@@ -90,10 +94,16 @@ def restore_optimization(
     CheckpointError
         When it is damaged.
     """
-    if not path.is_file():
+    if not exists(path):
         return []
-    tensors, metadata = read_safetensors(path.read_bytes(), path)
-    try:
+    remove_leftovers(path.parent)
+    data = read_regular(path.parent, path.name, at_most=_MOST_BYTES, error=CheckpointError)
+    with reading(path, CheckpointError, "delete it to start again"):
+        tensors, metadata = read_safetensors(data, path)
+        # Older files have no digest.
+        digest = metadata.pop("digest", None)
+        if digest is not None and digest != _digest(tensors, metadata):
+            raise CheckpointError(f"{path} was changed: its digest does not match; delete it to start again")
         _check_same(json.loads(metadata["setup"]), json.loads(json.dumps(setup)), path.parent)
         history = [record(**fields) for fields in json.loads(metadata["history"])]
         weights = {name: tensors[f"{_WEIGHT}.{name}"] for name in module.state_dict()}
@@ -103,11 +113,16 @@ def restore_optimization(
                 tensor = tensors[f"{saved}.{name}"]
                 like = torch.empty_like(parameter if tensor.ndim else tensor, requires_grad=False)
                 optimizer.state[parameter][moment] = like.copy_(tensor)
-    except InvalidArgumentError:
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}; delete it to start again") from error
     return history
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> str:
+    """Hash everything that a file holds."""
+    found = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _check_same(before: dict[str, Any], setup: dict[str, Any], folder: Path) -> None:

@@ -108,10 +108,11 @@ def write_cohen_log(
         raise InvalidArgumentError(f"seconds has shape {times.shape}: give {m} finite times of at least 0, or NaN")
     radius = np.where(certificates.certified, certificates.radius, 0.0)
     columns = (positions, np.asarray(y), certificates.prediction, radius, right, times)
-    with replacing(path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
-        file.write("\t".join(_HEADER) + "\n")
+    with replacing(path) as file:
+        file.write(("\t".join(_HEADER) + "\n").encode())
         for i, label, predict, r, is_right, time in zip(*(column.tolist() for column in columns), strict=True):
-            file.write(f"{i}\t{label}\t{predict}\t{to_significant(r, 3, 'lower')}\t{is_right:d}\t{time:.6f}\n")
+            line = f"{i}\t{label}\t{predict}\t{to_significant(r, 3, 'lower')}\t{is_right:d}\t{time:.6f}\n"
+            file.write(line.encode())
 
 
 def read_cohen_log(path: str | os.PathLike[str]) -> CohenLog:

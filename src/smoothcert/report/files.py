@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+
+from smoothcert._files import write_atomic
+from smoothcert.errors import InvalidArgumentError
 
 __all__ = ["replacing"]
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file under a temporary name, and move it to its place when the block succeeds.
+def replacing(path: str | os.PathLike[str]) -> Iterator[BytesIO]:
+    """Collect what a file is to hold, and write it when the block succeeds; else what stood there stays.
 
     Parameters
     ----------
@@ -21,24 +25,28 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields
     ------
-    Path
-        The temporary name, in the same folder and with the same suffix. It is removed when the block fails, and
-        what stood at `path` stays.
+    BytesIO
+        What to write to.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the file cannot be written.
 
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     with replacing(Path(folder) / "a.txt") as temporary:
-    ...         _ = temporary.write_text("whole")
+    ...     with replacing(Path(folder) / "a.txt") as file:
+    ...         _ = file.write(b"whole")
     ...     print(*(file.name for file in Path(folder).iterdir()))
     a.txt
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidArgumentError(f"{path} cannot be written: {error.strerror}; name another file") from error
+    collected = BytesIO()
+    yield collected
+    write_atomic(path.parent, path.name, collected.getvalue(), InvalidArgumentError)

@@ -227,11 +227,11 @@ def save_figure(figure: Figure, path_stem: str | os.PathLike[str]) -> tuple[Path
     matplotlib = import_extra("matplotlib", "report")
     stem = Path(path_stem)
     png, svg = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
-    with replacing(png) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
+    with replacing(png) as file:
+        figure.savefig(file, format="png", dpi=150)
     # Without a salt the SVG's ids, and without this the date, would differ from run to run.
-    with replacing(svg) as temporary, matplotlib.rc_context({"svg.hashsalt": "smoothcert"}):
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    with replacing(svg) as file, matplotlib.rc_context({"svg.hashsalt": "smoothcert"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
     return png, svg
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
@@ -136,10 +137,12 @@ def write_csv(path: str | os.PathLike[str], table: Table) -> None:
     table : Table
         The table; None becomes an empty field.
     """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with replacing(path) as file:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
         writer.writerow(column.name for column in table.columns)
         writer.writerows([_plain(cell) for cell in row] for row in table.rows)
+        file.write(text.getvalue().encode())
 
 
 def write_parquet(path: str | os.PathLike[str], table: Table) -> None:
@@ -226,8 +229,8 @@ def _scalars(certificates: Certificates) -> dict[str, str | float]:
 def _write_parquet(path: str | os.PathLike[str], written: Any) -> None:
     import pyarrow.parquet as pq
 
-    with replacing(path) as temporary:
-        pq.write_table(written, temporary)
+    with replacing(path) as file:
+        pq.write_table(written, file)
 
 
 def _text(cell: Cell, column: Column) -> str:

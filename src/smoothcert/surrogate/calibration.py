@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert._files import exists
+from smoothcert._records import RecordFormat, is_bool, is_hex, is_int, is_list, is_number, is_share
 from smoothcert.bounds import smallest_n
 from smoothcert.bounds.conformal import smallest_calibration_set
 from smoothcert.errors import CheckpointError, InvalidArgumentError
-from smoothcert.models.checkpoint import write_atomically
 from smoothcert.procedures.arguments import require_count, require_probability
 from smoothcert.sampling import Identity
 from smoothcert.surrogate.model import Surrogate
 from smoothcert.surrogate.prediction import Prediction, sampling_probit
-from smoothcert.surrogate.record import digest_of, read_json_object
 from smoothcert.surrogate.scores import group_edges, group_of, lowered_probit, miss_scores, thresholds
 from smoothcert.surrogate.votes import VoteData, read_votes
 
@@ -34,7 +33,27 @@ __all__ = [
 
 CALIBRATION_FILE = "calibration.json"
 
-_FORMAT, _VERSION = "smoothcert-calibration", 1
+_is_numbers = is_list(is_number(-math.inf, math.inf))
+_FORMAT = RecordFormat(
+    name="smoothcert-calibration",
+    version=1,
+    legal={
+        "surrogate": is_hex,
+        "miss": is_share,
+        "beta": is_share,
+        "n": is_int(1, 1 << 40),
+        "alpha": is_share,
+        "scaled": is_bool,
+        "edges": lambda v: _is_numbers(v) and v == sorted(v),
+        "thresholds": _is_numbers,
+        "counts": is_list(is_int(1, 1 << 40)),
+        "keys": is_list(is_hex),
+    },
+    at_most=1 << 26,
+    unreadable=CheckpointError,
+    other=CheckpointError,
+    unwritable=CheckpointError,
+)
 
 Array = NDArray[np.float64]
 
@@ -245,9 +264,7 @@ def _check(surrogate: Surrogate, data: VoteData, alpha: float) -> None:
 
 def save_calibration(folder: str | Path, calibration: Calibration) -> None:
     """Write a calibration beside its surrogate, as ``calibration.json``."""
-    fields = dataclasses.asdict(calibration)
-    text = json.dumps({"format": _FORMAT, "format_version": _VERSION, **fields, "digest": digest_of(fields)})
-    write_atomically(Path(folder) / CALIBRATION_FILE, (text + "\n").encode())
+    _FORMAT.write(Path(folder), CALIBRATION_FILE, dataclasses.asdict(calibration))
 
 
 def load_calibration(folder: str | Path, surrogate: Surrogate) -> Calibration | None:
@@ -261,13 +278,16 @@ def load_calibration(folder: str | Path, surrogate: Surrogate) -> Calibration | 
         When it belongs to another surrogate.
     """
     path = Path(folder) / CALIBRATION_FILE
-    if not path.exists():
+    if not exists(path):
         return None
-    fields, _ = read_json_object(path, _FORMAT, (_VERSION,))
-    digest = fields.pop("digest", None)
-    if set(fields) != {field.name for field in dataclasses.fields(Calibration)} or digest_of(fields) != digest:
-        raise CheckpointError(f"{path} was changed: calibrate again")
-    calibration = Calibration(**fields)
+    calibration = Calibration(**_FORMAT.read(path.parent, path.name))
+    groups = len(calibration.counts)
+    if (len(calibration.thresholds), len(calibration.edges) + 1, sum(calibration.counts)) != (
+        groups,
+        groups,
+        len(calibration.keys),
+    ):
+        raise CheckpointError(f"{path} was changed: its groups do not fit together; calibrate again")
     if calibration.surrogate != surrogate.record.digest:
         raise InvalidArgumentError(f"{path} calibrates another surrogate than the one beside it: calibrate again")
     return calibration

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert._files import exists
+from smoothcert._records import RecordFormat, is_hex, is_int, is_list
 from smoothcert.bounds import smallest_n
 from smoothcert.bounds.allocation import Predicted, allocate_samples
 from smoothcert.cache import Setting
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CheckpointError, InvalidArgumentError
-from smoothcert.models.checkpoint import write_atomically
 from smoothcert.noise import Purpose
 from smoothcert.procedures.arguments import (
     require_batch_size,
@@ -39,6 +39,16 @@ from smoothcert.surrogate.prediction import Prediction
 __all__ = ["certify_guided", "plan_samples"]
 
 PLAN_FILE = "guided-plan.json"
+
+_PLAN = RecordFormat(
+    name="smoothcert-guided-plan",
+    version=2,
+    bare=True,
+    legal={"inputs": is_hex, "n": is_list(is_int(1, 10**8 + 1))},
+    unreadable=CheckpointError,
+    other=CheckpointError,
+    unwritable=CheckpointError,
+)
 
 _VOTES_AT_ONCE = 1 << 20
 _GAUSSIAN = math.sqrt(math.pi / 2)  # standard deviation over mean absolute error
@@ -243,22 +253,21 @@ def plan_samples(
 
 def _kept_plan(folder: Path, keys: list[bytes], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Keep the plan: on another number of threads the surrogate may round otherwise, and another plan come out."""
-    path, inputs = folder / PLAN_FILE, hashlib.sha256(b"".join(keys)).hexdigest()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            kept = json.loads(path.read_text())
-            if kept["inputs"] == inputs and len(kept["n"]) == len(sizes):
-                return np.array(kept["n"], dtype=np.int64)
-            raise InvalidArgumentError(f"{folder} was made with other inputs: give the same, or another folder")
-        write_atomically(path, json.dumps({"inputs": inputs, "n": sizes.tolist()}).encode())
-    except OSError as error:
-        raise InvalidArgumentError(f"cache is {str(folder)!r}, which cannot be made: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InvalidArgumentError):
-            raise
-        raise CheckpointError(f"{path} was changed: {error}; use another folder") from error
-    return sizes
+    inputs = hashlib.sha256(b"".join(keys)).hexdigest()
+    plan = replace(_PLAN, at_most=_PLAN.at_most + 32 * len(keys))
+    if not exists(folder, PLAN_FILE):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"cache is {str(folder)!r}, which cannot be made: {error.strerror}"
+            ) from error
+        plan.write(folder, PLAN_FILE, {"inputs": inputs, "n": sizes.tolist()})
+        return sizes
+    kept = plan.read(folder, PLAN_FILE)
+    if kept["inputs"] != inputs or len(kept["n"]) != len(sizes):
+        raise InvalidArgumentError(f"{folder} was made with other inputs: give the same, or another folder")
+    return np.array(kept["n"], dtype=np.int64)
 
 
 def _digest(sizes: NDArray[np.int64]) -> str:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from safetensors.torch import save as format_safetensors
 from torch import nn
 
+from smoothcert._files import exists, read_regular, write_atomic
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.models import Normalization, build_model
-from smoothcert.models.checkpoint import read_safetensors, write_atomically
+from smoothcert.models.checkpoint import read_safetensors
 from smoothcert.noise import KEY_BYTES
 from smoothcert.sampling import check_inputs, default_batch_size
 from smoothcert.surrogate.inputs import take_rows
@@ -29,6 +30,7 @@ __all__ = ["Surrogate", "load_surrogate", "save_surrogate"]
 
 RECORD_FILE, WEIGHTS_FILE = "surrogate.json", "surrogate.safetensors"
 
+_MOST_BYTES = 1 << 31
 _WEIGHT, _KEYS, _PROBIT = "model.", "fitted.keys", "held_out.probit"
 
 
@@ -138,8 +140,8 @@ def save_surrogate(folder: str | Path, surrogate: Surrogate) -> Surrogate:
     data = format_safetensors(tensors)
     record = dataclasses.replace(surrogate.record, weights=hashlib.sha256(data).hexdigest())
     # The record comes last and names the weights: a crash between the two leaves a pair that does not fit.
-    write_atomically(Path(folder) / WEIGHTS_FILE, data)
-    write_atomically(Path(folder) / RECORD_FILE, record.to_json().encode())
+    write_atomic(Path(folder), WEIGHTS_FILE, data, CheckpointError)
+    record.write(Path(folder) / RECORD_FILE)
     return dataclasses.replace(surrogate, record=record)
 
 
@@ -170,16 +172,13 @@ def load_surrogate(
         When `module` is needed and missing, or given and not needed.
     """
     folder = Path(folder)
-    if not (folder / RECORD_FILE).is_file():
+    if not exists(folder, RECORD_FILE):
         raise CheckpointError(
             f"{folder} holds no finished surrogate: run smoothcert surrogate fit, or let it finish"
         )
     record = SurrogateRecord.from_file(folder / RECORD_FILE)
     path = folder / WEIGHTS_FILE
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    data = read_regular(folder, WEIGHTS_FILE, at_most=_MOST_BYTES, error=CheckpointError)
     if hashlib.sha256(data).hexdigest() != record.weights:
         raise CheckpointError(f"{path} is not the file that {RECORD_FILE} names: restore both, or fit again")
     tensors, _ = read_safetensors(data, path)

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smoothcert._records import Legal, RecordFormat, digest_of, is_hex, is_int, is_list, is_number, is_text
 from smoothcert.cache.manifest import is_identity
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.noise import Purpose
 from smoothcert.sampling import Identity
 
-__all__ = ["SurrogateRecord", "digest_of", "read_json_object"]
+__all__ = ["SurrogateRecord"]
 
-_FORMAT, _VERSION = "smoothcert-surrogate", 2
-"""Version 2 says which noise the votes were drawn from, and what the classifier computes."""
-
-_SINCE_2 = {"seed", "purpose", "identity"}
-_HEX64 = re.compile(r"[0-9a-f]{64}")
-_MAX_BYTES = 1 << 26
+_SINCE_2: dict[str, Any] = {"seed": None, "purpose": Purpose.ESTIMATION.name.lower(), "identity": {}}
+"""What version 2 says more, and what records of version 1 are taken to say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +61,6 @@ class SurrogateRecord:
         What that noise was drawn for, ``"fitting"`` or ``"estimation"``, as the manifest of the votes says.
     identity : dict of str to str
         What the base classifier computes, see `smoothcert.sampling.Identity`; empty where that is not known.
-    format_version : int
-        Version of the file's format.
     """
 
     arch: str
@@ -89,40 +81,26 @@ class SurrogateRecord:
     scale: dict[str, list[float]]
     weights: str
     seed: int | None = None
-    purpose: str = Purpose.ESTIMATION.name.lower()
+    purpose: str = _SINCE_2["purpose"]
     identity: dict[str, str] = dataclasses.field(default_factory=dict)
-    format_version: int = _VERSION
 
     @property
     def digest(self) -> str:
         """SHA-256 of the record, in hexadecimal; it names the surrogate."""
         return digest_of(self._fields())
 
-    def to_json(self) -> str:
-        """Return the record as JSON text that carries its own digest."""
-        fields = {"format": _FORMAT, "format_version": self.format_version, **self._fields()}
-        return json.dumps({**fields, "digest": self.digest}, indent=2, sort_keys=True) + "\n"
-
     def _fields(self) -> dict[str, Any]:
-        unknown = {"format_version"} | (_SINCE_2 if self.format_version < 2 else set())
+        unknown = _SINCE_2 if self.seed is None else {}
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in unknown}
 
     @classmethod
     def from_file(cls, path: Path) -> SurrogateRecord:
         """Read and check a record; CheckpointError says what is wrong."""
-        fields, version = read_json_object(path, _FORMAT, (1, _VERSION))
-        digest = fields.pop("digest", None)
-        known = set(_LEGAL) if version > 1 else set(_LEGAL) - _SINCE_2
-        if set(fields) != known:
-            odd = ", ".join(sorted(set(fields) ^ known))
-            raise CheckpointError(f"{path} has missing or unknown fields: {odd}")
-        for name, value in fields.items():
-            if not _LEGAL[name](value):
-                raise CheckpointError(f"{path}: {name} is {value!r}, which is not legal")
-        record = cls(**fields, format_version=version)
-        if record.digest != digest:
-            raise CheckpointError(f"{path} was changed: its digest does not match its content")
-        return record
+        return cls(**_FORMAT.read(path.parent, path.name))
+
+    def write(self, path: Path) -> None:
+        """Write the record with its own digest; CheckpointError when that fails."""
+        _FORMAT.write(path.parent, path.name, self._fields())
 
     def require(self, source: str, **wanted: Any) -> None:
         """Refuse a use that the surrogate was not fitted for.
@@ -176,64 +154,41 @@ class SurrogateRecord:
 _WHAT = {"fingerprint": "classifier (same weights, runtime and dtype)", "noise_digest": "noise"}
 
 
-def digest_of(fields: dict[str, Any]) -> str:
-    """Return the SHA-256 of JSON fields, in hexadecimal."""
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+_is_numbers = is_list(is_number(-math.inf, math.inf))
 
-
-def read_json_object(path: Path, format_: str, versions: tuple[int, ...]) -> tuple[dict[str, Any], int]:
-    """Read a JSON object of a format and its version; CheckpointError says what is wrong."""
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise CheckpointError(f"{path} has more than {_MAX_BYTES} bytes: it is none of ours")
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        header = fields.pop("format"), fields.pop("format_version")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if header[0] != format_ or header[1] not in versions:
-        raise CheckpointError(f"{path} has format {header}: this version reads {format_!r}, {versions}")
-    return fields, header[1]
-
-
-def _is_int(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v < high
-
-
-def _is_numbers(v: Any) -> bool:
-    return isinstance(v, list) and all(isinstance(x, (int, float)) and math.isfinite(x) for x in v)
-
-
-def _is_text(v: Any) -> bool:
-    return isinstance(v, str) and len(v) < 4096
-
-
-def _is_hex(v: Any) -> bool:
-    return isinstance(v, str) and _HEX64.fullmatch(v) is not None
-
-
-_LEGAL: dict[str, Callable[[Any], bool]] = {
-    "arch": _is_text,
+_LEGAL: dict[str, Legal] = {
+    "arch": is_text,
     "mean": _is_numbers,
     "std": _is_numbers,
-    "num_classes": _is_int(2, 65535),
-    "outputs": _is_int(2, 65536),
-    "input_shape": lambda v: isinstance(v, list) and 0 < len(v) < 16 and all(map(_is_int(1, 1 << 32), v)),
-    "sigma": lambda v: isinstance(v, float) and math.isfinite(v) and v > 0,
-    "noise_law": _is_text,
-    "noise_digest": _is_hex,
-    "fingerprint": lambda v: _is_text(v) and v != "",
-    "n": _is_int(1, 1 << 40),
-    "inputs": _is_int(1, 1 << 40),
-    "held_out": _is_int(1, 1 << 40),
-    "votes": _is_hex,
+    "num_classes": is_int(2, 65535),
+    "outputs": is_int(2, 65536),
+    "input_shape": lambda v: isinstance(v, list) and 0 < len(v) < 16 and all(map(is_int(1, 1 << 32), v)),
+    "sigma": lambda v: isinstance(v, float) and v > 0,
+    "noise_law": is_text,
+    "noise_digest": is_hex,
+    "fingerprint": lambda v: is_text(v) and v != "",
+    "n": is_int(1, 1 << 40),
+    "inputs": is_int(1, 1 << 40),
+    "held_out": is_int(1, 1 << 40),
+    "votes": is_hex,
     "recipe": lambda v: isinstance(v, dict),
     "scale": lambda v: (
         isinstance(v, dict)
         and {name: len(x) for name, x in v.items() if _is_numbers(x)} == {"mean": 4, "std": 4, "weights": 5}
     ),
-    "weights": _is_hex,
-    "seed": _is_int(0, 1 << 128),
+    "weights": is_hex,
+    "seed": is_int(0, 1 << 128),
     "purpose": lambda v: v in ("estimation", "fitting"),
-    "identity": lambda v: not v or is_identity(v),
+    "identity": is_identity,
 }
 """The exact schema: every field and its legal values."""
+
+_FORMAT = RecordFormat(
+    name="smoothcert-surrogate",
+    version=2,
+    legal=_LEGAL,
+    optional=_SINCE_2,
+    unreadable=CheckpointError,
+    other=CheckpointError,
+    unwritable=CheckpointError,
+)
