@@ -1,0 +1,58 @@
+"""A small cache in three parts, and ways to forge its files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import smoothcert as sc
+from smoothcert.cache import CachedInput, CertificationCache
+from smoothcert.cache.index import index_line
+from smoothcert.cache.parts import encode_part
+
+CALL = {"sigma": 0.5, "n0": 20, "n": 20_000, "alpha": 0.001, "seed": 7}
+X = np.random.default_rng(0).random((7, 3, 4), dtype=np.float32)
+Y = np.zeros(7, np.int64)
+_W = np.random.default_rng(1).standard_normal((12, 5))
+
+
+def classifier(shift: float = 0.0) -> sc.FunctionClassifier:
+    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        return batch.reshape(len(batch), -1) @ _W + shift * np.arange(5)
+
+    return sc.FunctionClassifier(logits, num_classes=5, fingerprint=f"W {shift}")
+
+
+@dataclass(frozen=True)
+class World:
+    """A cache, and what can be done to it."""
+
+    cache: Path
+
+    def certify(self, count: int = len(X)) -> sc.CertificationRun:
+        return sc.certify(classifier(), X[:count], cache=self.cache, **CALL)  # type: ignore[arg-type]
+
+    def contents(self) -> dict[str, bytes]:
+        """Every byte of the cache proper."""
+        files = [
+            self.cache / "manifest.json",
+            self.cache / "index.jsonl",
+            *sorted((self.cache / "parts").iterdir()),
+        ]
+        return {str(f.relative_to(self.cache)): f.read_bytes() for f in files}
+
+    def forge(self, change: Callable[[CachedInput], CachedInput], cache: Path | None = None) -> None:
+        """Change every input, with all checksums recomputed."""
+        store = CertificationCache(cache or self.cache)
+        lines = []
+        for number, entry in enumerate(store.entries):
+            data = encode_part([change(row) for row in store.read(entry)], store.manifest)
+            (store.path / "parts" / entry.name).write_bytes(data)
+            forged = replace(entry, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+            lines.append(index_line(number, forged) + "\n")
+        (store.path / "index.jsonl").write_text("".join(lines))
