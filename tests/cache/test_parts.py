@@ -28,7 +28,7 @@ HUGE = 50_000_000
 
 def varint(value: int, length: int = 0) -> bytes:
     """Encode as Thrift does, or in more bytes than it takes."""
-    value, out = value << 1, []
+    value, out = value << 1, bytearray()
     while value >= 128 or len(out) + 1 < length:
         out.append(value & 127 | 128)
         value >>= 7
@@ -190,7 +190,7 @@ def test_every_part_that_is_written_is_read(
     rng = np.random.default_rng(seed)
     found = []
     for i in range(rows):
-        votes = rng.integers(0, k, n).astype(np.uint8 if k < 255 else np.uint16)
+        votes: Any = rng.integers(0, k, n).astype(np.uint8 if k < 255 else np.uint16)
         votes[rng.random(n) < 0.1] = np.iinfo(votes.dtype).max
         counts = np.bincount(votes[votes < k], minlength=k)
         found.append(

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from forged_cache import World
-from smoothcert import _files
 from smoothcert._files import locked
 from smoothcert.cache import CertificationCache, RoundJournal, verify
 from smoothcert.errors import CacheCorruptError, CacheError, CacheLockedError
@@ -216,10 +215,10 @@ def test_a_full_disk_in_the_middle_of_a_line_loses_nothing(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(descriptor, data)
 
-    monkeypatch.setattr(_files.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     with pytest.raises(CacheError, match="No space left"):
         other.certify()
-    monkeypatch.setattr(_files.os, "write", real)
+    monkeypatch.setattr(os, "write", real)
     assert not list(other.cache.rglob("*.tmp"))
     other.certify()
     assert other.contents() == world.contents()

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from closed_form_surrogate import SIGMA, Wrong, inputs, surrogate, votes
 from scipy.stats import binomtest
 from torch import nn
 
 import smoothcert as sc
-from closed_form_surrogate import SIGMA, Wrong, inputs, surrogate, votes
+from smoothcert._records import digest_of
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.evaluation.calibration_study import study_calibration
 from smoothcert.surrogate import load_calibration, surrogate_certificates
-from smoothcert.surrogate.calibration import CALIBRATION_FILE
+from smoothcert.surrogate.calibration import CALIBRATION_FILE, save_calibration
 from smoothcert.surrogate.scores import group_edges, group_of, miss_scores
 
 MISS, BETA, N, ALPHA = 0.1, 0.1, 500, 0.001
@@ -157,6 +160,20 @@ def test_a_calibration_is_kept_beside_its_surrogate_and_serves_no_other(tmp_path
     with pytest.raises(InvalidArgumentError, match="calibration is of another surrogate"):
         sc.certify_with_surrogate(other, inputs(5, 0), n0=0, calibration=found)
     path = tmp_path / CALIBRATION_FILE
+    changes: list[dict[str, object]] = [
+        {"thresholds": [0.1]},
+        {"miss": 0.0},
+        {"alpha": True},
+        {"edges": [2.0, 1.0]},
+        {"keys": []},
+    ]
+    for change in changes:
+        fields = {**dataclasses.asdict(found), **change}
+        header = {"format": "smoothcert-calibration", "format_version": 1, "digest": digest_of(fields)}
+        path.write_text(json.dumps({**header, **fields}))
+        with pytest.raises(CheckpointError, match="was changed"):
+            load_calibration(tmp_path, h)
+    save_calibration(tmp_path, found)
     path.write_text(path.read_text().replace('"miss": 0.1', '"miss": 0.01'))
     with pytest.raises(CheckpointError, match="was changed"):
         load_calibration(tmp_path, h)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from scipy.stats import binomtest
 
 import smoothcert as sc
 from smoothcert.errors import CacheMismatchError, CheckpointError, InvalidArgumentError
-from smoothcert.surrogate.guided import PLAN_FILE, plan_samples
+from smoothcert.surrogate.guided import PLAN_FILE, _kept_plan, plan_samples
 
 ALPHA = 0.05
 
@@ -152,7 +153,7 @@ def test_noise_that_a_surrogate_was_fitted_to_is_refused(tmp_path: Path) -> None
         sc.certify_guided(classifier(), x, surrogate=known, **call)  # type: ignore[arg-type]
     sc.certify_guided(classifier(), inputs(5, 22), surrogate=known, **call)  # type: ignore[arg-type]
     sc.certify_guided(classifier(), x, surrogate=known, **{**call, "seed": 5})  # type: ignore[arg-type]
-    old = replace(known, record=replace(known.record, seed=None, format_version=1))
+    old = replace(known, record=replace(known.record, seed=None))
     with pytest.raises(InvalidArgumentError, match="its record does not name"):
         sc.certify_guided(classifier(), x, surrogate=old, **{**call, "seed": 5})  # type: ignore[arg-type]
 
@@ -164,3 +165,32 @@ def test_a_surrogate_of_another_classifier_under_the_same_name_is_refused(tmp_pa
     namesake = sc.FunctionClassifier(lambda batch: batch[:, :2] - 0.5, num_classes=2, fingerprint=FINGERPRINT)
     with pytest.raises(InvalidArgumentError, match="another classifier than the classifier under the same"):
         sc.certify_guided(namesake, inputs(2, 24), surrogate=h, sigma=SIGMA, n=100)
+
+
+def test_a_flipped_bit_in_the_plan_changes_nothing_silently(tmp_path: Path) -> None:
+    keys, sizes = [bytes([i]) * 32 for i in range(9)], np.arange(100, 109)
+    assert _kept_plan(tmp_path, keys, sizes).tolist() == sizes.tolist()
+    path = tmp_path / PLAN_FILE
+    data = path.read_bytes()
+    for bit in np.random.default_rng(0).choice(8 * len(data), 300, replace=False).tolist():
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            kept = _kept_plan(tmp_path, keys, sizes + 1).tolist()
+        except CheckpointError as error:
+            assert PLAN_FILE in str(error)
+        else:
+            assert kept == sizes.tolist()
+    # Older plans have no digest.
+    fields = json.loads(data)
+    path.write_text(json.dumps({"inputs": fields["inputs"], "n": fields["n"]}))
+    assert _kept_plan(tmp_path, keys, sizes + 1).tolist() == sizes.tolist()
+    illegal: list[object] = [[0] * 9, [1.5] * 9, [True] * 9, "9", [[[]]]]
+    for n in illegal:
+        path.write_text(json.dumps({"inputs": fields["inputs"], "n": n}))
+        with pytest.raises(CheckpointError, match="not legal"):
+            _kept_plan(tmp_path, keys, sizes)
+    path.write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        _kept_plan(tmp_path, keys, sizes)

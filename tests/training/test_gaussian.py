@@ -142,6 +142,19 @@ def test_a_damaged_state_is_refused(tmp_path: Path, digits: Dataset) -> None:
         train(digits, recipe, sigma=0.25, out=tmp_path)
 
 
+def test_a_flipped_bit_in_the_state_is_found(tmp_path: Path, digits: Dataset) -> None:
+    recipe = replace(DIGITS, epochs=1)
+    train(digits, recipe, sigma=0.25, out=tmp_path)
+    path, left = tmp_path / STATE_FILE, tmp_path / f".{STATE_FILE}.{'0' * 32}.tmp"
+    left.write_bytes(b"half")
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 1  # the last bit of a weight or a moment
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="its digest does not match"):
+        train(digits, recipe, sigma=0.25, out=tmp_path)
+    assert not left.exists()
+
+
 def test_the_seed_decides_everything(digits: Dataset) -> None:
     before = torch.get_rng_state()
     recipe = replace(DIGITS, epochs=1)

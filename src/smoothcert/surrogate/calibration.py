@@ -281,12 +281,8 @@ def load_calibration(folder: str | Path, surrogate: Surrogate) -> Calibration | 
     if not exists(path):
         return None
     calibration = Calibration(**_FORMAT.read(path.parent, path.name))
-    groups = len(calibration.counts)
-    if (len(calibration.thresholds), len(calibration.edges) + 1, sum(calibration.counts)) != (
-        groups,
-        groups,
-        len(calibration.keys),
-    ):
+    edges, thresholds, counts = calibration.edges, calibration.thresholds, calibration.counts
+    if not len(edges) + 1 == len(thresholds) == len(counts) or sum(counts) > len(calibration.keys):
         raise CheckpointError(f"{path} was changed: its groups do not fit together; calibrate again")
     if calibration.surrogate != surrogate.record.digest:
         raise InvalidArgumentError(f"{path} calibrates another surrogate than the one beside it: calibrate again")
