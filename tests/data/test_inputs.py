@@ -98,7 +98,7 @@ def test_a_truncated_image_names_its_row_in_the_file(tmp_path: Path) -> None:
     Image.fromarray(noise).save(tmp_path / "a.jpg")
     cut = (tmp_path / "a.jpg").read_bytes()[:400]
     images = EncodedImages(pa.array([b"", b"", cut]), (3, 32, 32), "x.parquet").select(np.array([2]))
-    with pytest.raises(DataError, match=r"image 2 of x\.parquet cannot be decoded \(400 bytes\)"):
+    with pytest.raises(DataError, match=r"image 2 of x\.parquet cannot be read: (?i:.*truncated)"):
         images[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -9,7 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.errors import DataError, InvalidArgumentError, import_extra
+from smoothcert.errors import DataError, InvalidArgumentError, import_extra, reading
+
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
+"""How the names of image files end, in lower case."""
+
+MAX_IMAGE_BYTES = 1 << 27
+"""The largest image file that is read."""
+
+# Pillow knows some forty formats more, and starts Ghostscript for one of them.
+_FORMATS = ("PNG", "JPEG", "WEBP")
+_MAX_PIXELS = 1 << 26  # the largest image of ImageNet has 61 million
+_ALWAYS_PIXELS = 1 << 22
+_PIXELS_PER_BYTE = 64  # photographs have fewer than 20
+_PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # where a PNG says how many bits a level has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,31 +51,95 @@ class Crop:
             )
 
 
-def decode_image(data: bytes, name: str, crop: Crop | None = None) -> NDArray[np.uint8]:
-    """Decode an image into levels, uint8 (3, height, width); `name` is what to call it in an error."""
+def decode_image(
+    data: bytes, name: str, crop: Crop | None = None, shape: tuple[int, ...] | None = None
+) -> NDArray[np.uint8]:
+    """Decode an image into levels, uint8 (3, height, width).
+
+    Parameters
+    ----------
+    data : bytes
+        A PNG, JPEG or WebP file.
+    name : str
+        What to call it in an error.
+    crop : Crop, optional
+        How to bring it to one shape.
+    shape : tuple of int, optional
+        The shape that it should have; another is refused before anything is decoded, or scaled.
+    """
     image_module = import_extra("PIL.Image", "images")
-    try:
-        with image_module.open(BytesIO(data)) as image:
-            rgb = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, EOFError, image_module.DecompressionBombError) as error:
-        raise DataError(f"{name} cannot be decoded ({len(data)} bytes): {error}") from error
-    if crop is not None:
-        rgb = _cut(rgb, crop, name, image_module.Resampling.BILINEAR)
+    crop = crop or Crop()
+    with warnings.catch_warnings(), reading(name, DataError, "save the image again"):
+        warnings.simplefilter("ignore")  # about sizes and transparency, which are dealt with here
+        try:
+            image = image_module.open(BytesIO(data), formats=_FORMATS)
+        except image_module.UnidentifiedImageError as error:
+            raise DataError(
+                f"{name} cannot be decoded ({len(data)} bytes): it is no {', '.join(_FORMATS)} image"
+            ) from error
+        with image:
+            _check(image, data, crop, name)
+            width, height = _size_after(image.size, crop, name)
+            if shape is not None:
+                require_shape((3, height, width), shape, name)
+            rgb = _cut(image.convert("RGB"), crop, image_module.Resampling.BILINEAR)
     return np.asarray(rgb, np.uint8).transpose(2, 0, 1)
 
 
-def _cut(image: Any, crop: Crop, name: str, bilinear: Any) -> Any:
-    width, height = image.size
+def require_shape(found: tuple[int, ...], shape: tuple[int, ...], name: str) -> None:
+    """Refuse an image of another shape than the others."""
+    if found != shape:
+        raise DataError(
+            f"{name} has the shape {found}, but the others have {shape}: all images of a dataset have one "
+            f"shape, so resize them first (image folders: resize=256, crop=224)"
+        )
+
+
+def _check(image: Any, data: bytes, crop: Crop, name: str) -> None:
+    """Refuse what would not be decoded faithfully, or could fill the memory; only the header was read so far."""
+    most = min(_MAX_PIXELS, max(_ALWAYS_PIXELS, _PIXELS_PER_BYTE * len(data)))
+    for (width, height), limit in ((image.size, most), (_scaled(image.size, crop), _MAX_PIXELS)):
+        if width * height > limit:
+            raise DataError(
+                f"{name} of {image.size[0]}x{image.size[1]} pixels in {len(data)} bytes would take "
+                f"{width}x{height} pixels, over {limit}: make it smaller"
+            )
+    # Photographs with a second picture for the camera's own use (MPO) have a first one that is meant.
+    if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
+        raise DataError(f"{name} is an animation of {image.n_frames} frames: save the frame that is meant")
+    if data.startswith(_PNG) and data[_PNG_BITS] > 8:
+        raise DataError(
+            f"{name} has {data[_PNG_BITS]} bits a level, which would be cut to 8: save 8-bit images, or a .npz "
+            "file of floats in [0, 1]"
+        )
+
+
+def _size_after(size: tuple[int, int], crop: Crop, name: str) -> tuple[int, int]:
+    """Return the width and height that an image has after scaling and cutting."""
+    width, height = _scaled(size, crop)
+    if crop.crop is None:
+        return width, height
+    if crop.crop > min(width, height):
+        raise DataError(
+            f"{name} is {width}x{height}, smaller than crop={crop.crop}: give resize={crop.crop} or more"
+        )
+    return crop.crop, crop.crop
+
+
+def _scaled(size: tuple[int, int], crop: Crop) -> tuple[int, int]:
+    if crop.resize is None:
+        return size
+    width, height = size
+    short = max(1, min(width, height))
+    # The longer side is rounded down, as in the usual evaluation of ImageNet models.
+    return crop.resize * width // short, crop.resize * height // short
+
+
+def _cut(image: Any, crop: Crop, bilinear: Any) -> Any:
+    width, height = _scaled(image.size, crop)
     if crop.resize is not None:
-        short = min(width, height)
-        # The longer side is rounded down, as in the usual evaluation of ImageNet models.
-        width, height = crop.resize * width // short, crop.resize * height // short
         image = image.resize((width, height), bilinear)
     if crop.crop is not None:
-        if crop.crop > min(width, height):
-            raise DataError(
-                f"{name} is {width}x{height}, smaller than crop={crop.crop}: give resize={crop.crop} or more"
-            )
         left, top = round((width - crop.crop) / 2), round((height - crop.crop) / 2)
         image = image.crop((left, top, left + crop.crop, top + crop.crop))
     return image

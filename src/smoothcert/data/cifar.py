@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothcert.data.dataset import Dataset
 from smoothcert.data.inputs import EncodedImages, UInt8Images
-from smoothcert.errors import DataError
+from smoothcert.errors import DataError, reading
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """Classes of CIFAR-10, in the order of its labels."""
@@ -20,6 +22,14 @@ PICKLED_FILE = "data_batch_1"
 
 _SHAPE = (3, 32, 32)
 _RECORD = 1 + 3 * 32 * 32
+_MAX_BINARY_BYTES = 1 << 28  # nine times a file of CIFAR-10
+_MAX_NAMES_BYTES = 1 << 16
+_REMEDY = "download it again"
+# A page in Snappy has at most 21 times its bytes, whatever the footer says of it; others reach thousands.
+_CODECS = ("UNCOMPRESSED", "SNAPPY")
+_ROWS = 64  # of which each can be as large as a page: what is in memory before it is counted
+_ALWAYS_BYTES, _INFLATION = 1 << 24, 16  # encoded images do not compress: copies of one image may
+_COLUMNS = ["img.bytes", "label"]
 _BINARY_FILES = {"train": tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test": ("test_batch.bin",)}
 
 
@@ -41,21 +51,28 @@ def read_cifar_binary(folder: Path, split: str) -> Dataset:
     absent = [path.name for path in files if not path.is_file()]
     if absent:
         raise DataError(f"{folder} lacks {', '.join(absent)}: the {split} split needs {len(files)} file(s)")
-    names_file = folder / "batches.meta.txt"
-    classes = tuple(names_file.read_text().split()) if names_file.is_file() else CIFAR10_CLASSES
+    classes = _names_in(folder / "batches.meta.txt")
     records = np.concatenate([_read_records(path, len(classes)) for path in files])
     images = UInt8Images(records[:, 1:].reshape(-1, *_SHAPE))
     return Dataset(f"{folder.name}/{split}", images, records[:, 0].astype(np.int64), classes)
 
 
-def _read_records(path: Path, num_classes: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    data = np.fromfile(path, np.uint8)
-    if not data.size or data.size % _RECORD:
-        raise DataError(
-            f"{path} has {data.size} bytes, not a positive multiple of {_RECORD} (a label and 3x32x32 levels): "
-            "it is truncated or another file, so download it again"
-        )
-    records = data.reshape(-1, _RECORD)
+def _names_in(path: Path) -> tuple[str, ...]:
+    if not path.is_file():
+        return CIFAR10_CLASSES
+    with reading(path, DataError, _REMEDY), path.open(encoding="utf-8") as file:
+        return tuple(file.read(_MAX_NAMES_BYTES).split())
+
+
+def _read_records(path: Path, num_classes: int) -> NDArray[np.uint8]:
+    with reading(path, DataError, _REMEDY):
+        size = path.stat().st_size
+        if not 0 < size <= _MAX_BINARY_BYTES or size % _RECORD:
+            raise DataError(
+                f"{path} has {size} bytes, not a positive multiple of {_RECORD} (a label and 3x32x32 levels) up "
+                f"to {_MAX_BINARY_BYTES}: it is truncated or another file, so download it again"
+            )
+        records = np.fromfile(path, np.uint8).reshape(-1, _RECORD)
     wrong = np.flatnonzero(records[:, 0] >= num_classes)
     if wrong.size:
         raise DataError(
@@ -68,27 +85,53 @@ def _read_records(path: Path, num_classes: int) -> np.ndarray[tuple[int, int], n
 def read_cifar_parquet(folder: Path, split: str) -> Dataset:
     """Read ``{split}-*.parquet`` with columns `img` = {bytes, path} and `label`; images stay encoded."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     files = _parquet_files(folder, split)
     source = ", ".join(str(path) for path in files)
-    try:
-        table = pa.concat_tables([pq.read_table(path, columns=["img", "label"]) for path in files])
-        labels = table["label"].combine_chunks()
-        encoded = pa.chunked_array(chunk.field("bytes") for chunk in table["img"].chunks).combine_chunks()
-    except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{source} cannot be read as CIFAR-10 (img = {{bytes, path}}, label): {error}; download it again"
-        ) from error
+    metadata: dict[bytes, bytes] = {}
+    batches = []
+    for path in files:
+        with reading(path, DataError, f"it cannot be read as CIFAR-10 (img = {{bytes, path}}, label); {_REMEDY}"):
+            batches += list(_batches(path, metadata))
+    with reading(source, DataError, f"its files do not fit together; {_REMEDY}"):
+        labels = pa.chunked_array([labels for labels, _ in batches]).combine_chunks()
+        encoded = pa.chunked_array([images for _, images in batches]).combine_chunks()
     if not pa.types.is_integer(labels.type) or not pa.types.is_binary(encoded.type):
         raise DataError(
             f"{source} has label of type {labels.type} and img.bytes of {encoded.type}: not integer, binary"
         )
     if not len(labels) or labels.null_count or encoded.null_count:
         raise DataError(f"{source} has no rows, or rows without an image or a label: download it again")
-    classes = _class_names(table.schema.metadata or {})
+    classes = _class_names(metadata)
     images = EncodedImages(encoded, _SHAPE, source)
     return Dataset(f"{folder.name}/{split}", images, labels.to_numpy().astype(np.int64), classes)
+
+
+def _batches(path: Path, metadata: dict[bytes, bytes]) -> Iterator[tuple[Any, Any]]:
+    """Yield labels and encoded images in small batches; stop where they are more than the file can hold."""
+    import pyarrow.parquet as pq
+
+    most, size = max(_ALWAYS_BYTES, _INFLATION * path.stat().st_size), 0
+    with pq.ParquetFile(path) as file:
+        metadata.update(file.schema_arrow.metadata or {})
+        _check_codecs(file.metadata, path)
+        for batch in file.iter_batches(_ROWS, columns=_COLUMNS):
+            labels, images = batch["label"], batch["img"].field("bytes")
+            size += labels.nbytes + images.nbytes
+            if size > most:
+                raise DataError(f"{path} has rows of more than {most} bytes, which its size does not bear out")
+            yield labels, images
+
+
+def _check_codecs(metadata: Any, path: Path) -> None:
+    groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
+    columns = (group.column(i) for group in groups for i in range(group.num_columns))
+    for column in columns:
+        if column.path_in_schema in _COLUMNS and column.compression not in _CODECS:
+            raise DataError(
+                f"{path} has {column.path_in_schema} compressed by {column.compression}, which can inflate "
+                "without bound: write it again with compression='snappy'"
+            )
 
 
 def _parquet_files(folder: Path, split: str) -> list[Path]:
@@ -111,5 +154,5 @@ def _class_names(metadata: dict[bytes, bytes]) -> tuple[str, ...]:
     try:
         features: Any = json.loads(metadata[b"huggingface"])["info"]["features"]
         return tuple(str(name) for name in features["label"]["names"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return CIFAR10_CLASSES

@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from smoothcert.data.inputs import ArrayInputs, Inputs
 from smoothcert.errors import DataError, InvalidArgumentError
 
-__all__ = ["Dataset"]
+__all__ = ["MAX_CLASSES", "Dataset"]
+
+MAX_CLASSES = 65534
+"""More do not fit a vote of two bytes, which keeps a value for an invalid one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +30,15 @@ class Dataset:
     labels : ndarray of int64, shape (m,)
         Classes 0 .. num_classes - 1.
     classes : tuple of str
-        Name of each class.
+        Name of each class, at most 65,534.
     indices : ndarray of int64, shape (m,)
         Position of each input in the whole dataset; 0 .. m - 1 unless given.
 
     Raises
     ------
     DataError
-        When lengths differ, or labels are not integers in range, or inputs are not in [0, 1].
+        When lengths differ, or labels are not integers in range, or inputs are not in [0, 1], or there are too
+        many classes.
 
     Examples
     --------
@@ -57,6 +61,8 @@ class Dataset:
             object.__setattr__(self, "inputs", ArrayInputs(np.asarray(self.inputs), self.name))
         if not len(self.indices):
             object.__setattr__(self, "indices", np.arange(len(self.inputs)))
+        if len(self.classes) > MAX_CLASSES:
+            raise DataError(f"{self.name} has {len(self.classes)} classes: at most {MAX_CLASSES} are counted")
         object.__setattr__(self, "labels", _checked_labels(self.labels, len(self.classes), self.name))
         for column in ("labels", "indices"):
             shape = getattr(self, column).shape

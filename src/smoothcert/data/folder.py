@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from smoothcert.data._decode import Crop
+from smoothcert.data._decode import IMAGE_SUFFIXES, Crop
 from smoothcert.data.dataset import Dataset
 from smoothcert.data.inputs import FolderImages
-from smoothcert.errors import DataError
+from smoothcert.errors import DataError, reading
 
-_IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 _SPLITS = {"test", "train", "val", "valid", "validation"}
 
 
@@ -38,14 +37,18 @@ def read_image_folder(folder: Path, split: str, crop: Crop) -> Dataset:
     files = [_image_files(root / name) for name in classes]
     paths = [path for of_class in files for path in of_class]
     if not paths:
-        raise DataError(f"{root} has no images in its subfolders: give {', '.join(_IMAGE_SUFFIXES)} files")
+        raise DataError(f"{root} has no images in its subfolders: give {', '.join(IMAGE_SUFFIXES)} files")
     labels = np.repeat(np.arange(len(classes)), [len(of_class) for of_class in files])
     return Dataset(f"{folder.name}/{split}", FolderImages(paths, crop), labels, tuple(classes))
 
 
 def _subfolders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    with reading(folder, DataError, "let it be readable"):
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
 
 
 def _image_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES and path.is_file())
+    with reading(folder, DataError, "let it be readable"):
+        return sorted(
+            file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+        )

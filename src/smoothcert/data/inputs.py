@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothcert.data._decode import Crop, decode_image
-from smoothcert.errors import DataError
+from smoothcert.data._decode import MAX_IMAGE_BYTES, Crop, decode_image
+from smoothcert.errors import DataError, reading
 
 __all__ = ["ArrayInputs", "EncodedImages", "FolderImages", "Images", "Inputs", "UInt8Images"]
 
@@ -175,7 +175,7 @@ class UInt8Images(Images):
 
 
 class EncodedImages(Images):
-    """JPEG or PNG bytes in memory, decoded on access.
+    """PNG, JPEG or WebP bytes in memory, decoded on access.
 
     Parameters
     ----------
@@ -207,12 +207,12 @@ class EncodedImages(Images):
         levels = np.empty((len(indices), *self.shape[1:]), np.uint8)
         for row, i in enumerate(indices.tolist()):
             name = f"image {self._rows[i]} of {self._source}"
-            levels[row] = _of_shape(decode_image(self._encoded[i].as_py(), name), self.shape[1:], name)
+            levels[row] = decode_image(self._encoded[i].as_py(), name, shape=self.shape[1:])
         return levels
 
 
 class FolderImages(Images):
-    """Image files, read and decoded on access.
+    """PNG, JPEG or WebP files, read and decoded on access.
 
     Parameters
     ----------
@@ -244,22 +244,13 @@ class FolderImages(Images):
         """Read and decode the images at these positions."""
         levels = np.empty((len(indices), *self.shape[1:]), np.uint8)
         for row, i in enumerate(indices.tolist()):
-            levels[row] = _of_shape(self._decode(i), self.shape[1:], str(self._paths[i]))
+            levels[row] = self._decode(i, self.shape[1:])
         return levels
 
-    def _decode(self, i: int) -> NDArray[np.uint8]:
+    def _decode(self, i: int, shape: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
         path = self._paths[i]
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error}") from error
-        return decode_image(data, str(path), self._crop)
-
-
-def _of_shape(levels: NDArray[np.uint8], shape: tuple[int, ...], name: str) -> NDArray[np.uint8]:
-    if levels.shape != shape:
-        raise DataError(
-            f"{name} has the shape {levels.shape}, but the others have {shape}: all images of a dataset have one "
-            f"shape, so resize them first (image folders: resize=256, crop=224)"
-        )
-    return levels
+        with reading(path, DataError, "restore it"), path.open("rb") as file:
+            data = file.read(MAX_IMAGE_BYTES + 1)
+        if len(data) > MAX_IMAGE_BYTES:
+            raise DataError(f"{path} has more than {MAX_IMAGE_BYTES} bytes: it is no image, or make it smaller")
+        return decode_image(data, str(path), self._crop, shape)

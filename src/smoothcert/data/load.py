@@ -41,8 +41,9 @@ def load_dataset(
           position, are the test split. Needs the extra ``digits``.
         - a folder with ``{split}-*.parquet``: CIFAR-10 in the layout of its Hugging Face page. Needs ``images``.
         - a folder with ``data_batch_1.bin`` … ``data_batch_5.bin``, ``test_batch.bin``: CIFAR-10's binary version.
-        - a folder with one subfolder of JPEG or PNG files per class, or with such folders under ``{split}/``;
-          the sorted names are the classes. Needs ``images``. Without such splits, `split` changes nothing.
+        - a folder with one subfolder of PNG, JPEG or WebP files per class, or with such folders under
+          ``{split}/``; the sorted names are the classes. Needs ``images``. Without such splits, `split` changes
+          nothing.
         - a ``.npz`` file with `x` (m, *shape), uint8 or float in [0, 1], and integers `y` (m,); `split`
           changes nothing.
     split : str
@@ -65,6 +66,15 @@ def load_dataset(
         When `limit`, `skip`, `resize`, `crop` or `split` is not as described.
     MissingExtraError
         When an optional dependency is not installed.
+
+    Notes
+    -----
+    Nothing in a file is run, and what it claims to hold is checked before there is memory for it: images have at
+    most 2^22 pixels, or 64 a byte of their file up to 2^26; the arrays of a ``.npz`` file 2^26 bytes each, or 64
+    times the file's; the rows of a Parquet file 16 times the file's bytes, in Snappy or uncompressed.
+
+    Images become 8-bit RGB as in torchvision's image folders: palettes and CMYK are converted, alpha is dropped,
+    and an orientation in the EXIF data is not applied. Animations and levels of 16 bits are refused.
 
     Examples
     --------
