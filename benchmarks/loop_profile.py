@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 from smoothcert.classifiers import Classifier, OnnxClassifier
+from smoothcert.classifiers.onnx_file import available_cores
 from smoothcert.noise import GridNoise, NoiseStream, _kernel
 
 REMEDY = {
@@ -72,7 +72,7 @@ def profile(classifier: Classifier, noise: NoiseStream, loop: Callable[[], Any])
     dict of str to float
         Shares by part; they add up to 1.
     """
-    cores, onnx = len(os.sched_getaffinity(0)), isinstance(classifier, OnnxClassifier)
+    cores, onnx = available_cores(), isinstance(classifier, OnnxClassifier)
     with ExitStack() as stack:
         kernel = stack.enter_context(watched(_kernel, "perturb"))
         drawn = stack.enter_context(watched(noise, "perturb"))

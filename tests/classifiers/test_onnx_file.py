@@ -101,6 +101,44 @@ def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
         OnnxClassifier(path, num_classes=3)
 
 
+@pytest.mark.parametrize("place", ["initializer", "sparse", "attribute", "subgraph", "function"])
+def test_weights_outside_the_folder_are_refused_wherever_they_are_named(place: str) -> None:
+    model = linear()
+    secret = onnx.TensorProto(name="secret", data_type=FLOAT, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    secret.external_data.add(key="location", value="../../etc/hostname")
+    graph = onnx.helper.make_graph([], "inner", [], [], [secret])
+    constant = onnx.helper.make_node("Constant", [], ["c"], value=secret)
+    if place == "initializer":
+        model.graph.initializer.append(secret)
+    elif place == "sparse":
+        model.graph.sparse_initializer.add().values.CopyFrom(secret)
+    elif place == "attribute":
+        model.graph.node.append(constant)
+    elif place == "subgraph":
+        model.graph.node.append(onnx.helper.make_node("If", ["c"], ["d"], then_branch=graph, else_branch=graph))
+    else:
+        model.functions.add(name="f", domain="d").node.append(constant)
+    with pytest.raises(CheckpointError, match="weights in another file"):
+        OnnxClassifier(model.SerializeToString(), num_classes=3)
+
+
+def test_damaged_models_are_named(tmp_path: Path) -> None:
+    good = linear().SerializeToString()
+    unknown = linear()
+    unknown.graph.initializer[0].data_type = 999
+    path = tmp_path / "model.onnx"
+    for content in (b"", b"\xff" * 100, good[:-50], unknown.SerializeToString()):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"model\.onnx"):
+            OnnxClassifier(path, num_classes=3)
+
+
+def test_a_system_without_affinity_uses_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    classifier = OnnxClassifier(linear().SerializeToString(), num_classes=3)
+    assert classifier.threads == os.cpu_count()
+
+
 def test_a_scale_that_depends_on_the_batch_is_refused() -> None:
     make = onnx.helper
     nodes = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -26,6 +27,8 @@ from smoothcert.models import (
     load_checkpoint,
     save_checkpoint,
 )
+from smoothcert.models._safetensors import format_safetensors
+from smoothcert.models.checkpoint import read_safetensors
 
 CHECKPOINT = Path("models", "cifar10", "resnet20", "noise_0.50", "checkpoint.pth.tar")
 
@@ -217,7 +220,7 @@ def test_overlapping_records_are_refused(tmp_path: Path) -> None:
         (b"PK\x03\x04" + bytes(500), "damaged"),
         (b"\x80\x02" + bytes(500), "damaged or no checkpoint"),
         (b"\x89HDF" + bytes(500), "neither a PyTorch nor a safetensors file"),
-        ((1 << 60).to_bytes(8, "little") + b"{" * 500, "damaged safetensors"),
+        ((1 << 60).to_bytes(8, "little") + b"{" * 500, "damaged .* safetensors file of 508 bytes"),
     ],
 )
 def test_files_that_are_something_else_are_named(tmp_path: Path, content: bytes, words: str) -> None:
@@ -334,3 +337,109 @@ def test_safetensors_of_others_lack_the_metadata(tmp_path: Path, digits_state: d
     save_file(digits_state, tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match="no or wrong metadata"):
         load_checkpoint(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    "sigma", [float("nan"), float("inf"), -0.25, 10**400, True, "0.25", [0.25], torch.tensor(0.25), b"x"]
+)
+def test_training_noise_that_is_none_is_refused(
+    tmp_path: Path, digits_state: dict[str, torch.Tensor], sigma: object
+) -> None:
+    with pytest.raises(CheckpointError, match=r"a\.pth has no legal training noise: .*sigma|too large"):
+        load_checkpoint(_save(tmp_path / "a.pth", digits_state, sigma=sigma))
+
+
+def test_training_noise_may_be_whole_or_missing(tmp_path: Path, digits_state: dict[str, torch.Tensor]) -> None:
+    for sigma, expected in ((1, 1.0), (0.5, 0.5), (None, None), (0, 0.0)):
+        found = load_checkpoint(_save(tmp_path / "a.pth", digits_state, sigma=sigma, epoch=2**64))
+        assert (found.sigma, found.epoch) == (expected, None)
+
+
+def _cyclic(state: dict[str, torch.Tensor]) -> dict[str, object]:
+    cycle: dict[str, object] = dict(state)
+    cycle["1.fc.bias"] = cycle
+    return cycle
+
+
+@pytest.mark.filterwarnings("ignore:.*quantiz.*")
+@pytest.mark.parametrize(
+    "change",
+    [
+        _cyclic,
+        lambda state: {**state, "1.fc.weight": torch.zeros(1).expand(10, 512)},
+        lambda state: {
+            **state,
+            "1.fc.weight": torch.zeros(1).expand(10**12, 512),
+            "1.fc.bias": torch.zeros(1).expand(10**12),
+        },
+        lambda state: {**state, "1.fc.bias": torch.zeros(10, dtype=torch.complex64)},
+        lambda state: {**state, "1.fc.bias": torch.quantize_per_tensor(torch.zeros(10), 0.1, 0, torch.quint8)},
+        lambda state: {**state, "1.fc.bias": torch.nested.nested_tensor([torch.zeros(10)])},
+        lambda state: {**state, ("1", 2): torch.zeros(10)},
+        lambda state: {**state, "1.fc.bias": None},
+        lambda state: {**state, "1.fc.bias": torch.zeros(10, dtype=torch.float64) + 1e300},
+        lambda state: {},
+    ],
+)
+def test_odd_state_dicts_are_refused(tmp_path: Path, digits_state: dict[str, torch.Tensor], change: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = _save(tmp_path / "a.pth", change(digits_state))
+        with pytest.raises(CheckpointError, match=r"a\.pth"):
+            load_checkpoint(path)
+
+
+def test_weights_of_several_kinds_become_float32(tmp_path: Path, cifar_state: dict[str, torch.Tensor]) -> None:
+    mixed = {**cifar_state, "1.fc.bias": cifar_state["1.fc.bias"].double()}
+    mixed["1.fc.weight"] = mixed["1.fc.weight"].to(torch.float8_e5m2)
+    mixed["1.bn1.num_batches_tracked"] = torch.tensor(3, dtype=torch.int16)
+    loaded = load_checkpoint(_save(tmp_path / "a.pth", mixed, "cifar_resnet20")).module.state_dict()
+    assert {tensor.dtype for tensor in loaded.values()} == {torch.float32, torch.int64}
+
+
+def test_storages_larger_than_the_file_are_refused(tmp_path: Path) -> None:
+    for zipped in (True, False):
+        path = tmp_path / f"{zipped}.pth"
+        state = {f"1.{i}": torch.zeros(5) for i in range(9)}
+        torch.save({"arch": "digits_conv", "state_dict": state}, path, _use_new_zipfile_serialization=zipped)
+        # The number 5 as a byte becomes a number of four bytes: 2^31 - 1 values in a file of a few kB.
+        five, many = b"K\x05", b"J\xff\xff\xff\x7f"
+        if zipped:
+            with zipfile.ZipFile(path) as source:
+                records = {info.filename: source.read(info) for info in source.infolist()}
+            with zipfile.ZipFile(path, "w") as target:
+                for name, data in records.items():
+                    target.writestr(name, data.replace(five, many) if name.endswith(".pkl") else data)
+        else:
+            path.write_bytes(path.read_bytes().replace(five, many))
+        with pytest.raises(CheckpointError, match=r"\.pth"):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize("nested", ["[" * 10**5, '{"a":' * 10**5])
+def test_deep_json_in_a_header_or_in_metadata_is_refused(tmp_path: Path, nested: str) -> None:
+    path = tmp_path / "a.safetensors"
+    for header in ('{"__metadata__":' + nested, nested):
+        path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(200))
+        with pytest.raises(CheckpointError, match=r"a\.safetensors"):
+            load_checkpoint(path)
+    metadata = {"smoothcert": "1", "arch": "digits_conv", "num_classes": "10", "input_shape": nested}
+    save_file({"a": torch.zeros(100)}, path, metadata | {"mean": "[0.3]", "std": "[0.4]"})
+    with pytest.raises(CheckpointError, match=r"a\.safetensors"):
+        load_checkpoint(path)
+
+
+def test_the_same_content_gives_the_same_bytes_whatever_the_order() -> None:
+    tensors = {
+        "b": torch.arange(6.0).reshape(2, 3).t(),
+        "a": torch.zeros(3, dtype=torch.int64),
+        "c": torch.ones(1),
+    }
+    metadata = {f"name {i}": str(i) for i in range(20)} | {"é": "\u2028"}
+    data = format_safetensors(tensors, metadata)
+    turned = format_safetensors(dict(reversed(tensors.items())), dict(reversed(metadata.items())))
+    assert data == turned
+    assert int.from_bytes(data[:8], "little") % 8 == 0
+    found, texts = read_safetensors(data, Path("a"))
+    assert texts == metadata
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from closed_form_surrogate import SIGMA, inputs, votes
 from scipy.special import ndtr
 from torch import nn
 
 import smoothcert as sc
-from closed_form_surrogate import SIGMA, inputs, votes
 from smoothcert.data import UInt8Images
 from smoothcert.errors import CheckpointError, InvalidArgumentError, SmoothcertError
 from smoothcert.models import build_model
@@ -215,7 +215,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path, data: VoteData) -
         ('"sigma": 0.25', '"sigma": -1.0', "sigma is -1.0"),
         ('"sigma"', '"stigma"', "missing or unknown fields"),
         ('"format_version": 2', '"format_version": 3', "this version reads"),
-        ("{", "[", "cannot be read"),
+        ("{", "[", "is damaged"),
     ):
         assert old in record
         (tmp_path / RECORD_FILE).write_text(record.replace(old, new, 1))
@@ -228,6 +228,17 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path, data: VoteData) -
         sc.load_surrogate(tmp_path, module=_net())
     save_surrogate(tmp_path, result.surrogate)
     assert sc.load_surrogate(tmp_path, module=_net()).record.inputs == 180
+
+
+@pytest.mark.parametrize("shape", [[1, 1 << 31, 1 << 31], [1, 50_000, 50_000], [8, 8]])
+def test_a_record_of_a_network_that_is_not_there_allocates_nothing(
+    tmp_path: Path, data: VoteData, shape: list[int]
+) -> None:
+    fitted = sc.fit_surrogate(data, module=_net(), recipe=replace(FAST, epochs=1)).surrogate
+    record = replace(fitted.record, arch="digits_conv", input_shape=shape, mean=[0.5], std=[0.5])
+    save_surrogate(tmp_path, replace(fitted, record=record))
+    with pytest.raises(CheckpointError, match="does not hold the weights of digits_conv"):
+        sc.load_surrogate(tmp_path)
 
 
 def test_a_recipe_may_be_given_whole() -> None:

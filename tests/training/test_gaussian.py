@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,7 +138,7 @@ def test_a_damaged_state_is_refused(tmp_path: Path, digits: Dataset) -> None:
     train(digits, recipe, sigma=0.25, out=tmp_path)
     path = tmp_path / STATE_FILE
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match=r"training-state\.safetensors is a damaged"):
+    with pytest.raises(CheckpointError, match=r"training-state\.safetensors is damaged"):
         train(digits, recipe, sigma=0.25, out=tmp_path)
     path.write_bytes((tmp_path / CHECKPOINT_FILE).read_bytes())
     with pytest.raises(CheckpointError, match="delete it to start again"):
@@ -254,3 +257,27 @@ def test_noisy_accuracy_of_a_threshold_is_its_gaussian_probability() -> None:
     for name, value in (("sigma", -1.0), ("samples", 0), ("batch_size", 0), ("seed", -1)):
         with pytest.raises(InvalidArgumentError, match=f"{name} is {value}"):
             noisy_accuracy(Threshold(), dataset, **{"sigma": 0.5, name: value})  # type: ignore[arg-type]
+
+
+def test_another_process_and_an_interruption_end_with_the_same_bytes(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from dataclasses import replace\n"
+        "from smoothcert.data import load_dataset\n"
+        "from smoothcert.training import default_recipe, train\n"
+        "recipe = replace(default_recipe('digits_conv'), epochs=3)\n"
+        "train(load_dataset('digits', 'train', limit=64), recipe, sigma=0.25, out=sys.argv[1])\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "other")]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "1"})
+
+    def stop(progress: Progress) -> None:
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+
+    recipe, few = replace(default_recipe("digits_conv"), epochs=3), load_dataset("digits", "train", limit=64)
+    with pytest.raises(KeyboardInterrupt):
+        train(few, recipe, sigma=0.25, out=tmp_path / "here", progress=stop)
+    train(few, recipe, sigma=0.25, out=tmp_path / "here")
+    here, other = ((tmp_path / name / CHECKPOINT_FILE).read_bytes() for name in ("here", "other"))
+    assert here == other

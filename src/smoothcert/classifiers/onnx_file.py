@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.classifiers.base import votes_from_logits
-from smoothcert.errors import CheckpointError, InvalidArgumentError, import_extra
+from smoothcert.errors import CheckpointError, InvalidArgumentError, import_extra, reading
 
-__all__ = ["OnnxClassifier"]
+__all__ = ["OnnxClassifier", "available_cores"]
 
 _MAX_BYTES = 2**31 - 1  # a protobuf cannot be larger
 _LEAST_VALUES = 1 << 14  # a smaller piece spends its time on the call
@@ -96,7 +96,7 @@ class OnnxClassifier:
         self._dtype = _check_graph(self._name, self.model_bytes)
         self._session = _open_session(self._name, self.model_bytes)
         self._input, self._shape = _check_signature(self._name, self._session, num_classes)
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or available_cores()
         self._pool = ThreadPoolExecutor(self.threads)
         # The runtime's version is left out, as that of torch is: an upgrade does not make it another model.
         self._fingerprint = hashlib.sha256(b"onnxruntime cpu\n" + self.model_bytes).hexdigest()
@@ -164,24 +164,29 @@ class OnnxClassifier:
         return logits
 
 
+def available_cores() -> int:
+    """Count the cores that this process may use; all of the machine's where the system does not say."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise CheckpointError(f"{path} is not a regular file: give the path of a .onnx file")
-    size = path.stat().st_size
-    if size > _MAX_BYTES:
-        raise CheckpointError(f"{path} has {size} bytes: an ONNX model has at most {_MAX_BYTES}")
-    return path.read_bytes()
+    with reading(path, CheckpointError, "give the path of a .onnx file"):
+        if not path.is_file():
+            raise CheckpointError(f"{path} is not a regular file: give the path of a .onnx file")
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise CheckpointError(f"{path} has {size} bytes: an ONNX model has at most {_MAX_BYTES}")
+        return path.read_bytes()
 
 
 def _check_graph(name: str, data: bytes) -> str:
     """Refuse what a vote must not depend on; return the dtypes of the constants, such as ``"float32+int8"``."""
     onnx = import_extra("onnx", "onnx")
-    decode_error = import_extra("google.protobuf.message", "onnx").DecodeError
-    try:
+    with reading(name, CheckpointError, "it is not an ONNX model"):
         model = onnx.load_model_from_string(data)
-    except decode_error as error:
-        raise CheckpointError(f"{name} is not an ONNX model: {error}") from error
-    tensors = list(model.graph.initializer)
+        kinds = {onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type) for tensor in model.graph.initializer}
     for node in _nodes(model):
         if node.op_type in _BATCH_WIDE:
             raise CheckpointError(
@@ -190,12 +195,9 @@ def _check_graph(name: str, data: bytes) -> str:
             )
         if node.op_type == "BatchNormalization" and any(a.name == "training_mode" and a.i for a in node.attribute):
             raise CheckpointError(f"{name} has batch normalization in training mode: export it in evaluation mode")
-        tensors += [tensor for a in node.attribute for tensor in (a.t, *a.tensors)]
-        tensors += [tensor for a in node.attribute for g in (a.g, *a.graphs) for tensor in g.initializer]
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _inside(model, onnx.TensorProto)):
         raise CheckpointError(f"{name} keeps weights in another file: save it again with all weights inside")
-    kinds = {tensor.data_type for tensor in model.graph.initializer}
-    return "+".join(sorted(str(onnx.helper.tensor_dtype_to_np_dtype(kind)) for kind in kinds)) or "none"
+    return "+".join(sorted(str(kind) for kind in kinds)) or "none"
 
 
 def _nodes(model: Any) -> Iterator[Any]:
@@ -206,6 +208,19 @@ def _nodes(model: Any) -> Iterator[Any]:
         yield node
         for attribute in node.attribute:
             pending += [inner for graph in (attribute.g, *attribute.graphs) for inner in graph.node]
+
+
+def _inside(message: Any, kind: type) -> Iterator[Any]:
+    """Yield all messages of a kind inside another, wherever they are."""
+    pending = [message]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, kind):
+            yield found
+            continue
+        for field, value in found.ListFields():
+            if field.message_type is not None:
+                pending += value if isinstance(value, Sequence) else [value]
 
 
 def _open_session(name: str, data: bytes) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from smoothcert.errors import CheckpointError, InvalidArgumentError
+from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
 from smoothcert.models.normalize import Normalization, Normalize
 from smoothcert.models.registry import Shape, build_model
 
@@ -22,7 +22,8 @@ def network_state(state: Mapping[Any, Any], path: Path) -> tuple[dict[str, torch
     """Name the tensors as ``build_model`` does, and say whether a normalization stood in front of the network."""
     wrong = [key for key, value in state.items() if not isinstance(key, str) or not _is_plain(value)]
     if wrong:
-        raise CheckpointError(f"{path} has {wrong[0]!r} in its state dict, which is no plain tensor with a name")
+        name = wrong[0][:80] if isinstance(wrong[0], str) else type(wrong[0])
+        raise CheckpointError(f"{path} has {name!r} in its state dict, which is no plain tensor with a name")
     plain = _without_prefix("module.", dict(state))
     front = [name for name in plain if name.startswith("0.")]
     if front:
@@ -36,7 +37,12 @@ def network_state(state: Mapping[Any, Any], path: Path) -> tuple[dict[str, torch
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+    """Whether this is a tensor on the CPU with each of its values in memory, not a few of them seen many times."""
+    if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    if value.is_nested or value.is_quantized or value.is_complex():
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _without_prefix(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -61,13 +67,14 @@ def fill(
     except (InvalidArgumentError, RuntimeError, OverflowError) as error:
         raise CheckpointError(f"{path} does not describe a model: {error}") from error
     _check_fit(state, model.state_dict(), arch, path)
-    tensors = {
-        name: tensor.detach().to(torch.float32, copy=True).contiguous()
-        if tensor.is_floating_point()
-        else tensor.clone()
-        for name, tensor in state.items()
-    }
-    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    with reading(path, CheckpointError, "save its weights as plain tensors"):
+        # In one kind of number each, whatever the file has: batch norm's counters are the only integers.
+        kinds = {True: torch.float32, False: torch.int64}
+        tensors = {
+            name: tensor.detach().to(kinds[tensor.is_floating_point()], copy=True).contiguous()
+            for name, tensor in state.items()
+        }
+        broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise CheckpointError(f"{path} has NaN or infinite weights in {_list(broken)}: its training diverged")
     model.load_state_dict(tensors, strict=True, assign=True)

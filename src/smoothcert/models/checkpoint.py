@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
-from safetensors.torch import save as format_safetensors
 from torch import nn
 
 from smoothcert._files import write_atomic
-from smoothcert.errors import CheckpointError, InvalidArgumentError
+from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
+from smoothcert.models._safetensors import format_safetensors
 from smoothcert.models._state import fill, network_state
 from smoothcert.models._torch_file import parse_torch_file, read_checked
 from smoothcert.models.normalize import Normalization
@@ -25,6 +24,7 @@ from smoothcert.models.registry import ARCHITECTURES, Shape
 __all__ = ["LoadedModel", "load_checkpoint", "read_safetensors", "save_checkpoint"]
 
 _VERSION = "1"
+_MAX_EPOCHS = 1 << 63
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,6 +117,8 @@ def load_checkpoint(path: str | Path, *, normalization: Normalization | None = N
 def save_checkpoint(path: str | Path, model: LoadedModel) -> Path:
     """Write a model as safetensors, atomically: the file is the old one or the new one, never half of it.
 
+    The same model gives the same bytes.
+
     Parameters
     ----------
     path : str or Path
@@ -146,12 +148,8 @@ def save_checkpoint(path: str | Path, model: LoadedModel) -> Path:
         metadata["sigma"] = repr(float(model.sigma))
     if model.epoch is not None:
         metadata["epoch"] = str(model.epoch)
-    # Safetensors wants tensors that are contiguous and share no memory.
-    tensors = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in model.module.state_dict().items()
-    }
-    write_atomic(Path(path).parent, Path(path).name, format_safetensors(tensors, metadata), CheckpointError)
+    data = format_safetensors(model.module.state_dict(), metadata)
+    write_atomic(Path(path).parent, Path(path).name, data, CheckpointError)
     return Path(path)
 
 
@@ -175,12 +173,10 @@ def read_safetensors(data: bytes, path: Path) -> tuple[dict[str, torch.Tensor], 
     CheckpointError
         When the file is damaged.
     """
-    try:
+    with reading(path, CheckpointError, f"restore this safetensors file of {len(data)} bytes"):
         tensors = parse_safetensors(data)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is a damaged safetensors file ({len(data)} bytes): {error}") from error
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return tensors, header.get("__metadata__", {})
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return tensors, header.get("__metadata__") or {}
 
 
 def _from_safetensors(data: bytes, path: Path) -> LoadedModel:
@@ -195,7 +191,7 @@ def _from_safetensors(data: bytes, path: Path) -> LoadedModel:
         normalization = Normalization(mean, std)
         sigma = _checked_sigma(float(metadata["sigma"])) if "sigma" in metadata else None
         epoch = int(metadata["epoch"]) if "epoch" in metadata else None
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} has no or wrong metadata of a smoothcert checkpoint: {error}") from error
     return LoadedModel(
         module=fill(tensors, arch, num_classes, (channels, height, width), normalization, path),
@@ -212,7 +208,7 @@ def _from_safetensors(data: bytes, path: Path) -> LoadedModel:
 def _from_torch_file(content: Mapping[Any, Any], path: Path, normalization: Normalization | None) -> LoadedModel:
     arch, epoch, sigma = content["arch"], content.get("epoch"), content.get("sigma")
     if arch not in ARCHITECTURES:
-        raise CheckpointError(f"{path} is of the architecture {arch!r}: known are {', '.join(ARCHITECTURES)}")
+        raise CheckpointError(f"{path} is of the architecture {arch[:80]!r}: known are {', '.join(ARCHITECTURES)}")
     info = ARCHITECTURES[arch]
     state, has_normalization = network_state(content["state_dict"], path)
     if has_normalization and normalization is not None:
@@ -232,10 +228,21 @@ def _from_torch_file(content: Mapping[Any, Any], path: Path, normalization: Norm
         num_classes=num_classes,
         input_shape=info.input_shape,
         normalization=constants,
-        sigma=_checked_sigma(sigma) if isinstance(sigma, float) else None,
-        epoch=epoch if isinstance(epoch, int) else None,
+        sigma=None if sigma is None else _sigma_of(sigma, path),
+        epoch=epoch if type(epoch) is int and 0 <= epoch < _MAX_EPOCHS else None,
         path=path,
     )
+
+
+def _sigma_of(sigma: object, path: Path) -> float:
+    try:
+        if type(sigma) not in (float, int):
+            raise TypeError(f"sigma is a {type(sigma).__name__}, not a number")
+        return _checked_sigma(float(sigma))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(
+            f"{path} has no legal training noise: {error}; save it with another sigma"
+        ) from error
 
 
 def _checked_sigma(sigma: float) -> float:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from safetensors.torch import save as format_safetensors
 from torch import nn
 
 from smoothcert._files import exists, read_regular, remove_leftovers, write_atomic
 from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
+from smoothcert.models._safetensors import format_safetensors
 from smoothcert.models.checkpoint import read_safetensors
 
 if TYPE_CHECKING:
@@ -61,13 +61,9 @@ def save_optimization(
     tensors = {f"{_WEIGHT}.{name}": tensor for name, tensor in module.state_dict().items()}
     for name, parameter in module.named_parameters():
         tensors |= {f"{saved}.{name}": optimizer.state[parameter][moment] for saved, moment in moments.items()}
-    plain = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
     metadata = {"setup": json.dumps(setup), "history": json.dumps([asdict(record) for record in history])}
-    metadata["digest"] = _digest(plain, metadata)
-    write_atomic(path.parent, path.name, format_safetensors(plain, metadata), CheckpointError)
+    metadata["digest"] = _digest(tensors, metadata)
+    write_atomic(path.parent, path.name, format_safetensors(tensors, metadata), CheckpointError)
 
 
 def restore_optimization(
@@ -121,7 +117,7 @@ def _digest(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) ->
     found = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save as format_safetensors
 from torch import nn
 
 from smoothcert._files import exists, read_regular, write_atomic
-from smoothcert.errors import CheckpointError, InvalidArgumentError
+from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
 from smoothcert.models import Normalization, build_model
+from smoothcert.models._safetensors import format_safetensors
 from smoothcert.models.checkpoint import read_safetensors
 from smoothcert.noise import KEY_BYTES
 from smoothcert.sampling import check_inputs, default_batch_size
@@ -131,13 +132,10 @@ def save_surrogate(folder: str | Path, surrogate: Surrogate) -> Surrogate:
     CheckpointError
         When a file cannot be written.
     """
-    tensors = {
-        _WEIGHT + name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in surrogate.module.state_dict().items()
-    }
+    tensors = {_WEIGHT + name: tensor for name, tensor in surrogate.module.state_dict().items()}
     tensors[_KEYS] = torch.from_numpy(surrogate.keys.copy())
     tensors[_PROBIT] = torch.from_numpy(surrogate.held_out_probit.copy())
-    data = format_safetensors(tensors)
+    data = format_safetensors(tensors, {})
     record = dataclasses.replace(surrogate.record, weights=hashlib.sha256(data).hexdigest())
     # The record comes last and names the weights: a crash between the two leaves a pair that does not fit.
     write_atomic(Path(folder), WEIGHTS_FILE, data, CheckpointError)
@@ -182,22 +180,18 @@ def load_surrogate(
     if hashlib.sha256(data).hexdigest() != record.weights:
         raise CheckpointError(f"{path} is not the file that {RECORD_FILE} names: restore both, or fit again")
     tensors, _ = read_safetensors(data, path)
-    try:
+    with reading(path, CheckpointError, f"it does not hold the weights of {record.arch or 'the module'}"):
         keys, probit = tensors[_KEYS].numpy(), tensors[_PROBIT].double().numpy()
-        network = _network(record, module)
         weights = {name.removeprefix(_WEIGHT): t for name, t in tensors.items() if name.startswith(_WEIGHT)}
+        network = _network(record, weights, module)
         network.load_state_dict(weights, strict=True)
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path} does not hold the weights of {record.arch or 'the module'}: {error}"
-        ) from error
     if keys.shape[1:] != (KEY_BYTES,) or keys.dtype != np.uint8:
         raise CheckpointError(f"{path} holds keys of shape {keys.shape}: fit again")
     network = network.eval().to(device or "cpu")
     return Surrogate(module=network, record=record, keys=keys, held_out_probit=probit)
 
 
-def _network(record: SurrogateRecord, module: nn.Module | None) -> nn.Module:
+def _network(record: SurrogateRecord, weights: dict[str, torch.Tensor], module: nn.Module | None) -> nn.Module:
     if (record.arch == "") != (module is not None):
         wanted = "was fitted with a module of your own: give module" if record.arch == "" else "needs no module"
         raise InvalidArgumentError(f"the surrogate {wanted}")
@@ -205,4 +199,9 @@ def _network(record: SurrogateRecord, module: nn.Module | None) -> nn.Module:
         return copy.deepcopy(module)
     channels, height, width = record.input_shape
     constants = Normalization(tuple(record.mean), tuple(record.std))
-    return build_model(record.arch, record.outputs, (channels, height, width), constants)
+    build = functools.partial(build_model, record.arch, record.outputs, (channels, height, width), constants)
+    with torch.device("meta"):  # where nothing is allocated, whatever sizes the record names
+        expected = build().state_dict()
+    if {n: t.shape for n, t in expected.items()} != {n: t.shape for n, t in weights.items()}:
+        raise ValueError("the weights have other names or shapes")
+    return build()
