@@ -10,6 +10,7 @@ import typer
 
 from smoothcert.cli import audit, cache, certify, compare, demo, plan, predict, recertify, report, surrogate, train
 from smoothcert.errors import SmoothcertError
+from smoothcert.printable import printable
 
 __all__ = ["app", "main"]
 
@@ -56,5 +57,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    typer.echo("error: " + " ".join(message.splitlines()), err=True)
+    typer.echo(f"error: {printable(message)}", err=True)
     sys.exit(2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smoothcert.cli.common import BatchOption, DeviceOption, JsonOption, console, print_json, progress_bar
+from smoothcert.cli.common import BatchOption, DeviceOption, JsonOption, print_json, progress_bar, show
 
 if TYPE_CHECKING:
     from smoothcert.procedures.audit import Audit
@@ -122,5 +122,4 @@ def _print(found: Audit, name: str, folder: Path, as_json: bool) -> None:
         f"fresh votes in {folder}; compare and report read them",
         *(f"FOUND {text}" for text in found.findings),
     ]
-    for line in lines:
-        console().print(line, soft_wrap=True)
+    show(*lines)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import JsonOption, console, print_json
+from smoothcert.cli.common import JsonOption, print_json, show
+from smoothcert.printable import printable
 
 app = typer.Typer(help="Look at a certification cache, check it, repair it.", no_args_is_help=True)
 CacheArgument = Annotated[Path, typer.Argument(help="Folder of the cache.")]
@@ -46,7 +47,7 @@ def info(cache: CacheArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(facts)
     else:
-        console().print("\n".join(f"{name}: {value}" for name, value in facts.items()))
+        show(*(f"{name}: {value}" for name, value in facts.items()))
 
 
 @app.command()
@@ -64,11 +65,11 @@ def verify(cache: CacheArgument) -> None:
     for each in found:
         missing = each.notes or each.damage
         if each.holds:
-            typer.echo(f"{each.path}: {each.holds}{'' if missing else ': whole'}")
+            show(f"{each.path}: {each.holds}{'' if missing else ': whole'}")
         for note in each.notes:
-            typer.echo(f"  note: {note}")
+            show(f"  note: {note}")
         for damage in each.damage:
-            typer.echo(f"  {damage}", err=True)
+            typer.echo(f"  {printable(damage)}", err=True)
     damaged = sum(len(each.damage) for each in found)
     if damaged:
         raise CacheCorruptError(f"{cache} has {damaged} damaged files, see above: restore them, or repair it")
@@ -84,4 +85,4 @@ def repair(cache: CacheArgument) -> None:
 
     dropped = CertificationCache.repair(cache)
     lost = sum(len(entry.keys) for entry in dropped)
-    typer.echo(f"dropped {len(dropped)} parts with {lost} inputs: run certify again to sample them")
+    show(f"dropped {len(dropped)} parts with {lost} inputs: run certify again to sample them")

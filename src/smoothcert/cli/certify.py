@@ -25,6 +25,8 @@ from smoothcert.cli.common import (
     load_model,
     print_json,
     progress_bar,
+    show,
+    warn,
 )
 
 
@@ -98,13 +100,13 @@ def certify(
         mean = samples if samples != "adaptive" else max(1, (budget or 0) // len(dataset.labels) - n0)
         cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=mean, batch_size=size)
         most = "" if radius is None else "at most "
-        print_json(cost) if as_json else console().print(
+        print_json(cost) if as_json else show(
             f"{most}{cost['samples']:,} forward passes, about {cost['seconds']:,.0f} s and "
             f"{cost['bytes'] / 1e6:,.1f} MB"
         )
         return
     if loaded.sigma is not None and loaded.sigma != sigma:
-        typer.echo(f"warning: the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}", err=True)
+        warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
     with progress_bar("certify") as progress:
         run = run_certify(
             running.classifier,
@@ -134,7 +136,7 @@ def certify(
         print_json(certification_json(run, dataset.labels))
     else:
         console().print(to_rich(certification_table(run, dataset.labels)))
-        console().print(f"{run.certificates.summary()}; votes in {cache}")
+        show(f"{run.certificates.summary()}; votes in {cache}")
 
 
 def _samples(text: str) -> int | Literal["adaptive"]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from smoothcert.printable import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -48,6 +50,19 @@ BatchOption = Annotated[int | None, typer.Option("--batch-size", help="Forward p
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
+def show(*lines: str) -> None:
+    """Print lines for people as they are: no markup, nothing that a terminal would obey."""
+    from rich.text import Text
+
+    for line in lines:
+        console().print(Text(printable(line)), soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning, on standard error."""
+    typer.echo(f"warning: {printable(text)}", err=True)
+
+
 def console() -> Console:
     """Return a console for people, on standard output."""
     from rich.console import Console
@@ -63,14 +78,14 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
-        task = bar.add_task(what, total=None, rate="")
+        task = bar.add_task(printable(what), total=None, rate="")
 
         def report(done: int, total: int) -> None:
             speed = bar.tasks[task].speed
@@ -87,7 +102,7 @@ def training_bar() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smoothcert.cli.common import JsonOption, console, print_json
+from smoothcert.cli.common import JsonOption, console, print_json, show, warn
 
 if TYPE_CHECKING:
     from smoothcert.evaluation import Gate
@@ -69,10 +69,9 @@ def compare(
         lines = terminal_lines(comparison, shown)
         lines += [f"passed {verdict_line(verdict, confidence)}" for verdict in verdicts if verdict.passed]
         lines += [f"FAILED {failure}" for failure in failures]
-        for line in lines:
-            out.print(line, soft_wrap=True)
+        show(*lines)
     if warning is not None:
-        typer.echo(f"warning: {warning}", err=True)
+        warn(warning)
     if failures:
         raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from smoothcert.cli.common import console
+from smoothcert.cli.common import show
 
 CANDIDATES = ("fp16", "bf16", "int8", "prune:0.10", "prune:0.20", "prune-global:0.20")
 SIGMA = 0.25
@@ -27,25 +27,27 @@ def demo(
     Example: smoothcert demo --out runs/demo
     """
     began = time.perf_counter()
-    show = console()
     steps = _steps(out, limit, n, n_p)
     for number, (what, commands) in enumerate(steps, 1):
-        show.print(f"\n[bold]{number}/{len(steps)} {what}[/bold]")
+        show("", f"{number}/{len(steps)} {what}")
         for arguments in commands:
-            show.print(f"$ smoothcert {shlex.join(arguments)}", soft_wrap=True)
+            show(f"$ smoothcert {shlex.join(arguments)}")
             _run(arguments)
-    show.print(f"\ndone in {time.perf_counter() - began:.0f} s; look at {out / 'report'}")
+    show("", f"done in {time.perf_counter() - began:.0f} s; look at {out / 'report'}")
 
 
 def _steps(out: Path, limit: int, n: int, n_p: int) -> list[tuple[str, list[list[str]]]]:
     """Return what each step is called, and its commands."""
-    checkpoint, cache, surrogate = f"{out}/model/checkpoint.safetensors", out / "cache", out / "surrogate"
+    model, cache, surrogate, report, votes, calibration = (
+        shlex.quote(str(out / name)) for name in ("model", "cache", "surrogate", "report", "votes", "calibration")
+    )
+    checkpoint = shlex.quote(str(out / "model" / "checkpoint.safetensors"))
     candidates = " ".join(f"--candidate {c}" for c in CANDIDATES)
     digits = f"{checkpoint} --data digits --sigma {SIGMA}"
     steps = [
         (
             "Train a small conv net on digits under Gaussian noise",
-            [f"train --data digits --arch digits_conv --sigma {SIGMA} --out {out}/model"],
+            [f"train --data digits --arch digits_conv --sigma {SIGMA} --out {model}"],
         ),
         (
             f"Certify the smoothed classifier around {limit} digits, {n:,} noisy copies each; keep all votes",
@@ -56,20 +58,20 @@ def _steps(out: Path, limit: int, n: int, n_p: int) -> list[tuple[str, list[list
             [f"recertify {cache} {candidates} --n-p {n_p}"],
         ),
         ("Compare, beside certification from scratch with the same samples", [f"compare {cache}"]),
-        ("Write tables and plots", [f"report {cache} --out {out}/report"]),
+        ("Write tables and plots", [f"report {cache} --out {report}"]),
         (
             "Learn the votes of the training digits: a surrogate predicts them from the clean digit",
             [
-                f"surrogate votes {digits} --n {VOTES} --out {out}/votes",
-                f"surrogate fit {out}/votes --arch digits_conv --recipe fast --start-from {checkpoint} "
+                f"surrogate votes {digits} --n {VOTES} --out {votes}",
+                f"surrogate fit {votes} --arch digits_conv --recipe fast --start-from {checkpoint} "
                 f"--out {surrogate}",
             ],
         ),
         (
             "Calibrate its radii on votes of other digits, then give digits a radius without a noisy copy",
             [
-                f"surrogate votes {digits} --split test --skip 2 --n 500 --out {out}/calibration",
-                f"surrogate calibrate {surrogate} --votes {out}/calibration --miss 0.1 --beta 0.1",
+                f"surrogate votes {digits} --split test --skip 2 --n 500 --out {calibration}",
+                f"surrogate calibrate {surrogate} --votes {calibration} --miss 0.1 --beta 0.1",
                 f"surrogate certify {surrogate} --data digits --n0 0",
             ],
         ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import DeviceOption, JsonOption, console, print_json
+from smoothcert.cli.common import DeviceOption, JsonOption, console, print_json, show
 
 
 def plan(
@@ -79,8 +79,7 @@ def plan(
         print_json(plan_json(found))
         return
     console().print(to_rich(plan_table(found)))
-    for line in plan_lines(found):
-        console().print(line, soft_wrap=True)
+    show(*plan_lines(found))
 
 
 def _probe(cache: Path, model: str | None, data: str | None, device: str | None) -> float:

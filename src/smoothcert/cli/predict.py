@@ -18,11 +18,11 @@ from smoothcert.cli.common import (
     SigmaOption,
     SkipOption,
     SplitOption,
-    console,
     load_data,
     load_model,
     print_json,
     progress_bar,
+    show,
 )
 
 
@@ -67,5 +67,5 @@ def predict(
     if as_json:
         print_json({"predictions": labels.tolist(), "abstained": abstained, "correct": right})
         return
-    console().print(" ".join(str(label) for label in labels))
-    console().print(f"{right} of {len(labels)} right, {abstained} abstained (-1), alpha = {alpha:g}")
+    show(" ".join(str(label) for label in labels))
+    show(f"{right} of {len(labels)} right, {abstained} abstained (-1), alpha = {alpha:g}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from smoothcert.cli.common import BatchOption, DeviceOption, JsonOption, console, print_json, progress_bar
+from smoothcert.cli.common import BatchOption, DeviceOption, JsonOption, print_json, progress_bar, show, warn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,11 +95,10 @@ def recertify(
     if held_out is not None:
         reserve_holdout(cache, held_out, [workspace.running(made).classifier for made in candidates])
     elif earlier := _seen_before(cache, {made.name for made in candidates}):
-        typer.echo(
-            f"warning: {earlier} other candidates were evaluated on samples of this cache. A candidate that was "
+        warn(
+            f"{earlier} other candidates were evaluated on samples of this cache. A candidate that was "
             "chosen or changed after looking at their results is not covered: certify it on samples that nobody "
-            "looked at (--holdout START:STOP) or on fresh noise (smoothcert audit)",
-            err=True,
+            "looked at (--holdout START:STOP) or on fresh noise (smoothcert audit)"
         )
     rows = []
     for spec, made in zip(candidate, candidates, strict=True):
@@ -118,7 +117,7 @@ def recertify(
             )
         rows.append(_row(made, run, radius, workspace.dataset.labels))
         if not as_json:
-            console().print(_text(rows[-1]), soft_wrap=True)
+            show(*_lines(rows[-1]))
     if as_json:
         print_json(rows)
 
@@ -158,7 +157,7 @@ def _row(made: Candidate, run: Recertification, radius: float | None, labels: ND
     return {**row, "radius": radius, "certified_accuracy": accuracy, "samples_per_input": per_input}
 
 
-def _text(row: dict[str, Any]) -> str:
+def _lines(row: dict[str, Any]) -> list[str]:
     if "radius" in row:
         found = (
             f"certified accuracy at {row['radius']:g} is {row['certified_accuracy']:.3f}, "
@@ -168,10 +167,11 @@ def _text(row: dict[str, Any]) -> str:
         zeta = row["mean_zeta"]
         found = "all from its own votes alone" if zeta is None else f"mean zeta {zeta:.4f}"
     same = "; its outputs are bit-identical to the base's: not an approximation" if row["identical"] else ""
-    return (
-        f"{row['candidate']}: {row['summary']}; {found}{same}\n  {row['computes']}\n"
-        f"  provided that {row['premise']}"
-    )
+    return [
+        f"{row['candidate']}: {row['summary']}; {found}{same}",
+        f"  {row['computes']}",
+        f"  provided that {row['premise']}",
+    ]
 
 
 def _holdout(text: str | None) -> tuple[int, int] | None:

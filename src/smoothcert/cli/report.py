@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import console
+from smoothcert.cli.common import show
 
 
 def report(
@@ -25,4 +25,4 @@ def report(
 
     dataset = open_labels(cache, data=data)
     written = write_report(compare_candidates(cache, dataset.inputs, dataset.labels), out)
-    console().print(f"{len(written)} files in {out}")
+    show(f"{len(written)} files in {out}")

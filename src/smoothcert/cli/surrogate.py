@@ -20,12 +20,13 @@ from smoothcert.cli.common import (
     SigmaOption,
     SkipOption,
     SplitOption,
-    console,
     load_data,
     load_model,
     print_json,
     progress_bar,
+    show,
     training_bar,
+    warn,
 )
 from smoothcert.cli.surrogate_certify import (
     AlphaOption,
@@ -74,7 +75,7 @@ def votes(
     made = run_like_cache(module, out, dataset) if resumes else None
     running = made or run_by(module, runtime, dataset, sigma)
     if loaded.sigma is not None and loaded.sigma != sigma:
-        typer.echo(f"warning: the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}", err=True)
+        warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
     with progress_bar("votes") as progress:
         found = collect_votes(
             running.classifier,
@@ -95,7 +96,7 @@ def votes(
     if as_json:
         print_json({"votes": str(out), "inputs": len(found), "n": n, "invalid_votes": invalid})
     else:
-        console().print(f"{out}: {n:,} votes of each of {len(found)} inputs, {invalid} of them invalid")
+        show(f"{out}: {n:,} votes of each of {len(found)} inputs, {invalid} of them invalid")
 
 
 @app.command()
@@ -163,7 +164,7 @@ def fit(
         "loss": last.loss,
         "held_out_loss": last.held_out_loss,
     }
-    print_json(facts) if as_json else console().print(
+    print_json(facts) if as_json else show(
         f"{out}: fitted to {record.inputs} inputs, {record.held_out} held out; {how.loss} {last.loss:.4f}, "
         f"held out {last.held_out_loss:.4f}"
     )
@@ -202,7 +203,7 @@ def calibrate(
     if as_json:
         print_json({"promise": found.summary(), "thresholds": found.thresholds, "counts": found.counts})
     else:
-        console().print(f"calibrated: {found.summary()}")
+        show(f"calibrated: {found.summary()}")
 
 
 app.command()(certify)

@@ -21,6 +21,7 @@ from smoothcert.cli.common import (
     load_model,
     print_json,
     progress_bar,
+    show,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def certify(
         print_json(surrogate_json(run, dataset.labels))
     else:
         console().print(to_rich(surrogate_table(run, dataset.labels)))
-        console().print(f"{run.certificates.summary()}\n{run.certificates.premise}", soft_wrap=True)
+        show(run.certificates.summary(), run.certificates.premise)
 
 
 def guided(
@@ -137,7 +138,7 @@ def guided(
         print_json(certification_json(run, dataset.labels))
     else:
         console().print(to_rich(certification_table(run, dataset.labels)))
-        console().print(f"{run.certificates.summary()}; votes in {cache}")
+        show(f"{run.certificates.summary()}; votes in {cache}")
 
 
 def evaluate(
@@ -180,7 +181,7 @@ def evaluate(
     for table in (report.accuracy_table, report.errors_table, report.variance_table, report.guided_table):
         console().print(to_rich(table(found)))
     if found.left_out:
-        console().print(f"{found.left_out} inputs that the surrogate was fitted to or calibrated on are left out")
+        show(f"{found.left_out} inputs that the surrogate was fitted to or calibrated on are left out")
 
 
 def _run_as_fitted(surrogate: Surrogate, model: str, dataset: Dataset, device: str | None) -> Running:

@@ -15,9 +15,9 @@ from smoothcert.cli.common import (
     SigmaOption,
     SkipOption,
     SplitOption,
-    console,
     load_data,
     print_json,
+    show,
     training_bar,
 )
 
@@ -60,6 +60,4 @@ def train(
     if as_json:
         print_json({"checkpoint": str(checkpoint), "epochs": recipe.epochs, "accuracy_under_noise": accuracy})
     else:
-        console().print(
-            f"{checkpoint}: accuracy {accuracy:.3f} on {len(dataset.inputs)} noisy inputs of {split!r}"
-        )
+        show(f"{checkpoint}: accuracy {accuracy:.3f} on {len(dataset.inputs)} noisy inputs of {split!r}")

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.printable import printable
 from smoothcert.report.files import replacing
 from smoothcert.report.rounding import Kind, to_decimals
 
@@ -104,7 +105,7 @@ def to_rich(table: Table) -> rich.table.Table:
     Parameters
     ----------
     table : Table
-        The table; its texts are shown as they are, not as console markup.
+        The table; its texts are shown as they are, not as console markup, and control characters as escapes.
 
     Returns
     -------
@@ -116,14 +117,14 @@ def to_rich(table: Table) -> rich.table.Table:
     from rich.text import Text
 
     # No vertical lines: a comparison at many radii should fit a terminal.
-    title = Text(table.title) if table.title else None
+    title = Text(printable(table.title)) if table.title else None
     shown = RichTable(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     for index, column in enumerate(table.columns):
         numeric = any(_is_number(row[index]) for row in table.rows)
         # Names in the first column are what a reader looks for: on a narrow terminal others give way.
-        shown.add_column(Text(column.name), justify="right" if numeric else "left", no_wrap=index == 0)
+        shown.add_column(Text(printable(column.name)), justify="right" if numeric else "left", no_wrap=index == 0)
     for row in cells(table):
-        shown.add_row(*(Text(cell) for cell in row))
+        shown.add_row(*(Text(printable(cell)) for cell in row))
     return shown
 
 
