@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from smoothcert.cache import votes_manifest
-from smoothcert.classifiers import CompiledClassifier
+from smoothcert.classifiers import CompiledClassifier, onnx_export
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -298,3 +298,39 @@ def test_no_cache_and_no_candidates_are_named(run: Any, trained: Path, tmp_path:
     status, _, err = run("compare", tmp_path / "cache", "--min-certified-accuracy", "0.4@0.5")
     assert status == 2
     assert "no recertified candidate" in err
+
+
+@pytest.mark.parametrize("rewritten", [RuntimeError, None])
+def test_ctrl_c_while_a_model_is_exported_ends_the_command(
+    run: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewritten: type[Exception] | None
+) -> None:
+    def export(*_: object) -> Any:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            if rewritten is not None:
+                raise rewritten("the export failed") from error
+
+    monkeypatch.setattr(onnx_export, "_export", export)
+    monkeypatch.setenv("SMOOTHCERT_CACHE", str(tmp_path / "runtimes"))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        arguments = (
+            "--data",
+            "digits",
+            "--limit",
+            "2",
+            "--sigma",
+            "0.25",
+            "--n",
+            "100",
+            "--cache",
+            tmp_path / "c",
+        )
+        status, out, err = run("certify", trained / "checkpoint.safetensors", *arguments)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (status, out) == (130, "")
+    assert err.splitlines()[-1].startswith("interrupted: what was finished is kept")
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir())
