@@ -1,0 +1,186 @@
+"""Mutations: one file of a copy of the world is damaged, and everybody who reads it reads it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from attacks.children import Ended, run_children, still_alive
+from attacks.formats import seal
+from attacks.kinds import KINDS, WRITERS, Kind
+from attacks.mutate_bytes import Mutator, NotApplicableError
+from attacks.mutate_places import OUTSIDE
+from attacks.readers import READERS
+from attacks.verdicts import Damage, Verdict, judge_answer, judge_error
+
+__all__ = ["Attack", "Result", "run_attacks"]
+
+_MORE_MEMORY = 200 << 20
+_FAKE_GHOSTSCRIPT = '#!/bin/sh\necho "$0" "$@" >> "{}"\n'
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One mutation: everything about it follows from a seed and a number."""
+
+    number: int
+    seed: int
+    kind: str
+    file: Path
+    family: int
+    mutator: str
+    seals: bool
+    rare: bool
+
+    @classmethod
+    def draw(cls, number: int, seed: int, world: Path, kinds: list[str]) -> Attack:
+        """Draw a mutation; kinds take turns."""
+        random = Random(f"{seed}/{number}")  # noqa: S311 (what to damage, no secret)
+        name = kinds[number % len(kinds)]
+        kind = KINDS[name]
+        file = random.choice(kind.paths(world))
+        family = random.randrange(len(kind.mutators))
+        mutator = random.choice(sorted(kind.mutators[family]))
+        seals = kind.sealed and (random.random() < 0.85 if family > 1 else random.random() < 0.4)
+        return cls(number, seed, name, file, family, mutator, seals, random.random() < 0.02)
+
+    @property
+    def text(self) -> str:
+        """Say what is done to which file."""
+        return f"{self.file}: {self.mutator}{', sealed' if self.seals else ''}"
+
+    @property
+    def readers(self) -> list[list[str]]:
+        """Who reads it, in groups that can share a copy."""
+        kind = KINDS[self.kind]
+        wanted = [*kind.readers, *(kind.rare if self.rare else ())]
+        shared = [name for name in wanted if name not in WRITERS]
+        return ([shared] if shared else []) + [[name] for name in wanted if name in WRITERS]
+
+    def apply(self) -> bool:
+        """Damage the file in the current folder; tell whether its checksums were recomputed."""
+        mutator: Mutator = KINDS[self.kind].mutators[self.family][self.mutator]
+        mutator(self.file, Random(f"{self.seed}/{self.number}/damage"))  # noqa: S311
+        if self.mutator == "renumbered lines":
+            return True
+        if self.seals and self.file.is_file() and not self.file.is_symlink():
+            with contextlib.suppress(Exception):  # what is left may have no checksum that could be recomputed
+                seal(self.file)
+                return True
+        return False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of an attack: for each reader a verdict."""
+
+    attack: Attack
+    verdicts: dict[str, Verdict]
+    seconds: float
+
+
+def run_attacks(
+    attacks: list[Attack], world: Path, scratch: Path, keys: list[bytes], *, at_once: int = 2, limit: float = 10.0
+) -> Iterator[Result]:
+    """Run attacks in children; yield what came of each."""
+    kinds = sorted({attack.kind for attack in attacks})
+    undamaged: dict[str, Ended] = {}
+    for number, ended in run_children((partial(_undamaged, k, world, scratch) for k in kinds), at_once=at_once, limit=300):
+        if ended.status:
+            raise RuntimeError(f"{kinds[number]} cannot be read undamaged: {ended.value}")
+        undamaged[kinds[number]] = ended
+    tasks = (partial(_attack, a, world, scratch, undamaged[a.kind].value, keys) for a in attacks)
+    for number, ended in run_children(tasks, at_once=at_once, limit=limit):
+        attack = attacks[number]
+        shutil.rmtree(scratch / str(attack.number), ignore_errors=True)
+        yield Result(attack, _verdicts(ended, undamaged[attack.kind]), ended.seconds)
+
+
+def _verdicts(ended: Ended, undamaged: Ended) -> dict[str, Verdict]:
+    if ended.hung:
+        return {"all": ("hung", f"after {ended.seconds:.0f} s")}
+    if ended.status or ended.value is None:
+        return {"all": ("died", f"status {ended.status}: {ended.value}")}
+    verdicts = {name: (kind, text) for name, (kind, text) in ended.value.items()}
+    if ended.peak > undamaged.peak + _MORE_MEMORY:
+        verdicts["all"] = ("memory", f"{(ended.peak - undamaged.peak) >> 20} MB more than undamaged")
+    return verdicts
+
+
+def _copy(world: Path, folder: Path, kind: Kind) -> None:
+    """Put what the readers need, and what nothing may touch, into a folder of its own, and go there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    inside, outside = folder / "inside", folder / OUTSIDE.name
+    inside.mkdir(parents=True)
+    (outside / "folder").mkdir(parents=True)
+    (outside / "canary").write_text("must not change\n")
+    (outside / "folder" / "canary").write_text("must not change\n")
+    for name in kind.folders:
+        copy = shutil.copytree if (world / name).is_dir() else shutil.copy
+        copy(world / name, inside / name)
+    tools = folder / "tools"
+    tools.mkdir()
+    (tools / "gs").write_text(_FAKE_GHOSTSCRIPT.format(outside / "ran"))
+    (tools / "gs").chmod(0o755)
+    os.environ["PATH"] = f"{tools}:{os.environ['PATH']}"
+    os.chdir(inside)
+
+
+def _outside() -> dict[str, bytes]:
+    """Return everything outside, which no attack may change."""
+    return {str(path): path.read_bytes() if path.is_file() else b"" for path in sorted(OUTSIDE.rglob("*"))}
+
+
+def _undamaged(name: str, world: Path, scratch: Path) -> dict[str, Any]:
+    kind, answers = KINDS[name], {}
+    for reader in (*kind.readers, *kind.rare):
+        _copy(world, scratch / "undamaged" / name.replace(" ", "-"), kind)
+        answers[reader] = READERS[reader]()
+        still_alive()
+    return answers
+
+
+def _attack(attack: Attack, world: Path, scratch: Path, undamaged: dict[str, Any], keys: list[bytes]) -> dict[str, Verdict]:
+    """Apply an attack to a copy for each group of readers; return their verdicts."""
+    verdicts: dict[str, Verdict] = {}
+    kind = KINDS[attack.kind]
+    for group in attack.readers:
+        _copy(world, scratch / str(attack.number), kind)
+        before = _outside()
+        original = attack.file.read_bytes()
+        try:
+            sealed = attack.apply()
+        except NotApplicableError:
+            return {}
+        damage = Damage(attack.file, sealed, kind.free, _is_earlier(attack, original), keys)
+        for reader in group:
+            verdicts[reader] = _read(reader, undamaged[reader], damage)
+            still_alive()
+            if _outside() != before:
+                verdicts[reader] = ("outside", f"{sorted(set(_outside().items()) ^ set(before.items()))!r:.300}")
+                before = _outside()
+    return verdicts
+
+
+def _read(reader: str, undamaged: Any, damage: Damage) -> Verdict:
+    try:
+        answer = READERS[reader]()
+    except BaseException as error:
+        return judge_error(error, damage)
+    return judge_answer(reader, answer, undamaged, damage)
+
+
+def _is_earlier(attack: Attack, original: bytes) -> bool:
+    """Tell whether a file that only grows is as it was earlier, or a record is not there yet."""
+    if attack.mutator == "missing" and (attack.file.suffix == ".jsonl" or attack.file.name == "candidate.json"):
+        return True
+    if attack.file.suffix != ".jsonl" or attack.file.is_symlink() or not attack.file.is_file():
+        return False
+    return attack.file.stat().st_size < len(original) and original.startswith(attack.file.read_bytes())
