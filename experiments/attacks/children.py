@@ -1,4 +1,4 @@
-"""Work in children of this process, a few at a time, each with its own memory, time and fate."""
+"""Work in children of this process, each with its own memory, time and fate; a child does several tasks."""
 
 from __future__ import annotations
 
@@ -10,137 +10,161 @@ import signal
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
 
-__all__ = ["Ended", "run_children", "still_alive"]
+__all__ = ["Ended", "memory_growth", "reset_peak", "run_children", "still_alive"]
 
-MEMORY = 3 << 30
+_MEMORY = 3 << 30
 """Address space that a child may take beyond what it starts with, so that an attack cannot take the machine."""
+
+Task = Callable[[], Any]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended.
+    """How a task ended.
 
     Attributes
     ----------
     value : object
-        What its function returned; None when it did not come to that.
-    status : int
-        Exit status; negative for a signal.
+        What it returned; None when it did not come to that.
+    error : str
+        How it failed, else empty: a traceback, the end of its child, or ``"hung"``.
     seconds : float
         How long it took.
-    peak : int
-        Largest resident memory, in bytes.
-    hung : bool
-        Whether it was ended because it took too long.
     """
 
     value: Any
-    status: int
+    error: str
     seconds: float
-    peak: int
-    hung: bool
-
-
-_parent: list[int] = []
-
-
-def still_alive() -> None:
-    """Tell the parent, from a child, that the time it has begins anew."""
-    os.write(_parent[0], b" ")
 
 
 @dataclass
 class _Child:
-    number: int
     pid: int
+    tasks: deque[tuple[int, Task]]
     began: float
     heard: float
-    data: bytes = b""
+    data: bytes = field(default=b"")
 
 
 def run_children(
-    tasks: Iterable[Callable[[], Any]], *, at_once: int = 2, limit: float = 10.0
+    tasks: Iterable[Task], *, at_once: int = 2, limit: float = 10.0, batch: int = 10
 ) -> Iterator[tuple[int, Ended]]:
     """Run functions in forked children; yield (which, how it ended) as they end.
 
     Parameters
     ----------
     tasks : iterable of callable
-        What each child does; it returns something that JSON can hold.
+        What to do; each returns something that JSON can hold.
     at_once : int
         Children at a time.
     limit : float
         Seconds of silence, see `still_alive`, after which a child is killed.
+    batch : int
+        Tasks of a child. Those that a child leaves when it dies go to another one.
     """
-    waiting = enumerate(tasks)
+    waiting = deque(enumerate(tasks))
     selector = selectors.DefaultSelector()
     running: dict[int, _Child] = {}
-    while True:
-        while len(running) < at_once and (task := next(waiting, None)) is not None:
-            descriptor, child = _start(*task)
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            descriptor, child = _start([waiting.popleft() for _ in range(min(batch, len(waiting)))])
             running[descriptor] = child
             selector.register(descriptor, selectors.EVENT_READ)
-        if not running:
-            return
         ready = {key.fd for key, _ in selector.select(timeout=0.2)}
         for descriptor, child in list(running.items()):
             more = os.read(descriptor, 1 << 20) if descriptor in ready else None
             if more:
-                child.data, child.heard = child.data + more, time.monotonic()
+                yield from _ended(child, more)
             hung = time.monotonic() - child.heard > limit
             if more == b"" or hung:
                 selector.unregister(descriptor)
                 os.close(descriptor)
                 del running[descriptor]
-                yield child.number, _end(child, hung and more != b"")
+                how = _end(child, hung and more != b"")
+                if child.tasks:
+                    number, _ = child.tasks.popleft()
+                    yield number, Ended(None, how, time.monotonic() - child.began)
+                    waiting.extendleft(reversed(child.tasks))
 
 
-def _start(number: int, task: Callable[[], Any]) -> tuple[int, _Child]:
+def still_alive() -> None:
+    """Tell the parent, from a child, that the time it has begins anew."""
+    os.write(_parent[0], b"\n")
+
+
+def reset_peak() -> None:
+    """Forget the largest memory so far."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory_growth() -> tuple[int, int]:
+    """Return the resident memory now, and the largest since `reset_peak`, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    found = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.startswith("Vm")}
+    return found["VmRSS"], found["VmHWM"]
+
+
+_parent: list[int] = []
+
+
+def _start(tasks: list[tuple[int, Task]]) -> tuple[int, _Child]:
     reading, writing = os.pipe()
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _work(task, writing)
+        _work(tasks, writing)
     os.close(writing)
-    return reading, _Child(number, pid, time.monotonic(), time.monotonic())
+    now = time.monotonic()
+    return reading, _Child(pid, deque(tasks), now, now)
 
 
-def _work(task: Callable[[], Any], writing: int) -> None:
-    """Do the task and end, whatever happens, without a trace in the parent's output."""
-    status = 1
-    _parent[:] = [writing]
+def _work(tasks: list[tuple[int, Task]], writing: int) -> NoReturn:
+    """Do the tasks and end, whatever happens, without a trace in the parent's output."""
     try:
+        _parent[:] = [writing]
         os.setsid()
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nowhere, descriptor)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        with open("/proc/self/statm") as file:  # noqa: PTH123
-            size = int(file.read().split()[0]) * resource.getpagesize() + MEMORY
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + _MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
-        data = json.dumps(task()).encode()
-        status = 0
-    except BaseException:
-        data = json.dumps({"crashed": traceback.format_exc()[-2000:]}).encode()
-    try:
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(data)
+        for _, task in tasks:
+            try:
+                line = json.dumps([task(), ""])
+            except BaseException:
+                line = json.dumps([None, traceback.format_exc()[-2000:]])
+            _write(writing, line.encode() + b"\n")
     finally:
-        os._exit(status)
+        os._exit(0)
 
 
-def _end(child: _Child, hung: bool) -> Ended:
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _ended(child: _Child, more: bytes) -> Iterator[tuple[int, Ended]]:
+    """Take in what a child wrote; yield the tasks that are done with it."""
+    child.heard = time.monotonic()
+    *lines, child.data = (child.data + more).split(b"\n")
+    for line in filter(None, lines):
+        value, error = json.loads(line)
+        number, _ = child.tasks.popleft()
+        yield number, Ended(value, error, child.heard - child.began)
+        child.began = child.heard
+
+
+def _end(child: _Child, hung: bool) -> str:
+    """Wait for a child's end, and say how it ended."""
     if hung:
         os.killpg(child.pid, signal.SIGKILL)
-    _, status, usage = os.wait4(child.pid, 0)
-    try:
-        value = json.loads(child.data)
-    except ValueError:
-        value = None
-    seconds = time.monotonic() - child.began
-    return Ended(value, os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss * 1024, hung)
+    _, status = os.waitpid(child.pid, 0)
+    return "hung" if hung else f"its process ended with status {os.waitstatus_to_exitcode(status)}"

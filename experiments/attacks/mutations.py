@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from attacks.children import Ended, run_children, still_alive
+from attacks.children import Ended, memory_growth, reset_peak, run_children, still_alive
 from attacks.formats import seal
 from attacks.kinds import KINDS, WRITERS, Kind
 from attacks.mutate_bytes import Mutator, NotApplicableError
@@ -91,27 +91,22 @@ def run_attacks(
 ) -> Iterator[Result]:
     """Run attacks in children; yield what came of each."""
     kinds = sorted({attack.kind for attack in attacks})
-    undamaged: dict[str, Ended] = {}
-    for number, ended in run_children((partial(_undamaged, k, world, scratch) for k in kinds), at_once=at_once, limit=300):
-        if ended.status:
-            raise RuntimeError(f"{kinds[number]} cannot be read undamaged: {ended.value}")
-        undamaged[kinds[number]] = ended
-    tasks = (partial(_attack, a, world, scratch, undamaged[a.kind].value, keys) for a in attacks)
+    undamaged: dict[str, dict[str, Any]] = {}
+    tasks = [partial(_undamaged, kind, world, scratch) for kind in kinds]
+    for number, ended in run_children(tasks, at_once=at_once, limit=300, batch=1):
+        if ended.error:
+            raise RuntimeError(f"{kinds[number]} cannot be read undamaged: {ended.error}")
+        undamaged[kinds[number]] = ended.value
+    tasks = [partial(_attack, a, world, scratch, undamaged[a.kind], keys) for a in attacks]
     for number, ended in run_children(tasks, at_once=at_once, limit=limit):
-        attack = attacks[number]
-        shutil.rmtree(scratch / str(attack.number), ignore_errors=True)
-        yield Result(attack, _verdicts(ended, undamaged[attack.kind]), ended.seconds)
+        shutil.rmtree(scratch / str(attacks[number].number), ignore_errors=True)
+        yield Result(attacks[number], _verdicts(ended), ended.seconds)
 
 
-def _verdicts(ended: Ended, undamaged: Ended) -> dict[str, Verdict]:
-    if ended.hung:
-        return {"all": ("hung", f"after {ended.seconds:.0f} s")}
-    if ended.status or ended.value is None:
-        return {"all": ("died", f"status {ended.status}: {ended.value}")}
-    verdicts = {name: (kind, text) for name, (kind, text) in ended.value.items()}
-    if ended.peak > undamaged.peak + _MORE_MEMORY:
-        verdicts["all"] = ("memory", f"{(ended.peak - undamaged.peak) >> 20} MB more than undamaged")
-    return verdicts
+def _verdicts(ended: Ended) -> dict[str, Verdict]:
+    if ended.error:
+        return {"all": ("hung" if ended.error == "hung" else "died", ended.error[-300:])}
+    return {name: (kind, text) for name, (kind, text) in ended.value.items()}
 
 
 def _copy(world: Path, folder: Path, kind: Kind) -> None:
@@ -139,10 +134,13 @@ def _outside() -> dict[str, bytes]:
 
 
 def _undamaged(name: str, world: Path, scratch: Path) -> dict[str, Any]:
+    """Return each reader's answer to the undamaged files, and how much memory that took."""
     kind, answers = KINDS[name], {}
     for reader in (*kind.readers, *kind.rare):
         _copy(world, scratch / "undamaged" / name.replace(" ", "-"), kind)
-        answers[reader] = READERS[reader]()
+        reset_peak()
+        before, _ = memory_growth()
+        answers[reader] = [READERS[reader](), memory_growth()[1] - before]
         still_alive()
     return answers
 
@@ -159,6 +157,7 @@ def _attack(attack: Attack, world: Path, scratch: Path, undamaged: dict[str, Any
             sealed = attack.apply()
         except NotApplicableError:
             return {}
+        still_alive()
         damage = Damage(attack.file, sealed, kind.free, _is_earlier(attack, original), keys)
         for reader in group:
             verdicts[reader] = _read(reader, undamaged[reader], damage)
@@ -169,18 +168,27 @@ def _attack(attack: Attack, world: Path, scratch: Path, undamaged: dict[str, Any
     return verdicts
 
 
-def _read(reader: str, undamaged: Any, damage: Damage) -> Verdict:
+def _read(reader: str, undamaged: tuple[Any, int], damage: Damage) -> Verdict:
+    """Let a reader read, and judge what it says and how much memory it takes."""
+    answer, error = None, None
+    reset_peak()
+    before, _ = memory_growth()
     try:
         answer = READERS[reader]()
-    except BaseException as error:
+    except BaseException as raised:
+        error = raised
+    grown = memory_growth()[1] - before - undamaged[1]
+    if grown > _MORE_MEMORY and not isinstance(error, MemoryError):
+        return "memory", f"{grown >> 20} MB more than undamaged"
+    if error is not None:
         return judge_error(error, damage)
-    return judge_answer(reader, answer, undamaged, damage)
+    return judge_answer(reader, answer, undamaged[0], damage)
 
 
 def _is_earlier(attack: Attack, original: bytes) -> bool:
-    """Tell whether a file that only grows is as it was earlier, or a record is not there yet."""
-    if attack.mutator == "missing" and (attack.file.suffix == ".jsonl" or attack.file.name == "candidate.json"):
-        return True
+    """Tell whether a file that only grows is as it was earlier, or one that comes late is not there yet."""
+    if not os.path.lexists(attack.file):
+        return attack.file.suffix == ".jsonl" or attack.file.name in ("candidate.json", "calibration.json")
     if attack.file.suffix != ".jsonl" or attack.file.is_symlink() or not attack.file.is_file():
         return False
     return attack.file.stat().st_size < len(original) and original.startswith(attack.file.read_bytes())

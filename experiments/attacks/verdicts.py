@@ -22,6 +22,7 @@ __all__ = ["BAD", "OK", "Damage", "Verdict", "judge_answer", "judge_error"]
 OK = ("refused", "same", "another", "earlier")
 BAD = ("changed", "believed", "traceback", "unnamed", "escapes", "outside", "memory", "hung", "died")
 _CLOSE = 1e-9
+_SEES_LESS = ("info", "recertify_on_spent_range", "compare", "compare_command", "by_surrogate")
 _BASE, _CONTINUED = Path("base"), {"recertify_fresh": "fresh", "recertify_continued": "base/candidates/bf16"}
 
 
@@ -82,7 +83,7 @@ def judge_answer(reader: str, answer: Any, undamaged: Any, damage: Damage) -> Ve
         return "same", ""
     if damage.free:
         return ("another", "") if _is_legal(answer) else ("changed", f"illegal: {answer!r:.200}")
-    if damage.earlier and reader in ("info", "recertify_on_spent_range", "compare", "compare_command"):
+    if damage.earlier and reader in _SEES_LESS:
         return "earlier", ""
     if not damage.sealed:
         return "changed", _difference(answer, undamaged)
@@ -98,7 +99,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _is_legal(answer: Any) -> bool:
-    return not isinstance(answer, dict) or bool(answer.get("legal", True) and answer.get("finite", True))
+    return not isinstance(answer, dict) or bool(answer.get("legal", True))
 
 
 def _difference(answer: Any, undamaged: Any) -> str:
