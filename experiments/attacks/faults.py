@@ -7,18 +7,19 @@ import errno
 import fcntl
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from attacks.children import still_alive
+from attacks.formats import lines_of
 from attacks.kills import Outcome, undisturbed
 from attacks.scenarios import SCENARIOS, Scenario, finish, start, state_of, wait_for
-from attacks.formats import lines_of
 
-__all__ = ["FAULTS", "fail_everywhere"]
+__all__ = ["fail_everywhere"]
 
-FAULTS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "EDQUOT": errno.EDQUOT, "death": 0}
+_ERRORS, _DEATH = ("EIO", "ENOSPC", "EDQUOT"), "death"
 _DIED = 77
 _CALLS = ("open", "write", "fsync", "replace", "rename", "mkdir", "unlink", "truncate", "ftruncate", "link")
 
@@ -27,15 +28,16 @@ class _Failing:
     """Counts the calls that concern files below a folder, and lets one of them fail."""
 
     def __init__(self, root: Path, at: int, fault: str, counted: Path) -> None:
-        self.root, self.at, self.fault, self.counted = str(root), at, FAULTS.get(fault), counted
+        self.root, self.at, self.counted = str(root), at, counted
+        self.fault = getattr(errno, fault, 0)
         self.calls = 0
 
     def concerns(self, target: Any, dir_fd: int | None = None) -> bool:
         """Tell whether a path or a descriptor lies below the folder."""
         with suppress(OSError, TypeError, ValueError):
             if isinstance(target, int):
-                return os.readlink(f"/proc/self/fd/{target}").startswith(self.root)
-            base = os.readlink(f"/proc/self/fd/{dir_fd}") if dir_fd is not None else os.getcwd()  # noqa: PTH109, PTH115
+                return _path_of(target).startswith(self.root)
+            base = str(Path.cwd()) if dir_fd is None else _path_of(dir_fd)
             return os.path.join(base, os.fspath(target)).startswith(self.root)  # noqa: PTH118
         return False
 
@@ -47,12 +49,12 @@ class _Failing:
         elif self.calls - 1 == self.at:
             if self.fault == 0:
                 os._exit(_DIED)
-            raise OSError(self.fault, os.strerror(self.fault or 0))
+            raise OSError(self.fault, os.strerror(self.fault))
 
     def patch(self) -> None:
         """Put the counting between the program and the system."""
         counted_open, counted_flock = io.open, fcntl.flock
-        self.counted = _Quiet(self.counted)  # type: ignore[assignment]
+        self.counted = _Quiet(self.counted)
 
         def wrap(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
             def failing(target: Any, *rest: Any, **named: Any) -> Any:
@@ -77,8 +79,12 @@ class _Failing:
                 self.count()
             counted_flock(descriptor, operation)
 
-        io.open = builtins.open = open_file  # type: ignore[assignment]
+        io.open = builtins.open = open_file
         fcntl.flock = flock
+
+
+def _path_of(descriptor: int) -> str:
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
 
 class _Quiet:
@@ -124,23 +130,22 @@ class _FailingFile:
         return self._file.truncate(size)
 
 
-def fail_everywhere(
-    world: Path, folder: Path, names: list[str], faults: tuple[str, ...] = tuple(FAULTS), every: int = 1
-) -> Iterator[Outcome]:
-    """Let each scenario's every call fail in turn; yield a verdict for each.
+def fail_everywhere(world: Path, folder: Path, name: str, fatal: bool, every: int) -> list[Outcome]:
+    """Let every call of a scenario fail in turn, by an error or by death; return a verdict for each.
 
     Afterwards the same command has to end as an undisturbed run, without sampling a finished part again.
     """
-    counted = folder.parent / "counted"
-    for name in names:
-        scenario = SCENARIOS[name]
-        whole, _ = undisturbed(scenario, world, folder)
-        scenario.prepare(world, folder)
-        wait_for(start(scenario, folder.parent / "errors", _Failing(folder, -1, "", counted).patch))
-        calls = int.from_bytes(counted.read_bytes(), "little")
-        for at in range(0, calls, every):
-            for fault in faults:
-                yield name, *_fail(scenario, world, folder, whole, at, fault)
+    scenario, counted = SCENARIOS[name], folder.parent / "counted"
+    whole, _ = undisturbed(scenario, world, folder)
+    scenario.prepare(world, folder)
+    wait_for(start(scenario, folder.parent / "errors", _Failing(folder, -1, "", counted).patch))
+    calls = int.from_bytes(counted.read_bytes(), "little")
+    found: list[Outcome] = []
+    for at in range(0, calls, every):
+        fault = _DEATH if fatal else _ERRORS[at % len(_ERRORS)]
+        found.append((name, *_fail(scenario, world, folder, whole, at, fault)))
+        still_alive()
+    return found
 
 
 def _fail(
@@ -151,10 +156,12 @@ def _fail(
     failing = _Failing(folder, at, fault, folder.parent / "counted")
     status = wait_for(start(scenario, errors, failing.patch))
     lines = [line for line in errors.read_text().splitlines() if line.strip()]
-    if fault == "death":
+    if fault == _DEATH:
         right = status in (0, _DIED)
     else:
-        right = status == 0 or (status == 2 and lines[-1].startswith("error: ") and "Traceback" not in "".join(lines))
+        right = status == 0 or (
+            status == 2 and lines[-1].startswith("error: ") and "Traceback" not in "".join(lines)
+        )
     if not right:
         return "traceback", f"{what}: status {status}: {' / '.join(lines[-3:])}"
     finished = _finished(folder)
@@ -185,5 +192,3 @@ def _finished(folder: Path) -> dict[Path, tuple[int, int] | None]:
                 continue
             found += [path.parent / parts / r.get("part", f"{r['number']:06d}.votes") for r in lines_of(path)]
     return {path: _written(path) for path in found if path.exists()}
-
-

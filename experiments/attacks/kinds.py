@@ -62,12 +62,21 @@ class Kind:
         return [BYTE_MUTATORS, PLACE_MUTATORS, *knowing]
 
     def paths(self, world: Path) -> list[Path]:
-        """The files of this kind, relative to the world."""
+        """Find the files of this kind, relative to the world."""
         return sorted(path.relative_to(world) for path in world.glob(self.files) if path.is_file())
 
 
 WRITERS = {
-    *("certify", "recertify_fresh", "recertify_continued", "recertify_by_paper", "recertify_on_spent_range", "repair", "audit", "report"),
+    *(
+        "certify",
+        "recertify_fresh",
+        "recertify_continued",
+        "recertify_by_paper",
+        "recertify_on_spent_range",
+        "repair",
+        "audit",
+        "report",
+    ),
     *("recertify_command", "radius", "adaptive", "decide", "guided", "fit", "continue_training", "calibrate"),
 }
 """Readers that write, so that each works on a copy of its own."""
@@ -81,9 +90,15 @@ KINDS: dict[str, Kind] = {
     "cache: manifest": Kind(
         files="base/manifest.json", folders=("base", *_MODEL), readers=_BASE, rare=_RARE, knowing=_RECORD
     ),
-    "cache: index": Kind(files="base/index.jsonl", folders=("base", *_MODEL), readers=_BASE, rare=_RARE, knowing=_LINES),
+    "cache: index": Kind(
+        files="base/index.jsonl", folders=("base", *_MODEL), readers=_BASE, rare=_RARE, knowing=_LINES
+    ),
     "cache: part": Kind(
-        files="base/parts/*.parquet", folders=("base", *_MODEL), readers=_BASE, rare=_RARE, knowing=PARQUET_MUTATORS
+        files="base/parts/*.parquet",
+        folders=("base", *_MODEL),
+        readers=_BASE,
+        rare=_RARE,
+        knowing=PARQUET_MUTATORS,
     ),
     "cache: timings": Kind(
         files="base/timings.jsonl",
@@ -114,10 +129,18 @@ KINDS: dict[str, Kind] = {
         knowing=_RECORD,
     ),
     "candidate: manifest": Kind(
-        files="base/candidates/*/manifest.json", folders=("base",), readers=_CANDIDATE, rare=("audit",), knowing=_RECORD
+        files="base/candidates/*/manifest.json",
+        folders=("base",),
+        readers=_CANDIDATE,
+        rare=("audit",),
+        knowing=_RECORD,
     ),
     "candidate: index": Kind(
-        files="base/candidates/*/index.jsonl", folders=("base",), readers=_CANDIDATE, rare=("audit",), knowing=_LINES
+        files="base/candidates/*/index.jsonl",
+        folders=("base",),
+        readers=_CANDIDATE,
+        rare=("audit",),
+        knowing=_LINES,
     ),
     "candidate: part": Kind(
         files="base/candidates/*/parts/*.parquet",
@@ -129,7 +152,9 @@ KINDS: dict[str, Kind] = {
     "journal: record": Kind(
         files="at-radius/rounds.json", folders=("at-radius",), readers=("radius",), knowing=_RECORD
     ),
-    "journal: index": Kind(files="at-radius/rounds.jsonl", folders=("at-radius",), readers=("radius",), knowing=_LINES),
+    "journal: index": Kind(
+        files="at-radius/rounds.jsonl", folders=("at-radius",), readers=("radius",), knowing=_LINES
+    ),
     "journal: votes": Kind(
         files="at-radius/rounds/*.votes", folders=("at-radius",), readers=("radius",), knowing=VOTES_MUTATORS
     ),
@@ -205,9 +230,7 @@ KINDS: dict[str, Kind] = {
         sealed=False,
         free=True,
     ),
-    "ONNX model": Kind(
-        files="model.onnx", folders=("model.onnx",), readers=("onnx",), sealed=False, free=True
-    ),
+    "ONNX model": Kind(files="model.onnx", folders=("model.onnx",), readers=("onnx",), sealed=False, free=True),
     "data: arrays": Kind(
         files="data.npz",
         folders=("data.npz",),
@@ -217,7 +240,12 @@ KINDS: dict[str, Kind] = {
         free=True,
     ),
     "data: image": Kind(
-        files="images/*/*", folders=("images",), readers=("images",), knowing=IMAGE_MUTATORS, sealed=False, free=True
+        files="images/*/*",
+        folders=("images",),
+        readers=("images",),
+        knowing=IMAGE_MUTATORS,
+        sealed=False,
+        free=True,
     ),
     "data: CIFAR-10 table": Kind(
         files="cifar/*.parquet",
@@ -228,7 +256,12 @@ KINDS: dict[str, Kind] = {
         free=True,
     ),
     "data: CIFAR-10 binary": Kind(
-        files="binary/*", folders=("binary",), readers=("cifar_binary",), knowing=LINE_MUTATORS, sealed=False, free=True
+        files="binary/*",
+        folders=("binary",),
+        readers=("cifar_binary",),
+        knowing=LINE_MUTATORS,
+        sealed=False,
+        free=True,
     ),
 }
 """Every kind of file, by name."""

@@ -84,7 +84,9 @@ def _zero(data: bytes, random: Random) -> bytes:
 def _huge_number(data: bytes, random: Random) -> bytes:
     """Overwrite an aligned word by a huge length, as binary formats have them."""
     at = random.randrange(max(1, len(data) // 4)) * 4
-    word = random.choice((b"\xff" * 8, b"\xff" * 7 + b"\x7f", b"\x00\x00\x00\x40", b"\xff\xff\xff\x7f", b"\x80" * 4))
+    word = random.choice(
+        (b"\xff" * 8, b"\xff" * 7 + b"\x7f", b"\x00\x00\x00\x40", b"\xff\xff\xff\x7f", b"\x80" * 4)
+    )
     return data[:at] + word + data[at + len(word) :]
 
 
@@ -93,7 +95,10 @@ def _append(data: bytes, random: Random) -> bytes:
 
 
 def _prepend(data: bytes, random: Random) -> bytes:
-    return random.choice((b"\xef\xbb\xbf", b"\n", b"\x00", b"PK\x03\x04", b"\x80\x02", b"%!PS-Adobe-3.0 EPSF-3.0\n")) + data
+    return (
+        random.choice((b"\xef\xbb\xbf", b"\n", b"\x00", b"PK\x03\x04", b"\x80\x02", b"%!PS-Adobe-3.0 EPSF-3.0\n"))
+        + data
+    )
 
 
 def _text(data: bytes, random: Random) -> bytes:

@@ -18,7 +18,19 @@ _NESTED = "[" * 50_000 + "]" * 50_000
 _WRONG: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 7, 10**9, 2**31, 2**53, 2**63, 10**30, -(10**18)),
     *(0.0, -0.5, 0.5, 0.999999, 1.0, 1e-300, 1e308, float("nan"), float("inf"), float("-inf")),
-    *("", "x", "0", "1e5", "nan", "../../outside/canary", "/etc/passwd", "\x1b[31m\x07", "[bold]x[/b]", "\x00", "\ud800"),
+    *(
+        "",
+        "x",
+        "0",
+        "1e5",
+        "nan",
+        "../../outside/canary",
+        "/etc/passwd",
+        "\x1b[31m\x07",
+        "[bold]x[/b]",
+        "\x00",
+        "\ud800",
+    ),
     *("A" * 5000, "é" * 100, "cohen", "auto", "none"),
     *([], {}, [None], [[]], {"": None}, [1e308] * 50, ["x"] * 1000, _DEEP),
 ]
@@ -57,7 +69,9 @@ def _near_value(record: Any, random: Random) -> Any:
         container[key] = random.choice((value * 1.5, value / 10, value * 100, -value, 1 - value, value + 1e-9))
     elif isinstance(value, str):
         i = random.randrange(len(value) + 1)
-        container[key] = random.choice((value[:i] + random.choice("a0/[.%\n") + value[i + 1 :], value[::-1], value + " "))
+        container[key] = random.choice(
+            (value[:i] + random.choice("a0/[.%\n") + value[i + 1 :], value[::-1], value + " ")
+        )
     elif isinstance(value, list) and value:
         container[key] = random.choice((value[:-1], value + value[:1], value[::-1], sorted(value, key=str)))
     else:

@@ -78,7 +78,9 @@ def _counts(row: Row, random: Random) -> None:
 
 
 def _p_lower(row: Row, random: Random) -> None:
-    row["p_lower"] = random.choice((0.0, 0.5, 0.999, 1.0, 2.0, -1.0, float("nan"), float("inf"), row["p_lower"] + 1e-6))
+    row["p_lower"] = random.choice(
+        (0.0, 0.5, 0.999, 1.0, 2.0, -1.0, float("nan"), float("inf"), row["p_lower"] + 1e-6)
+    )
 
 
 def _start(row: Row, random: Random) -> None:
@@ -169,7 +171,7 @@ def _layout(path: Path, random: Random) -> None:
 
 
 def _bomb(path: Path, random: Random) -> None:
-    """Store votes that take a few kilobytes here and hundreds of megabytes in memory, with a footer that may lie."""
+    """Store votes that take kilobytes here and hundreds of megabytes in memory; the footer may lie about it."""
     table = pq.read_table(path)
     rows = table.to_pylist()
     rows[0]["votes"] = bytes(_BOMB_BYTES)

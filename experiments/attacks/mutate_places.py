@@ -1,4 +1,4 @@
-"""Damage to where a file is: something else stands in its place, or in the place of a file that will be written."""
+"""Damage to where a file is: something else stands there, or where a file will be written."""
 
 from __future__ import annotations
 

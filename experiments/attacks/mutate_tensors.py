@@ -20,7 +20,14 @@ import torch
 from attacks.mutate_bytes import Mutator
 from attacks.mutate_json import RECORD_MUTATORS
 
-__all__ = ["ARRAY_MUTATORS", "IMAGE_MUTATORS", "SAFETENSORS_MUTATORS", "TABLE_MUTATORS", "TORCH_MUTATORS", "VOTES_MUTATORS"]
+__all__ = [
+    "ARRAY_MUTATORS",
+    "IMAGE_MUTATORS",
+    "SAFETENSORS_MUTATORS",
+    "TABLE_MUTATORS",
+    "TORCH_MUTATORS",
+    "VOTES_MUTATORS",
+]
 
 _HUGE = 1 << 30
 
@@ -41,7 +48,9 @@ def _safetensors_header(path: Path, random: Random) -> None:
         if isinstance(inner, (dict, list)) and inner:
             metadata[name] = json.dumps(change({"": inner}, random).get("", None))
         else:
-            metadata[name] = random.choice(("", "nan", "-1", "1e999", "[]", "null", "99999999999", "x" * 5000, "[" * 50_000))
+            metadata[name] = random.choice(
+                ("", "nan", "-1", "1e999", "[]", "null", "99999999999", "x" * 5000, "[" * 50_000)
+            )
     else:
         header = change(header, random)
     text = json.dumps(header).encode(errors="surrogatepass")
@@ -166,7 +175,9 @@ def _png(width: int, height: int, mode: int = 0, rows: bytes | None = None) -> b
     if rows is None:
         rows = bytes((width // 8 + 1) * height)
     header = struct.pack(">IIBBBBB", width, height, 1 if mode == 0 else 8, mode, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
 
 
 def _hostile_image(random: Random) -> bytes:

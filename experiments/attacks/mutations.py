@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from attacks.mutate_places import OUTSIDE
 from attacks.readers import READERS
 from attacks.verdicts import Damage, Verdict, judge_answer, judge_error
 
-__all__ = ["Attack", "Result", "run_attacks"]
+__all__ = ["Attack", "Result", "copy_world", "outside_now", "run_attacks"]
 
 _MORE_MEMORY = 200 << 20
 _FAKE_GHOSTSCRIPT = '#!/bin/sh\necho "$0" "$@" >> "{}"\n'
@@ -92,7 +92,8 @@ def run_attacks(
     """Run attacks in children; yield what came of each."""
     kinds = sorted({attack.kind for attack in attacks})
     undamaged: dict[str, dict[str, Any]] = {}
-    tasks = [partial(_undamaged, kind, world, scratch) for kind in kinds]
+    needed = {kind: {r for a in attacks if a.kind == kind for group in a.readers for r in group} for kind in kinds}
+    tasks = [partial(_undamaged, kind, sorted(needed[kind]), world, scratch) for kind in kinds]
     for number, ended in run_children(tasks, at_once=at_once, limit=300, batch=1):
         if ended.error:
             raise RuntimeError(f"{kinds[number]} cannot be read undamaged: {ended.error}")
@@ -109,7 +110,7 @@ def _verdicts(ended: Ended) -> dict[str, Verdict]:
     return {name: (kind, text) for name, (kind, text) in ended.value.items()}
 
 
-def _copy(world: Path, folder: Path, kind: Kind) -> None:
+def copy_world(world: Path, folder: Path, kind: Kind, names: Sequence[str] | None = None) -> None:
     """Put what the readers need, and what nothing may touch, into a folder of its own, and go there."""
     shutil.rmtree(folder, ignore_errors=True)
     inside, outside = folder / "inside", folder / OUTSIDE.name
@@ -117,7 +118,7 @@ def _copy(world: Path, folder: Path, kind: Kind) -> None:
     (outside / "folder").mkdir(parents=True)
     (outside / "canary").write_text("must not change\n")
     (outside / "folder" / "canary").write_text("must not change\n")
-    for name in kind.folders:
+    for name in names or kind.folders:
         copy = shutil.copytree if (world / name).is_dir() else shutil.copy
         copy(world / name, inside / name)
     tools = folder / "tools"
@@ -128,16 +129,16 @@ def _copy(world: Path, folder: Path, kind: Kind) -> None:
     os.chdir(inside)
 
 
-def _outside() -> dict[str, bytes]:
+def outside_now() -> dict[str, bytes]:
     """Return everything outside, which no attack may change."""
     return {str(path): path.read_bytes() if path.is_file() else b"" for path in sorted(OUTSIDE.rglob("*"))}
 
 
-def _undamaged(name: str, world: Path, scratch: Path) -> dict[str, Any]:
+def _undamaged(name: str, readers: list[str], world: Path, scratch: Path) -> dict[str, Any]:
     """Return each reader's answer to the undamaged files, and how much memory that took."""
     kind, answers = KINDS[name], {}
-    for reader in (*kind.readers, *kind.rare):
-        _copy(world, scratch / "undamaged" / name.replace(" ", "-"), kind)
+    for reader in readers:
+        copy_world(world, scratch / "undamaged" / name.replace(" ", "-"), kind)
         reset_peak()
         before, _ = memory_growth()
         answers[reader] = [READERS[reader](), memory_growth()[1] - before]
@@ -145,13 +146,15 @@ def _undamaged(name: str, world: Path, scratch: Path) -> dict[str, Any]:
     return answers
 
 
-def _attack(attack: Attack, world: Path, scratch: Path, undamaged: dict[str, Any], keys: list[bytes]) -> dict[str, Verdict]:
+def _attack(
+    attack: Attack, world: Path, scratch: Path, undamaged: dict[str, Any], keys: list[bytes]
+) -> dict[str, Verdict]:
     """Apply an attack to a copy for each group of readers; return their verdicts."""
     verdicts: dict[str, Verdict] = {}
     kind = KINDS[attack.kind]
     for group in attack.readers:
-        _copy(world, scratch / str(attack.number), kind)
-        before = _outside()
+        copy_world(world, scratch / str(attack.number), kind)
+        before = outside_now()
         original = attack.file.read_bytes()
         try:
             sealed = attack.apply()
@@ -162,9 +165,12 @@ def _attack(attack: Attack, world: Path, scratch: Path, undamaged: dict[str, Any
         for reader in group:
             verdicts[reader] = _read(reader, undamaged[reader], damage)
             still_alive()
-            if _outside() != before:
-                verdicts[reader] = ("outside", f"{sorted(set(_outside().items()) ^ set(before.items()))!r:.300}")
-                before = _outside()
+            if outside_now() != before:
+                verdicts[reader] = (
+                    "outside",
+                    f"{sorted(set(outside_now().items()) ^ set(before.items()))!r:.300}",
+                )
+                before = outside_now()
     return verdicts
 
 

@@ -15,7 +15,15 @@ from attacks.formats import lines_of
 from smoothcert.noise import noise_of_law
 from smoothcert.procedures import Method, PairedCounts, recertificates, stack_pairs
 
-__all__ = ["IllegalError", "cohen", "incremental", "journal_is_plausible", "manifest_of", "method_of_record", "rows_of"]
+__all__ = [
+    "IllegalError",
+    "cohen",
+    "incremental",
+    "journal_is_plausible",
+    "manifest_of",
+    "method_of_record",
+    "rows_of",
+]
 
 Row = dict[str, Any]
 
@@ -123,7 +131,7 @@ def method_of_record(record: Row) -> Method:
 
 
 def incremental(base: list[Row], own: list[Row], manifest: Any, method: Method) -> Row:
-    """Recertify from raw votes: the counts are ours, the bounds the library's, which tests hold against the truth."""
+    """Recertify from raw votes: the counts are ours; the bounds are the library's, which other tests check."""
     pairs = stack_pairs([_pair(b, o, manifest.num_classes) for b, o in zip(base, own, strict=True)])
     certificates, _ = recertificates(pairs, manifest, method)
     return {**certificates.columns(), "alpha": certificates.alpha, "sigma": certificates.sigma}
@@ -140,6 +148,6 @@ def journal_is_plausible(found: Row, votes: int | None, p0: float | None) -> boo
     if (count > n).any() or (votes is not None and n.sum() > votes):
         return False
     if p0 is not None:
-        return bool((stats.binom.sf(count - 1, n, p0)[claimed] <= found["alpha"]).all())
+        return bool((np.asarray(stats.binom.sf(count - 1, n, p0))[claimed] <= found["alpha"]).all())
     lower = np.where(count > 0, stats.beta.ppf(found["alpha"], np.maximum(count, 1), n - count + 1), 0.0)
     return bool(np.allclose(lower, found["p_lower"], atol=1e-9) and ((lower > 0.5) == claimed).all())

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from attacks.commandline import run_command
-from attacks.world import ALPHA, COMMANDS, SIGMA
 from numpy.typing import NDArray
 
 import smoothcert as sc
+from attacks.commandline import run_command
+from attacks.world import ALPHA, COMMANDS, SIGMA
 from smoothcert.approximate import make_candidate
 from smoothcert.data import load_dataset
 from smoothcert.errors import SmoothcertError
@@ -243,7 +243,9 @@ def continue_training() -> Any:
 def _state_of(module: torch.nn.Module) -> str:
     found = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
-        found.update(name.encode() + str(tuple(tensor.shape)).encode() + tensor.cpu().contiguous().numpy().tobytes())
+        found.update(
+            name.encode() + str(tuple(tensor.shape)).encode() + tensor.cpu().contiguous().numpy().tobytes()
+        )
     return found.hexdigest()
 
 
@@ -292,7 +294,9 @@ def cifar_binary() -> Any:
 
 
 READERS: dict[str, Callable[[], Any]] = {
-    name: value for name, value in list(globals().items()) if getattr(value, "__annotations__", None) == {"return": "Any"}
+    name: value
+    for name, value in list(globals().items())
+    if getattr(value, "__annotations__", None) == {"return": "Any"}
 }
 """Every reader by name."""
 READERS = {name: reader for name, reader in READERS.items() if not name.startswith("_")}

@@ -17,7 +17,6 @@ from smoothcert.cli import main
 __all__ = ["SCENARIOS", "Scenario", "finish", "start", "state_of", "wait_for"]
 
 
-
 @dataclass(frozen=True)
 class Scenario:
     """A command and what it starts from.
@@ -96,7 +95,7 @@ def _live(scenario: Scenario, errors: Path, before: Callable[[], None] | None) -
     try:
         for descriptor, name in ((0, os.devnull), (1, os.devnull), (2, str(errors))):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: PTH123, SIM115
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
         if before is not None:
             before()
         with still_clock():

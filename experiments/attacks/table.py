@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from attacks.kills import Outcome
 from attacks.kinds import KINDS
 from attacks.mutations import Result
 from attacks.verdicts import BAD, OK
 
-__all__ = ["Line", "bad_lines", "lines_of_results", "table", "write_csv"]
+__all__ = ["Line", "bad_lines", "lines_of_outcomes", "lines_of_results", "table", "write_csv"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,14 @@ def lines_of_results(results: Iterable[Result]) -> list[Line]:
         attacks[result.attack.kind] += bool(result.verdicts)
         counts[result.attack.kind].update(verdict for verdict, _ in result.verdicts.values())
     return [Line(name, attacks[name], counts[name]) for name in KINDS if attacks[name]]
+
+
+def lines_of_outcomes(what: str, outcomes: Iterable[Outcome]) -> list[Line]:
+    """Count verdicts by scenario."""
+    counts: dict[str, Counter[str]] = {}
+    for name, verdict, _ in outcomes:
+        counts.setdefault(name, Counter())[verdict] += 1
+    return [Line(f"{what}: {name}", found.total(), found) for name, found in counts.items()]
 
 
 def table(lines: list[Line]) -> str:

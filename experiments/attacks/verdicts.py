@@ -20,7 +20,10 @@ from smoothcert.procedures import Method
 __all__ = ["BAD", "OK", "Damage", "Verdict", "judge_answer", "judge_error"]
 
 OK = ("refused", "same", "another", "earlier")
-BAD = ("changed", "believed", "traceback", "unnamed", "escapes", "outside", "memory", "hung", "died")
+BAD = (
+    *("changed", "believed", "traceback", "unnamed", "escapes", "outside", "memory", "hung", "died"),
+    *("left behind", "lost"),
+)
 _CLOSE = 1e-9
 _SEES_LESS = ("info", "recertify_on_spent_range", "compare", "compare_command", "by_surrogate")
 _BASE, _CONTINUED = Path("base"), {"recertify_fresh": "fresh", "recertify_continued": "base/candidates/bf16"}
@@ -110,19 +113,24 @@ def _difference(answer: Any, undamaged: Any) -> str:
 
 
 def _judge_whole(folder: Path) -> Verdict:
-    """Judge the claim that a cache is whole: then no part may contradict itself or claim what its votes do not give."""
+    """Judge the claim that a cache is whole: no part may contradict itself or claim what its votes do not give."""
     manifest = oracle.manifest_of(folder)
     try:
         keys = [bytes.fromhex(key) for entry in lines_of(folder / "index.jsonl") for key in entry["keys"]]
         rows = oracle.rows_of(folder, keys)
     except oracle.IllegalError as error:
         return "believed", str(error)
-    honest = oracle.cohen(rows, manifest, manifest["n"], manifest["alpha"]) if rows else {"top_class": [], "count": []}
+    honest = (
+        oracle.cohen(rows, manifest, manifest["n"], manifest["alpha"]) if rows else {"top_class": [], "count": []}
+    )
     for row, top, count in zip(rows, honest["top_class"], honest["count"], strict=True):
         n, alpha = manifest["n"], manifest["alpha"]
         lower = stats.beta.ppf(alpha, count, n - count + 1) if count else 0.0
         if row["top_class"] != top or not abs(row["p_lower"] - lower) < 1e-6:
-            return "believed", f"class {row['top_class']} and p_lower {row['p_lower']} where votes give {top}, {lower}"
+            return (
+                "believed",
+                f"class {row['top_class']} and p_lower {row['p_lower']} where votes give {top}, {lower}",
+            )
     return "another", ""
 
 
@@ -130,7 +138,9 @@ def _contradiction(reader: str, answer: Any, keys: list[bytes]) -> str | None:
     """Return what in an answer does not follow from the files; None when all of it does."""
     if reader in ("certify", "repair"):
         manifest = oracle.manifest_of(_BASE)
-        return _mismatch(answer, oracle.cohen(oracle.rows_of(_BASE, keys), manifest, manifest["n"], manifest["alpha"]))
+        return _mismatch(
+            answer, oracle.cohen(oracle.rows_of(_BASE, keys), manifest, manifest["n"], manifest["alpha"])
+        )
     if reader == "compare":
         return _compared(answer, keys)
     if reader in _CONTINUED:
@@ -138,7 +148,9 @@ def _contradiction(reader: str, answer: Any, keys: list[bytes]) -> str | None:
     if reader == "recertify_by_paper":
         return _recertified(answer, keys, _BASE / "candidates/prune-0.1", Method(bound="irs"))
     if reader in ("radius", "adaptive", "guided"):
-        votes = sum(entry["votes"] for entry in lines_of(Path({"radius": "at-radius"}.get(reader, reader), "rounds.jsonl")))
+        votes = sum(
+            entry["votes"] for entry in lines_of(Path({"radius": "at-radius"}.get(reader, reader), "rounds.jsonl"))
+        )
         p0 = float(stats.norm.cdf(0.2 / answer["sigma"])) if reader == "radius" else None
         plausible = answer["alpha"] == ALPHA and oracle.journal_is_plausible(answer, votes - 20 * len(keys), p0)
         return None if plausible else f"certificates that {votes} votes do not give"
@@ -159,7 +171,9 @@ def _compared(answer: Any, keys: list[bytes]) -> str | None:
         folder = _BASE / "candidates" / name
         record, own = json.loads((folder / "candidate.json").read_text()), oracle.manifest_of(folder)
         rows = oracle.rows_of(folder, keys)
-        wrong = _mismatch(found["incremental"], oracle.incremental(base, rows, manifest, oracle.method_of_record(record)))
+        wrong = _mismatch(
+            found["incremental"], oracle.incremental(base, rows, manifest, oracle.method_of_record(record))
+        )
         if found["scratch"] is not None:
             wrong = wrong or _mismatch(found["scratch"], oracle.cohen(rows, own, own["n"], own["alpha"]))
         if wrong:

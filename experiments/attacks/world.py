@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from attacks.commandline import run_command
-from attacks.formats import seal_record
 from numpy.typing import NDArray
 from PIL import Image
 
+from attacks.commandline import run_command
+from attacks.formats import seal_record
 from smoothcert.data import load_dataset
 from smoothcert.models import load_checkpoint
 from smoothcert.surrogate import fit_surrogate, surrogate_recipe
@@ -30,7 +30,7 @@ __all__ = ["ALPHA", "COMMANDS", "SIGMA", "make_world", "still_clock"]
 
 SIGMA, ALPHA, CLASSES = 0.5, 0.01, 3
 _MODEL, _CALL = "model/checkpoint.safetensors", f"--sigma {SIGMA} --alpha {ALPHA} --runtime eager"
-_SEEN = "--n0 20 --data data.npz"
+_SEEN, _VOTES = "--n0 20 --data data.npz", f"--sigma {SIGMA} --n 100 --runtime eager"
 
 COMMANDS = {
     "train": f"train --data train.npz --arch digits_conv --sigma {SIGMA} --epochs 3 --out model",
@@ -40,9 +40,9 @@ COMMANDS = {
     "decide": "recertify base --candidate bf16 --radius 0.1",
     "radius": f"certify {_MODEL} {_SEEN} {_CALL} --n 3000 --radius 0.2 --cache at-radius",
     "adaptive": f"certify {_MODEL} {_SEEN} {_CALL} --n adaptive --budget 2400 --cache adaptive",
-    "votes": f"surrogate votes {_MODEL} --data train.npz --limit 60 --sigma {SIGMA} --n 100 --out votes --runtime eager",
+    "votes": f"surrogate votes {_MODEL} --data train.npz --limit 60 {_VOTES} --out votes",
     "fit": "surrogate fit votes --arch digits_conv --recipe fast --epochs 3 --batch-size 10 --out surrogate",
-    "more": f"surrogate votes {_MODEL} --data more.npz --sigma {SIGMA} --n 100 --out more --runtime eager",
+    "more": f"surrogate votes {_MODEL} --data more.npz {_VOTES} --out more",
     "calibrate": "surrogate calibrate surrogate --votes more --miss 0.3 --beta 0.3 --groups 2 --alpha 0.01",
     "guided": f"surrogate guided surrogate {_MODEL} {_SEEN} --n 300 --alpha {ALPHA} --seed 5 --cache guided",
 }
@@ -55,7 +55,7 @@ class _StoppedError(Exception):
 
 @contextlib.contextmanager
 def still_clock() -> Any:
-    """Let durations count calls of the clock instead of seconds, so that files with them are the same each time."""
+    """Let durations count calls of the clock instead of seconds, so that files with them are always the same."""
     ticks = itertools.count()
     with mock.patch("time.perf_counter", lambda: float(next(ticks))):
         yield
