@@ -45,7 +45,7 @@ class _Failing:
         """Count a call, and fail when it is the one."""
         self.calls += 1
         if self.at < 0:
-            self.counted.write_bytes(self.calls.to_bytes(4, "little"))
+            self.written.write_bytes(self.calls.to_bytes(4, "little"))
         elif self.calls - 1 == self.at:
             if self.fault == 0:
                 os._exit(_DIED)
@@ -54,7 +54,7 @@ class _Failing:
     def patch(self) -> None:
         """Put the counting between the program and the system."""
         counted_open, counted_flock = io.open, fcntl.flock
-        self.counted = _Quiet(self.counted)
+        self.written = _Quiet(self.counted)
 
         def wrap(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
             def failing(target: Any, *rest: Any, **named: Any) -> Any:

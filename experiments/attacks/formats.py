@@ -13,12 +13,8 @@ import pyarrow.parquet as pq
 __all__ = ["checked_line", "lines_of", "seal", "seal_record"]
 
 Record = dict[str, Any]
-_UNHASHED = {
-    "manifest.json": {"format", "format_version", "digest"},
-    "surrogate.json": {"format", "format_version", "digest"},
-    "calibration.json": {"format", "format_version", "digest"},
-    "rounds.json": {"digest"},
-}
+_HEADER = {"format", "format_version", "digest"}
+_TYPES = {"F32": "torch.float32", "F64": "torch.float64", "I64": "torch.int64", "U8": "torch.uint8"}
 _DIGEST_OF_PARTS = b"smoothcert.manifest"
 
 
@@ -27,12 +23,11 @@ def canonical_digest(fields: Any) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def seal_record(record: Record, name: str = "") -> Record:
+def seal_record(record: Record) -> Record:
     """Recompute the digest of a record that has one."""
     if "digest" not in record:
         return record
-    unhashed = _UNHASHED.get(name, {"digest"})
-    return {**record, "digest": canonical_digest({k: v for k, v in record.items() if k not in unhashed})}
+    return {**record, "digest": canonical_digest({k: v for k, v in record.items() if k not in _HEADER})}
 
 
 def checked_line(record: Record) -> str:
@@ -62,8 +57,8 @@ def seal(path: Path) -> None:
         _stamp(path.parent)
     elif name == "rounds.json":
         record = _read(path)
-        record["votes"] = seal_record(record["votes"], "manifest.json")
-        _write(path, seal_record(record, name))
+        record["votes"] = seal_record(record["votes"])
+        _write(path, seal_record(record))
     elif name.endswith(".parquet"):
         _enter(path.parents[1] / "index.jsonl", path, lambda r: r["part"] == name)
     elif name.endswith(".votes"):
@@ -78,6 +73,8 @@ def seal(path: Path) -> None:
         if calibration.exists():
             _write(calibration, {**_read(calibration), "surrogate": _read(path)["digest"]})
             seal(calibration)
+    elif name.endswith("-state.safetensors"):
+        _seal_state(path)
     elif name == "guided-plan.json":
         _seal_plan(path)
     elif name.endswith(".json"):
@@ -92,7 +89,24 @@ def _seal_plan(path: Path) -> None:
     journal = path.with_name("rounds.json")
     rounds = _read(journal)
     rounds["procedure"]["plan"] = hashlib.sha256(sizes).hexdigest()
-    _write(journal, seal_record(rounds, journal.name))
+    _write(journal, seal_record(rounds))
+
+
+def _seal_state(path: Path) -> None:
+    """Recompute the digest that a state has among its metadata."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    tensors, metadata = header, header.pop("__metadata__")
+    if "digest" not in metadata:
+        return
+    del metadata["digest"]
+    found = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name, about in sorted(tensors.items()):
+        begin, end = (8 + length + offset for offset in about["data_offsets"])
+        found.update(f"{name} {_TYPES[about['dtype']]} {tuple(about['shape'])} ".encode() + data[begin:end])
+    text = json.dumps({"__metadata__": {**metadata, "digest": found.hexdigest()}, **tensors}).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
 
 
 def _stamp(folder: Path) -> None:
@@ -124,7 +138,7 @@ def _enter(index: Path, path: Path, is_it: Callable[[Record], bool]) -> None:
 
 
 def _sealed(path: Path) -> Record:
-    return seal_record(_read(path), path.name)
+    return seal_record(_read(path))
 
 
 def _read(path: Path) -> Record:

@@ -205,14 +205,12 @@ KINDS: dict[str, Kind] = {
         folders=("fitting", "votes"),
         readers=("fit",),
         knowing=SAFETENSORS_MUTATORS,
-        sealed=False,
     ),
     "training: state": Kind(
         files="training/training-state.safetensors",
         folders=("training", "train.npz"),
         readers=("continue_training",),
         knowing=SAFETENSORS_MUTATORS,
-        sealed=False,
     ),
     "checkpoint": Kind(
         files="model/checkpoint.safetensors",

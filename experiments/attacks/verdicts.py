@@ -88,6 +88,8 @@ def judge_answer(reader: str, answer: Any, undamaged: Any, damage: Damage) -> Ve
         return ("another", "") if _is_legal(answer) else ("changed", f"illegal: {answer!r:.200}")
     if damage.earlier and reader in _SEES_LESS:
         return "earlier", ""
+    if damage.earlier and reader.startswith("verify") and "note: " in answer:
+        return "earlier", answer
     if not damage.sealed:
         return "changed", _difference(answer, undamaged)
     try:
