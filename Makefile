@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export MPLBACKEND ?= Agg
 
-.PHONY: help setup demo test lint types imports docs check figures guarantees clean
+.PHONY: help setup demo test lint types imports docs check figures guarantees attack clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -42,6 +42,9 @@ figures: setup ## remake the papers' figures that need no network
 
 guarantees: setup ## count the failures of every certificate on closed-form classifiers
 	$(BIN)/python experiments/guarantees.py --out runs/guarantees --docs docs/guarantees.md
+
+attack: setup ## damage every file, kill every command: no answer may be wrong (a quarter of an hour)
+	$(BIN)/python experiments/attack_all.py --out benchmarks/results --docs docs/guarantees.md
 
 clean: ## remove the environment and all caches of tools
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

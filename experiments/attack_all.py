@@ -55,6 +55,7 @@ class Plan:
     seed: int
     mutations: int
     only: list[int] | None
+    kinds: list[str]
     processes: int
     kills: int
     interruptions: int
@@ -122,7 +123,8 @@ def _shown(what: str, outcomes: Iterable[Outcome]) -> list[Line]:
 def mutate(world: Path, scratch: Path, keys: list[bytes], plan: Plan) -> list[Line]:
     """Run the mutations."""
     numbers = plan.only or range(plan.mutations)
-    attacks = [Attack.draw(i, plan.seed, world, list(KINDS)) for i in numbers]
+    drawn = (Attack.draw(i, plan.seed, world, list(KINDS)) for i in numbers)
+    attacks = [each for each in drawn if any(each.kind.startswith(kind) for kind in plan.kinds)]
     results = []
     for result in run_attacks(attacks, world, scratch, keys):
         results.append(result)
@@ -138,6 +140,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mutations", type=int, default=10_000)
     parser.add_argument("--only", type=int, nargs="+", help="make these mutations alone, and show every verdict")
+    parser.add_argument("--kinds", nargs="+", default=[""], help="only kinds of files that begin so, as 'data'")
     parser.add_argument("--processes", type=int, default=60, help="mutations that commands read as processes")
     parser.add_argument("--kills", type=int, default=330)
     parser.add_argument("--interruptions", type=int, default=110)

@@ -9,7 +9,7 @@ from pathlib import Path
 from attacks.mutate_bytes import BYTE_MUTATORS, LINE_MUTATORS, Mutator
 from attacks.mutate_json import JSON_MUTATORS
 from attacks.mutate_parquet import PARQUET_MUTATORS
-from attacks.mutate_places import PLACE_MUTATORS
+from attacks.mutate_places import FOLDER_MUTATORS, PLACE_MUTATORS
 from attacks.mutate_tensors import (
     ARRAY_MUTATORS,
     IMAGE_MUTATORS,
@@ -41,6 +41,8 @@ class Kind:
         Who reads them in every attack.
     rare : sequence of str
         Who reads them in a few attacks, since it takes long.
+    placed : bool
+        Whether nothing but `knowing` is done to them.
     sealed : bool
         Whether there are checksums that somebody who knows the format would recompute.
     free : bool
@@ -52,12 +54,15 @@ class Kind:
     readers: Sequence[str]
     rare: Sequence[str] = ()
     knowing: Mapping[str, Mutator] = field(default_factory=dict)
+    placed: bool = False
     sealed: bool = True
     free: bool = False
 
     @property
     def mutators(self) -> list[Mapping[str, Mutator]]:
         """The families of damage, each as likely as another."""
+        if self.placed:
+            return [self.knowing]
         knowing = [self.knowing, self.knowing] if self.knowing else []
         return [BYTE_MUTATORS, PLACE_MUTATORS, *knowing]
 
@@ -77,7 +82,17 @@ WRITERS = {
         "audit",
         "report",
     ),
-    *("recertify_command", "radius", "adaptive", "decide", "guided", "fit", "continue_training", "calibrate"),
+    *(
+        "recertify_command",
+        "decide_command",
+        "radius",
+        "adaptive",
+        "decide",
+        "guided",
+        "fit",
+        "continue_training",
+        "calibrate",
+    ),
 }
 """Readers that write, so that each works on a copy of its own."""
 
@@ -127,6 +142,15 @@ KINDS: dict[str, Kind] = {
         readers=("compare", "recertify_on_spent_range"),
         rare=("compare_command", "audit", "report", "recertify_command"),
         knowing=_RECORD,
+    ),
+    "candidate: folder": Kind(
+        files="base/candidates/*/*.json",
+        folders=("base", *_MODEL),
+        readers=("verify", "recertify_command", "decide_command"),
+        rare=("compare_command",),
+        knowing=FOLDER_MUTATORS,
+        placed=True,
+        sealed=False,
     ),
     "candidate: manifest": Kind(
         files="base/candidates/*/manifest.json",

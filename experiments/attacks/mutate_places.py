@@ -9,7 +9,7 @@ from random import Random
 
 from attacks.mutate_bytes import Mutator, NotApplicableError
 
-__all__ = ["OUTSIDE", "PLACE_MUTATORS"]
+__all__ = ["FOLDER_MUTATORS", "OUTSIDE", "PLACE_MUTATORS"]
 
 OUTSIDE = Path("..", "outside")
 """Folder beside the attacked one, which nothing may change."""
@@ -87,13 +87,22 @@ def _planted_temporary(path: Path, random: Random) -> None:
 
 def _linked_folder(path: Path, _: Random) -> None:
     """Let the file's folder be a link that leads outside, so that what is written there lands outside."""
-    folder = path.parent
-    if len(folder.parts) < 2:  # the folder that a user names may be a link
+    if path.parent.name not in ("parts", "rounds"):  # the folder that a user names may be a link
         raise NotApplicableError
+    _link_outside(path.parent)
+
+
+def _linked_candidates(path: Path, random: Random) -> None:
+    """Let a folder of a cache's candidates be a link that leads outside."""
+    _link_outside(random.choice((path.parent, path.parent.parent)))
+
+
+def _link_outside(folder: Path) -> None:
     shutil.rmtree(folder)
     folder.symlink_to(_outside(folder, "folder"))
 
 
+FOLDER_MUTATORS: dict[str, Mutator] = {"linked folder": _linked_candidates}
 PLACE_MUTATORS: dict[str, Mutator] = {
     "missing": _missing,
     "directory": _directory,

@@ -197,4 +197,7 @@ def _is_earlier(attack: Attack, original: bytes) -> bool:
         return attack.file.suffix == ".jsonl" or attack.file.name in ("candidate.json", "calibration.json")
     if attack.file.suffix != ".jsonl" or attack.file.is_symlink() or not attack.file.is_file():
         return False
-    return attack.file.stat().st_size < len(original) and original.startswith(attack.file.read_bytes())
+    if attack.file.stat().st_size > 2 * len(original):
+        return False
+    whole, _, torn = attack.file.read_bytes().rpartition(b"\n")  # what a crash tore may have become anything
+    return original.startswith(whole) and len(whole) + bool(torn) < len(original)

@@ -189,6 +189,10 @@ def recertify_command() -> Any:
     return _run_json(*COMMANDS["recertify"].split())
 
 
+def decide_command() -> Any:
+    return _run_json(*COMMANDS["decide"].split())
+
+
 def radius() -> Any:
     return _certified(n=3000, radius=0.2, cache="at-radius")
 
