@@ -43,6 +43,24 @@ def test_picking_a_winner_by_a_gate_is_warned_about(run: Any, trained: Path) -> 
     assert len(json.loads(out)["warnings"]) == 1
 
 
+def test_comparing_again_after_a_change_is_warned_about(run: Any, copy: Path) -> None:
+    """The verdicts of one call have their confidence; those of several have less, and changed candidates none."""
+    cache, gate = copy / "cache", (GATE, "0.1@0", "--confidence", "0.99")
+    first = run("compare", cache, *gate)[2]
+    assert run("compare", cache, *gate)[2] == first, "the same call is the same statement"
+    assert "right at once" not in first
+    err = run("compare", cache, GATE, "0.1@0.1", "--confidence", "0.95")[2]
+    assert "verdicts of all 2 are right at once with confidence 0.94" in err
+    run("recertify", cache, "--candidate", "prune:0.2", "--n-p", "300")
+    err = run("compare", cache, *gate)[2]
+    assert "prune-0.2 came after a comparison of this cache" in err
+    assert "confidence 0.93" in err
+    (cache / "comparisons.jsonl").write_bytes((cache / "comparisons.jsonl").read_bytes().replace(b"0.95", b"0.96"))
+    status, _, err = run("compare", cache, *gate)
+    assert status == 2
+    assert "comparisons.jsonl was changed in line 2" in err
+
+
 def test_premises_and_statements_are_shown(run: Any, trained: Path) -> None:
     out = run("compare", trained / "cache")[1]
     assert "samples 0 to 299" in out

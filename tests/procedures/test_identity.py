@@ -104,7 +104,9 @@ def test_a_journal_is_not_continued_with_another_model(tmp_path: Path) -> None:
         sc.certify(function(0.505), X, **call)  # type: ignore[arg-type]
 
 
-def test_a_held_out_range_serves_what_was_named_not_its_namesake(base: Path) -> None:
+def test_a_held_out_range_serves_what_was_named_not_its_namesake(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    sc.certify(function(0.5), X, cache=base, **CALL)  # type: ignore[arg-type]
     sc.recertify(function(0.501), X, cache=base, holdout=(400, 600))
     sc.recertify(function(0.501), X, cache=base, holdout=(400, 600))
     with pytest.raises(InvalidArgumentError, match="looked at before"):

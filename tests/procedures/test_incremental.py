@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import beta
 
 import smoothcert as sc
-from smoothcert.cache import CertificationCache
-from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.cache import CertificationCache, holdouts
+from smoothcert.errors import CacheError, CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures.gamma import GAMMA_GRID
 
 RNG = np.random.default_rng(1)
@@ -152,3 +153,30 @@ def test_noise_that_can_no_longer_be_drawn_is_refused(cache: Path, monkeypatch: 
     monkeypatch.setattr("smoothcert.noise.gaussian._law_digest", lambda: "0" * 64)
     with pytest.raises(CacheMismatchError, match="noise digest"):
         recertify(cache, linear(0.004))
+
+
+def test_what_was_looked_at_cannot_be_held_out_afterwards(tmp_path: Path) -> None:
+    """By whichever call: certificates and decisions both show how a candidate does on the cached samples."""
+    cache = tmp_path / "cache"
+    sc.certify(linear(), X[:4], sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
+    recertify(cache, linear(0.004), X[:4])
+    with pytest.raises(InvalidArgumentError, match=f"samples 0 to {N_P - 1} of .* take a range from {N_P} on"):
+        sc.recertify(linear(0.005), X[:4], cache=cache, holdout=(N_P - 1, N_P + 100))
+    sc.recertify(linear(0.004), X[:4], cache=cache, radius=0.01, n_p=1000)
+    with pytest.raises(InvalidArgumentError, match="take a range from 1000 on"):
+        sc.recertify(linear(0.005), X[:4], cache=cache, holdout=(900, 1100))
+    sc.recertify(linear(0.005), X[:4], cache=cache, holdout=(1000, 1100))
+
+
+def test_a_cache_that_cannot_be_written_is_looked_at_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    sc.certify(linear(), X[:4], sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
+
+    def full(*_: object) -> NoReturn:
+        raise CacheError("the disk is full")
+
+    monkeypatch.setattr(holdouts, "locked", full)
+    with pytest.warns(UserWarning, match="could not be written down .*do not hold them out of a copy"):
+        assert recertify(cache, linear(0.004), X[:4]).certificates.certified.any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from scipy import stats
 
 from smoothcert.bounds import largest_radius
-from smoothcert.cache import CandidateRecord
+from smoothcert.cache import CandidateRecord, GatedComparison
 from smoothcert.certificate import Certificates
 from smoothcert.evaluation import (
     Curve,
@@ -21,7 +22,7 @@ from smoothcert.evaluation import (
 )
 from smoothcert.evaluation.comparison import CandidateResult, Comparison, Cost
 from smoothcert.report.intervals import interval_table, terminal_intervals
-from smoothcert.report.statements import premises, selection_warning, statements, verdict_line
+from smoothcert.report.statements import premises, repetition, selection_warning, statements, verdict_line
 
 M, N, N_P = 200, 10_000, 1000
 Y = np.ones(M, np.int64)
@@ -64,6 +65,7 @@ def candidate(name: str, start: int = 0, **changes: object) -> CandidateResult:
     )
     return CandidateResult(
         record=record,
+        votes=hashlib.sha256(name.encode()).hexdigest(),
         incremental=certificates("auto", N_P, **changes),
         scratch=None,
         gamma=0.99,
@@ -148,3 +150,18 @@ def test_verdicts_in_words() -> None:
     assert verdict_line(sure, 0.99).startswith(
         "a: certified accuracy at radius 0 is shown to be at least 0.5 with"
     )
+
+
+def gated(confidence: float | None, *names: str) -> GatedComparison:
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in names}
+    return GatedComparison(confidence=confidence, gates=[[0.6, 0.5]], candidates=digests)
+
+
+def test_repeated_comparisons_add_their_errors_and_name_who_came_later() -> None:
+    shown = comparison(candidate("a"), candidate("b"))
+    assert repetition(shown, 0.99, [], []) == []
+    [together] = repetition(shown, 0.99, [gated(0.98, "a", "b")], [gated(0.9, "a")])
+    assert "all 3 are right at once with confidence 0.87" in together
+    [later] = repetition(shown, None, [gated(None, "a")], [])
+    assert later.startswith("b came after a comparison")
+    assert repetition(shown, None, [], [gated(None, "c")]) == []

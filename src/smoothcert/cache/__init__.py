@@ -1,6 +1,7 @@
 """The certification cache on disk: schema, atomic append, resume, integrity check."""
 
 from smoothcert.cache.candidates import open_candidate
+from smoothcert.cache.comparisons import GatedComparison, note_comparison
 from smoothcert.cache.holdouts import Holdout, note_seen, read_holdouts, reserve
 from smoothcert.cache.index import PartEntry
 from smoothcert.cache.manifest import Manifest
@@ -23,6 +24,7 @@ __all__ = [
     "CachedInput",
     "CandidateRecord",
     "CertificationCache",
+    "GatedComparison",
     "Holdout",
     "Manifest",
     "PartEntry",
@@ -32,6 +34,7 @@ __all__ = [
     "Timing",
     "Verified",
     "candidate_folder",
+    "note_comparison",
     "note_seen",
     "open_candidate",
     "read_candidates",

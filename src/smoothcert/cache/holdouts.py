@@ -1,7 +1,11 @@
-"""Which sample ranges of a cache were held out for which candidates: a range serves once."""
+"""Which sample ranges of a cache were looked at for which candidates: a range is held out once."""
 
 from __future__ import annotations
 
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +14,12 @@ from smoothcert._files import locked
 from smoothcert._records import is_int, is_list, is_text
 from smoothcert.cache.lines import append_line, checked_records
 from smoothcert.cache.records import read_candidates
-from smoothcert.errors import InvalidArgumentError
+from smoothcert.errors import CacheError, CacheLockedError, InvalidArgumentError
 
 __all__ = ["Holdout", "note_seen", "read_holdouts", "reserve"]
 
 _FILE, _LOCK = "holdouts.jsonl", ".holdouts.lock"
+_TRIES, _PAUSE = 100, 0.1
 _is_index, _is_names = is_int(0, 1 << 40), is_list(is_text)
 
 
@@ -27,7 +32,7 @@ class Holdout:
     start, stop : int
         Sample indices.
     candidates : list of str
-        Fingerprints of the candidates that were fixed together before.
+        Names of the candidates that were fixed together before, see `smoothcert.sampling.Identity.name`.
     """
 
     start: int
@@ -51,17 +56,17 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
     start, stop : int
         Sample indices start .. stop - 1.
     candidates : list of str
-        Fingerprints of all candidates that were fixed before anything in the range was looked at.
+        Names of all candidates that were fixed before anything in the range was looked at.
 
     Raises
     ------
     InvalidArgumentError
         When somebody has looked at the range, with the first range that is free.
     """
-    with locked(cache, _LOCK):
+    with _ledger(cache):
         known = read_holdouts(cache)
-        seen = [(h.start, h.stop, "looked at before") for h in known if not set(candidates) <= set(h.candidates)]
-        seen += [(0, r.n_p, f"used to evaluate {r.name!r}") for r in read_candidates(cache) if not r.holdout]
+        seen = [(0, r.n_p, f"used to evaluate {r.name!r}") for r in read_candidates(cache) if not r.holdout]
+        seen += [(h.start, h.stop, "looked at before") for h in known if not set(candidates) <= set(h.candidates)]
         for first, last, why in seen:
             if first < stop and start < last:
                 free = max(last for _, last, _ in seen)
@@ -75,11 +80,41 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
 
 
 def note_seen(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
-    """Remember that votes of these candidates in a range were looked at, where no candidate's record says so."""
-    with locked(cache, _LOCK):
+    """Remember that votes of these candidates in a range are looked at, so that nobody holds it out afterwards.
+
+    A cache that cannot be written is looked at all the same, with a warning: nobody can hold a range of it out
+    either, but of a copy somebody could.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_ledger(cache))
+        except CacheLockedError:
+            raise
+        except CacheError as error:
+            warnings.warn(
+                f"samples {start} to {stop - 1} of {cache} are looked at, which could not be written down "
+                f"({error}): do not hold them out of a copy",
+                stacklevel=3,
+            )
+            return
         known = read_holdouts(cache)
         if not any(h.start <= start and stop <= h.stop and set(candidates) <= set(h.candidates) for h in known):
             _append(cache, len(known), start, stop, candidates)
+
+
+@contextmanager
+def _ledger(cache: Path) -> Iterator[None]:
+    """Hold the lock, which nobody holds for long: candidates of one cache may be recertified side by side."""
+    with ExitStack() as stack:
+        for attempt in range(_TRIES):
+            try:
+                stack.enter_context(locked(cache, _LOCK))
+                break
+            except CacheLockedError:
+                if attempt == _TRIES - 1:
+                    raise
+                time.sleep(_PAUSE)
+        yield
 
 
 def _append(cache: Path, number: int, start: int, stop: int, candidates: list[str]) -> None:

@@ -11,7 +11,8 @@ import typer
 from smoothcert.cli.common import JsonOption, console, print_json, show, warn
 
 if TYPE_CHECKING:
-    from smoothcert.evaluation import Gate
+    from smoothcert.evaluation import Gate, Verdict
+    from smoothcert.evaluation.comparison import Comparison
 
 
 def compare(
@@ -46,7 +47,7 @@ def compare(
     from smoothcert.report import to_rich
     from smoothcert.report.comparison import CONFIDENCE, comparison_json, terminal_lines, terminal_table
     from smoothcert.report.intervals import terminal_intervals
-    from smoothcert.report.statements import selection_warning, verdict_line
+    from smoothcert.report.statements import verdict_line
 
     parsed = [_gate(text) for text in gates or []]
     if confidence is not None and not 0 < confidence < 1:
@@ -57,11 +58,11 @@ def compare(
         raise InvalidArgumentError(f"{cache} has no recertified candidate to gate: run smoothcert recertify first")
     verdicts = judge(comparison.recertified, comparison.y, parsed, confidence=confidence)
     failures = [verdict_line(verdict, confidence) for verdict in verdicts if not verdict.passed]
-    warning = selection_warning(comparison) if any(verdict.passed for verdict in verdicts) else None
+    warnings = _warnings(comparison, verdicts, cache, confidence)
     shown = CONFIDENCE if confidence is None else confidence
     if as_json:
         facts = {"gates": [dataclasses.asdict(verdict) for verdict in verdicts], "failures": failures}
-        print_json({**comparison_json(comparison, shown), **facts, "warnings": [warning] if warning else []})
+        print_json({**comparison_json(comparison, shown), **facts, "warnings": warnings})
     else:
         out = console()
         out.print(to_rich(terminal_table(comparison)))
@@ -70,10 +71,24 @@ def compare(
         lines += [f"passed {verdict_line(verdict, confidence)}" for verdict in verdicts if verdict.passed]
         lines += [f"FAILED {failure}" for failure in failures]
         show(*lines)
-    if warning is not None:
+    for warning in warnings:
         warn(warning)
     if failures:
         raise typer.Exit(1)
+
+
+def _warnings(comparison: Comparison, verdicts: list[Verdict], cache: Path, confidence: float | None) -> list[str]:
+    """Say what selecting, repeating and changing do to the verdicts, and write the comparison down."""
+    from smoothcert.cache import note_comparison
+    from smoothcert.report.statements import repetition, selection_warning
+
+    if not verdicts:
+        return []
+    gates = sorted({(verdict.gate.least, verdict.gate.radius) for verdict in verdicts})
+    votes = {result.record.name: result.votes for result in comparison.candidates}
+    found = repetition(comparison, confidence, *note_comparison(cache, confidence, gates, votes))
+    selection = selection_warning(comparison) if any(verdict.passed for verdict in verdicts) else None
+    return [selection, *found] if selection else found
 
 
 def _gate(text: str) -> Gate:

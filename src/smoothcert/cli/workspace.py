@@ -15,7 +15,6 @@ from smoothcert.cache import (
     CertificationCache,
     Recipe,
     candidate_folder,
-    note_seen,
     read_recipe,
     write_candidate,
 )
@@ -23,7 +22,7 @@ from smoothcert.cli.common import load_data, load_model
 from smoothcert.cli.runtime import Running, like_base, run_like_cache
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import input_keys
-from smoothcert.procedures import DEFAULT_SAMPLES, Method, Progress, Recertification
+from smoothcert.procedures import Method, Progress, Recertification
 from smoothcert.procedures import recertify as run_recertify
 from smoothcert.sampling import calibration_batch
 
@@ -149,9 +148,6 @@ def recertify_candidate(
             raise
         raise CacheMismatchError(f"{error}; to start {spec!r} anew, remove {folder}") from error
     if radius is not None:
-        if holdout is None:
-            reached = min(store.manifest.n, DEFAULT_SAMPLES if n_p is None else n_p)
-            note_seen(workspace.cache, 0, reached, [running.classifier.fingerprint])
         return run
     record = CandidateRecord(
         spec=spec,

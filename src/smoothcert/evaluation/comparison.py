@@ -46,6 +46,8 @@ class CandidateResult:
     ----------
     record : CandidateRecord
         What was recertified.
+    votes : str
+        Digest of the manifest of its votes, which names what it computes.
     incremental, scratch : Certificates
         By `recertify`, and by CERTIFY with n_p samples at alpha + alpha_zeta (None without selection votes).
     gamma : float
@@ -57,6 +59,7 @@ class CandidateResult:
     """
 
     record: CandidateRecord
+    votes: str
     incremental: Certificates
     scratch: Certificates | None
     gamma: float
@@ -211,6 +214,7 @@ def _evaluate(
     certificates, chosen = incremental(n_p)
     return CandidateResult(
         record=record,
+        votes=own.manifest.digest,
         incremental=certificates,
         scratch=scratch(n_p) if n0 else None,
         gamma=chosen,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from smoothcert.bounds import prefers_direct
-from smoothcert.cache import CertificationCache, Timing, reserve
+from smoothcert.cache import CertificationCache, Timing, note_seen, reserve
 from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
@@ -216,6 +216,8 @@ def recertify(
         identical |= base_logits.tobytes() == logits.tobytes()
     if holdout is not None:
         reserve(store.path, start, start + n_p, [identity.name(candidate)])
+    else:
+        note_seen(store.path, start, start + n_p, [identity.name(candidate)])
     if radius is not None:
         decided = decide(store, plan, radius=radius, premise=premise, start=start, folder=out, progress=progress)
         return Recertification(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from smoothcert.cache import GatedComparison
 from smoothcert.evaluation import any_false, false_certificates
 from smoothcert.evaluation.comparison import CandidateResult, Comparison
 from smoothcert.evaluation.gates import Verdict
 
-__all__ = ["premises", "selection_warning", "statements", "verdict_line"]
+__all__ = ["premises", "repetition", "selection_warning", "statements", "verdict_line"]
 
 
 def statements(comparison: Comparison, confidence: float) -> list[str]:
@@ -60,12 +63,53 @@ def selection_warning(comparison: Comparison) -> str | None:
         return None
     alpha = max(c.alpha for c in found)
     return (
-        f"{len(found)} candidates were evaluated, and the best-looking of them owes a part of its looks to luck: "
+        f"{len(found)} candidates were evaluated, and the best-looking of them was selected: "
         f"a certificate of the one that is picked here is false with probability up to {any_false(found):.4g}, "
         f"not {alpha:g}. Recertify the one that is picked on samples that nobody looked at (recertify --holdout "
         "START:STOP), audit it on fresh noise (audit), or report the larger probability. And a candidate that is "
         "changed after this comparison is tuned on these samples: they no longer certify it"
     )
+
+
+def repetition(
+    comparison: Comparison,
+    confidence: float | None,
+    before: Sequence[GatedComparison],
+    after: Sequence[GatedComparison],
+) -> list[str]:
+    """Say what holds of several comparisons at once, and which candidates came after the first.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        This one.
+    confidence : float or None
+        Of all its verdicts together; None where none was asked for.
+    before, after : sequence of GatedComparison
+        Those that put gates to candidates of this cache before this one was first made, and since.
+
+    Returns
+    -------
+    list of str
+        Empty where there are no others.
+    """
+    lines = []
+    errors = [1 - c.confidence for c in (*before, *after) if c.confidence is not None]
+    if errors and confidence is not None:
+        together = max(0.0, confidence - sum(errors))
+        lines.append(
+            f"{len(errors)} other comparisons of this cache had a confidence of their own: the verdicts of all "
+            f"{len(errors) + 1} are right at once with confidence {together:.6g}"
+        )
+    shown = {digest for c in before for digest in c.candidates.values()}
+    new = [result.record.name for result in comparison.candidates if result.votes not in shown]
+    if before and new:
+        lines.append(
+            f"{', '.join(new)} came after a comparison of this cache: what was made or changed because of what "
+            "that showed is tuned on these samples, and no verdict here is proven for it; recertify it on samples "
+            "that nobody looked at (recertify --holdout START:STOP), or audit it on fresh noise (audit)"
+        )
+    return lines
 
 
 def verdict_line(verdict: Verdict, confidence: float | None) -> str:
