@@ -82,7 +82,7 @@ def joint_lower_bound(
     Where f' loses five votes and wins five, the paper's bound subtracts all ten, and here they cancel:
 
     >>> joint_lower_bound(80_000, 100_000, 800, [5, 10], [5, 0], 1000, 0.002).round(4).tolist()
-    [0.7869, 0.7758]
+    [0.7861, 0.775]
     """
     C = int(number("candidates", candidates, lambda a: (a >= 1) & (a <= 10**6) & (a == np.floor(a)), _MANY))
     level, columns = _checked(count, n, k1, n10, n01, m, alpha)

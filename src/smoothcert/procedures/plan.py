@@ -175,8 +175,8 @@ def plan(
     from scratch, adaptive 3488
     irs None
     one-sided 3456
-    joint 585
-    auto 585
+    joint 630
+    auto 630
     """
     if (acr_within is None) == (radius is None):
         raise InvalidArgumentError("give one target: acr_within, such as 0.01, or radius")
