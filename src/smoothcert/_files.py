@@ -1,9 +1,4 @@
-"""Files that are complete or absent, written only where we mean to, and read without trust.
-
-Folders that somebody sent may hold links in the places where our files go. Links are followed on the way to a
-folder that the caller names, and never below it: folders are opened by descriptor, new files under names that
-nobody can guess.
-"""
+"""Files that are complete or absent, written only where we mean to, and read without trust."""
 
 from __future__ import annotations
 
@@ -17,25 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from smoothcert._folders import exists, open_folder, open_in, reason_text, writing
 from smoothcert.errors import CacheCorruptError, CacheError, CacheLockedError, SmoothcertError, reading
 
 __all__ = [
     "append_to",
-    "exists",
-    "list_folder",
     "locked",
-    "make_folder",
     "read_lines",
     "read_regular",
-    "refuse_links",
-    "remove_file",
     "remove_leftovers",
     "write_atomic",
 ]
 
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
 _CHUNK = 1 << 16
-_REMEDY = "what was finished before is kept: make room or choose another folder, then run the same command again"
 
 
 def write_atomic(folder: Path, name: str, data: bytes, error: type[SmoothcertError] = CacheError) -> None:
@@ -57,7 +47,7 @@ def write_atomic(folder: Path, name: str, data: bytes, error: type[SmoothcertErr
     SmoothcertError
         Of the type `error`, when the file cannot be written, such as on a full or read-only disk.
     """
-    with _writing(folder, name, error), _directory(folder, name) as (directory, last):
+    with writing(folder, name, error), open_folder(folder, name) as (directory, last):
         try:
             _replace(directory, last, data)
         except FileNotFoundError:  # somebody took the folder's lock, and swept our temporary file away
@@ -99,8 +89,8 @@ def append_to(folder: Path, name: str, line: bytes, is_whole: Callable[[bytes], 
     CacheError
         When the file cannot be written, or is one that has another name elsewhere.
     """
-    with _writing(folder, name, CacheError), _directory(folder, name) as (directory, last):
-        descriptor = _open(last, os.O_RDWR | os.O_APPEND | os.O_CREAT, directory)
+    with writing(folder, name, CacheError), open_folder(folder, name) as (directory, last):
+        descriptor = open_in(last, os.O_RDWR | os.O_APPEND | os.O_CREAT, directory)
         try:
             size = _require_own(descriptor)
             tail = _tail(descriptor, size)
@@ -136,8 +126,8 @@ def read_regular(
         Of the type `error`, when it is missing, not a regular file, or larger than `at_most` bytes.
     """
     path = folder / name
-    with reading(path, error), _directory(folder, name) as (directory, last):
-        descriptor = _open(last, os.O_RDONLY | os.O_NONBLOCK, directory)
+    with reading(path, error), open_folder(folder, name) as (directory, last):
+        descriptor = open_in(last, os.O_RDONLY | os.O_NONBLOCK, directory)
         with os.fdopen(descriptor, "rb") as file:
             size = _require_regular(descriptor, path, error)
             if size > at_most:
@@ -156,8 +146,8 @@ def read_lines(folder: Path, name: str, *, longest: int) -> Iterator[bytes]:
     if not exists(folder, name):
         return
     path = folder / name
-    with reading(path), _directory(folder, name) as (directory, last):
-        descriptor = _open(last, os.O_RDONLY | os.O_NONBLOCK, directory)
+    with reading(path), open_folder(folder, name) as (directory, last):
+        descriptor = open_in(last, os.O_RDONLY | os.O_NONBLOCK, directory)
         with os.fdopen(descriptor, "rb") as file:
             _require_regular(descriptor, path, CacheCorruptError)
             while line := file.readline(longest + 1):
@@ -166,88 +156,10 @@ def read_lines(folder: Path, name: str, *, longest: int) -> Iterator[bytes]:
                 yield line
 
 
-def exists(folder: Path, name: str = "") -> bool:
-    """Tell whether there is anything of that name, be it a link to nothing.
-
-    Raises
-    ------
-    CacheError
-        When the folder cannot be looked into.
-    """
-    try:
-        os.lstat(folder / name)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except (OSError, ValueError) as reason:
-        raise CacheError(f"{folder / name} cannot be looked at: {_text(reason)}") from reason
-    return True
-
-
-def list_folder(folder: Path, name: str) -> list[tuple[str, bool]]:
-    """Return the names in a folder below another, sorted, and whether each is a folder; none when it is missing.
-
-    Raises
-    ------
-    CacheCorruptError
-        When it is no folder, or a link to one.
-    """
-    if not exists(folder, name):
-        return []
-    with reading(folder / name), _directory(folder, f"{name}/.") as (directory, _), os.scandir(directory) as found:
-        return sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
-
-
-def make_folder(folder: Path, name: str) -> None:
-    """Make a folder below another one, unless it is there.
-
-    Raises
-    ------
-    CacheError
-        When it cannot be made, or something else has its name.
-    """
-    with _writing(folder, name, CacheError):
-        with _directory(folder, name) as (directory, last), contextlib.suppress(FileExistsError):
-            os.mkdir(last, dir_fd=directory)
-        with _directory(folder, f"{name}/."):
-            pass
-
-
-def refuse_links(folder: Path, name: str) -> Path:
-    """Return a path below a folder, of which no existing part is a link.
-
-    Raises
-    ------
-    CacheCorruptError
-        Names the link.
-    """
-    path = folder
-    for each in name.split("/"):
-        path = path / each
-        if exists(path) and path.is_symlink():
-            raise CacheCorruptError(f"{path} is a link, which is not followed: put what it names in its place")
-    return path
-
-
-def remove_file(folder: Path, name: str) -> None:
-    """Remove a file if it is there; of a link the link.
-
-    Raises
-    ------
-    CacheError
-        When it cannot be removed.
-    """
-    with (
-        _writing(folder, name, CacheError),
-        _directory(folder, name) as (directory, last),
-        contextlib.suppress(FileNotFoundError),
-    ):
-        os.unlink(last, dir_fd=directory)
-
-
 def remove_leftovers(folder: Path, *names: str) -> None:
     """Remove temporary files of ours that a kill left in a folder, and in folders of these names below it."""
     for name in (".", *(f"{name}/." for name in names)):
-        with contextlib.suppress(OSError), _directory(folder, name) as (directory, _):
+        with contextlib.suppress(OSError), open_folder(folder, name) as (directory, _):
             for found in filter(_LEFTOVER.fullmatch, os.listdir(directory)):  # noqa: PTH208 - of a descriptor
                 if stat.S_ISREG(os.stat(found, dir_fd=directory, follow_symlinks=False).st_mode):
                     os.unlink(found, dir_fd=directory)
@@ -279,12 +191,12 @@ def locked(folder: Path, name: str, *below: str) -> Iterator[None]:
         raise CacheError(
             f"{folder} cannot be locked: this system has no POSIX file locks (fcntl), which writing a cache needs"
         ) from reason
-    with _writing(folder, name, CacheError):
+    with writing(folder, name, CacheError):
         folder.mkdir(parents=True, exist_ok=True)
-        with _directory(folder, name) as (directory, last):
-            descriptor = _open(last, os.O_RDWR | os.O_CREAT, directory)
+        with open_folder(folder, name) as (directory, last):
+            descriptor = open_in(last, os.O_RDWR | os.O_CREAT, directory)
     try:
-        with _writing(folder, name, CacheError):
+        with writing(folder, name, CacheError):
             _require_own(descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -292,40 +204,13 @@ def locked(folder: Path, name: str, *below: str) -> Iterator[None]:
             raise CacheLockedError(f"{folder} is being written by another process: wait, or end it") from reason
         except OSError as reason:
             raise CacheError(
-                f"{folder} cannot be locked ({_text(reason)}): its file system has no locks, without which two "
-                "writers could spoil each other's work; put it on another one"
+                f"{folder} cannot be locked ({reason_text(reason)}): its file system has no locks, without which "
+                "two writers could spoil each other's work; put it on another one"
             ) from reason
         remove_leftovers(folder, *below)
         yield
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _directory(folder: Path, name: str) -> Iterator[tuple[int, str]]:
-    """Open the folder that a file is in, and return it with the file's own name."""
-    *below, last = name.split("/")
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for each in below:
-            deeper = _open(each, os.O_RDONLY | os.O_DIRECTORY, descriptor)
-            os.close(descriptor)
-            descriptor = deeper
-        yield descriptor, last
-    finally:
-        os.close(descriptor)
-
-
-def _open(name: str, flags: int, directory: int) -> int:
-    """Open something by its folder; a link is an error that says so, for which systems have several codes."""
-    try:
-        return os.open(name, flags | os.O_NOFOLLOW, 0o666, dir_fd=directory)
-    except OSError as reason:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-                text = f"{name} is a link, which is not followed there"
-                raise OSError(errno.ELOOP, text) from reason
-        raise
 
 
 def _require_own(descriptor: int) -> int:
@@ -347,15 +232,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(descriptor, left) :]
-
-
-@contextmanager
-def _writing(folder: Path, name: str, error: type[SmoothcertError]) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as reason:  # a path with a null byte is a ValueError
-        raise error(f"cannot write {folder / name}: {_text(reason)}; {_REMEDY}") from reason
-
-
-def _text(reason: Exception) -> str:
-    return (reason.strerror if isinstance(reason, OSError) else None) or str(reason)

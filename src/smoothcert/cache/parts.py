@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -158,11 +157,10 @@ def _table(data: bytes, rows: int, manifest: Manifest, path: Path) -> pa.Table:
 
 
 def _bytes_per_row(manifest: Manifest) -> dict[str, int]:
-    """Return what each column takes for an input when it is unpacked."""
-    votes = manifest.n * np.dtype(_vote_dtype(manifest)).itemsize
-    special = {"key": KEY_BYTES, "votes": 4 + votes}
-    lists = dict.fromkeys(("selection_counts", "counts"), 8 * manifest.num_classes)
-    return {name: (special | lists).get(name, 8) for name in _schema(manifest).names}
+    """Return what each column takes for an input when it is unpacked, in order."""
+    votes, counts = manifest.n * np.dtype(_vote_dtype(manifest)).itemsize, 8 * manifest.num_classes
+    found = {"key": KEY_BYTES, "top_class": 8, "selection_counts": counts, "counts": counts, "p_lower": 8}
+    return {**found, "votes": 4 + votes, **({"start": 8} if manifest.format_version > 1 else {})}
 
 
 def _rows(table: pa.Table, manifest: Manifest) -> list[CachedInput]:
@@ -172,11 +170,11 @@ def _rows(table: pa.Table, manifest: Manifest) -> list[CachedInput]:
 
     dtype, columns = _vote_dtype(manifest), {name: table.column(name) for name in table.column_names}
     starts = columns["start"].to_pylist() if "start" in columns else [0] * len(table)
-    whole = pc.equal(pc.binary_length(columns["votes"]), manifest.n * np.dtype(dtype).itemsize)
-    if not pc.all(whole).as_py():
+    kept = [scalar.as_buffer() for scalar in columns["votes"]]
+    if any(len(each) != manifest.n * np.dtype(dtype).itemsize for each in kept):
         raise ValueError("votes are missing")
     plain = (columns[name].to_pylist() for name in ("key", "top_class", "p_lower"))
-    votes = (np.frombuffer(scalar.as_buffer(), dtype) for scalar in columns["votes"])
+    votes = (np.frombuffer(each, dtype) for each in kept)
     return [
         CachedInput(
             key=key, top_class=top, selection_counts=selection, counts=counts, p_lower=p, votes=vote, start=start

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from smoothcert._files import exists, list_folder, refuse_links
+from smoothcert._folders import exists, list_folder, refuse_links
 from smoothcert._records import RecordFormat, is_bool, is_int, is_number, is_share, is_text
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
 

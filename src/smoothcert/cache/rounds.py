@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from smoothcert._files import exists, locked, make_folder, read_regular, write_atomic
+from smoothcert._files import locked, read_regular, write_atomic
+from smoothcert._folders import exists, make_folder
 from smoothcert._records import RecordFormat, is_hex, is_int, is_text
 from smoothcert.cache.lines import append_line, checked_records
 from smoothcert.cache.manifest import Manifest

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from smoothcert._files import exists, locked, make_folder, read_regular, remove_file, write_atomic
+from smoothcert._files import locked, read_regular, write_atomic
+from smoothcert._folders import exists, make_folder, remove_file
 from smoothcert.cache.index import INDEX, PARTS, PartEntry, entry_record, index_line, part_name, read_index
 from smoothcert.cache.lines import append_line
 from smoothcert.cache.manifest import Manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from smoothcert._files import exists, list_folder
+from smoothcert._folders import exists, list_folder
 from smoothcert.cache.candidates import open_candidate
 from smoothcert.cache.holdouts import read_holdouts
 from smoothcert.cache.index import INDEX, PARTS

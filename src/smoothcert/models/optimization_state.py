@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from smoothcert._files import exists, read_regular, remove_leftovers, write_atomic
+from smoothcert._files import read_regular, remove_leftovers, write_atomic
+from smoothcert._folders import exists
 from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
 from smoothcert.models._safetensors import format_safetensors
 from smoothcert.models.checkpoint import read_safetensors

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smoothcert._folders import refuse_links
 from smoothcert.cache import CertificationCache, Timing
 from smoothcert.classifiers import Classifier, TorchClassifier
 from smoothcert.errors import InvalidArgumentError
@@ -86,7 +87,7 @@ def certify_by_proxy(
             n_p=n_p,
             alpha_zeta=alpha / 2,
             runner_up=runner_up,
-            out=Path(folder) / OWN_VOTES,
+            out=refuse_links(Path(folder), OWN_VOTES),
             batch_size=batch_size,
             progress=after(first.timing.samples),
         )

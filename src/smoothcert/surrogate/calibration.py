@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert._files import exists
+from smoothcert._folders import exists
 from smoothcert._records import RecordFormat, is_bool, is_hex, is_int, is_list, is_number, is_share
 from smoothcert.bounds import smallest_n
 from smoothcert.bounds.conformal import smallest_calibration_set

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert._files import exists
+from smoothcert._folders import exists
 from smoothcert._records import RecordFormat, is_hex, is_int, is_list
 from smoothcert.bounds import smallest_n
 from smoothcert.bounds.allocation import Predicted, allocate_samples

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from smoothcert._files import exists, read_regular, write_atomic
+from smoothcert._files import read_regular, write_atomic
+from smoothcert._folders import exists
 from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
 from smoothcert.models import Normalization, build_model
 from smoothcert.models._safetensors import format_safetensors
