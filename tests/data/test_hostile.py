@@ -272,6 +272,11 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         load_dataset(tmp_path)
 
 
+def test_a_name_that_is_too_long_is_an_error_of_ours() -> None:
+    with pytest.raises(DataError, match="cannot be read: File name too long"):
+        load_dataset("x" * 5000)
+
+
 def test_deep_class_names_in_parquet_are_left_out(tmp_path: Path) -> None:
     rows = [{"bytes": b"x", "path": ""}]
     table = pa.table({"img": rows, "label": [0]}).replace_schema_metadata({"huggingface": "[" * 10**5})

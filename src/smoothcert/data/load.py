@@ -11,7 +11,7 @@ from smoothcert.data.cifar import PICKLED_FILE, has_binary_files, read_cifar_bin
 from smoothcert.data.dataset import Dataset
 from smoothcert.data.digits import read_digits
 from smoothcert.data.folder import is_image_folder, read_image_folder
-from smoothcert.errors import DataError, InvalidArgumentError
+from smoothcert.errors import DataError, InvalidArgumentError, reading
 
 __all__ = ["load_dataset"]
 
@@ -93,7 +93,9 @@ def load_dataset(
 
 def _read(spec: str | Path, split: str, crop: Crop) -> Dataset:
     path = Path(spec)
-    if path.is_dir() and not _holds_cifar(path):
+    with reading(path, DataError, "give another path"):
+        is_folder, is_file = path.is_dir(), path.is_file()
+    if is_folder and not _holds_cifar(path):
         if not is_image_folder(path, split):
             raise DataError(f"{path} holds no dataset that is known here: {_ACCEPTED}")
         return read_image_folder(path, split, crop)
@@ -101,9 +103,9 @@ def _read(spec: str | Path, split: str, crop: Crop) -> Dataset:
         raise InvalidArgumentError(f"resize and crop are for image folders, and {spec} is none: leave them out")
     if spec == "digits":
         return read_digits(split)
-    if path.is_dir():
+    if is_folder:
         return read_cifar_parquet(path, split) if any(path.glob("*.parquet")) else read_cifar_binary(path, split)
-    if path.suffix == ".npz" and path.is_file():
+    if path.suffix == ".npz" and is_file:
         return read_npz(path)
     raise DataError(f"{spec} is no dataset that is known here: {_ACCEPTED}")
 
