@@ -164,7 +164,7 @@ def _fail(
         )
     if not right:
         return "traceback", f"{what}: status {status}: {' / '.join(lines[-3:])}"
-    finished = _finished(folder)
+    finished = _finished(folder, whole)
     if status := finish(scenario, errors):
         return "traceback", f"after {what}: status {status}: {errors.read_text()[-300:]}"
     now = state_of(folder)
@@ -182,8 +182,8 @@ def _written(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _finished(folder: Path) -> dict[Path, tuple[int, int] | None]:
-    """Return the parts and pieces that an index names, and when they were written."""
+def _finished(folder: Path, whole: dict[str, bytes]) -> dict[Path, tuple[int, int] | None]:
+    """Return the parts and pieces that an index names and that are right, and when they were written."""
     found = []
     for index, parts in (("index.jsonl", "parts"), ("rounds.jsonl", "rounds")):
         for path in folder.rglob(index):
@@ -191,4 +191,8 @@ def _finished(folder: Path) -> dict[Path, tuple[int, int] | None]:
             if not text.endswith(b"\n"):
                 continue
             found += [path.parent / parts / r.get("part", f"{r['number']:06d}.votes") for r in lines_of(path)]
-    return {path: _written(path) for path in found if path.exists()}
+    return {
+        path: _written(path)
+        for path in found
+        if path.exists() and path.read_bytes() == whole.get(str(path.relative_to(folder)))
+    }

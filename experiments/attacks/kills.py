@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from attacks.children import still_alive
-from attacks.scenarios import SCENARIOS, Scenario, finish, start, state_of, wait_for
+from attacks.scenarios import SCENARIOS, TOO_EARLY, Scenario, finish, start, state_of, wait_for
 
 __all__ = ["Outcome", "compare_states", "interrupt", "kill", "kill_processes", "undisturbed"]
 
@@ -82,7 +82,7 @@ def interrupt(world: Path, folder: Path, name: str, count: int, seed: int) -> li
         status = wait_for(pid)
         lines = [line for line in errors.read_text().splitlines() if line.strip()]
         said = bool(lines) and lines[-1] == _MESSAGE and not any("Traceback" in line for line in lines)
-        if status != 0 and not (status == 130 and said):
+        if status not in (0, TOO_EARLY) and not (status == 130 and said):
             found.append((name, "traceback", f"status {status}: {' / '.join(lines[-4:])}"))
         else:
             found.append((name, *_judge(finish(scenario, errors), whole, folder, errors)))

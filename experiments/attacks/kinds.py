@@ -72,27 +72,9 @@ class Kind:
 
 
 WRITERS = {
-    *(
-        "certify",
-        "recertify_fresh",
-        "recertify_continued",
-        "recertify_by_paper",
-        "recertify_on_spent_range",
-        "repair",
-        "audit",
-        "report",
-    ),
-    *(
-        "recertify_command",
-        "decide_command",
-        "radius",
-        "adaptive",
-        "decide",
-        "guided",
-        "fit",
-        "continue_training",
-        "calibrate",
-    ),
+    *("certify", "recertify_fresh", "recertify_continued", "recertify_by_paper", "recertify_on_spent_range"),
+    *("repair", "audit", "report", "recertify_command", "decide_command", "radius", "adaptive", "decide"),
+    *("guided", "fit", "continue_training", "calibrate"),
 }
 """Readers that write, so that each works on a copy of its own."""
 

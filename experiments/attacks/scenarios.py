@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import NoReturn
 from attacks.world import COMMANDS, still_clock
 from smoothcert.cli import main
 
-__all__ = ["SCENARIOS", "Scenario", "finish", "start", "state_of", "wait_for"]
+__all__ = ["SCENARIOS", "TOO_EARLY", "Scenario", "finish", "start", "state_of", "wait_for"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Scenario:
             part.write_bytes(part.read_bytes()[:-1])
         os.chdir(folder)
 
+
+TOO_EARLY = 72
+"""Exit status of a child that was interrupted before its command began."""
 
 _CALL, _CACHE = ("model", "data.npz"), ("base/candidates/*", "base/holdouts.jsonl", "base/.holdouts.lock")
 
@@ -114,12 +118,20 @@ def _run(command: str) -> int:
         main()
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not _came_to_main(error):
+            return TOO_EARLY
         sys.excepthook(*sys.exc_info())
         return 71
     finally:
         sys.stderr.flush()
     return 0
+
+
+def _came_to_main(error: BaseException) -> bool:
+    """Tell whether what was raised passed through the command line's own first function."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(frame.f_code is main.__code__ for frame in frames)
 
 
 def wait_for(pid: int) -> int:

@@ -71,9 +71,7 @@ def judge_error(error: BaseException, damage: Damage) -> Verdict:
     if damage.sealed and path.name == "recipe.json":  # it stands for what the user would type
         return "refused", text[:200]
     if damage.sealed and path.name.endswith("-state.safetensors") and text.startswith("the loss is"):
-        return "refused", text[
-            :200
-        ]  # the numbers of a sealed state are legal; that they diverge is training's word
+        return "refused", text[:200]  # its numbers are legal; training says that they diverge
     named = [str(path), path.name, str(path.parent)] if path.parent != Path() else [path.name]
     if damage.sealed or damage.path.suffix == ".json":
         named += [str(folder) for folder in path.parents if folder != Path()]
