@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+import typer.main
 
 from smoothcert.cli import main
 
@@ -38,11 +40,15 @@ def prepare_process() -> None:
     mock.patch("smoothcert.evaluation.comparison.CURVE_POINTS", 1).start()  # curves repeat the same, ten times
 
 
+_command = functools.cache(typer.main.get_command)  # to make it takes longer than most attacks
+
+
 def run_command(*arguments: str | Path) -> Finished:
     """Run ``smoothcert ARGUMENTS``; what it does not catch passes through, as it would to a user."""
     out, err, status = io.StringIO(), io.StringIO(), 0
     with (
         mock.patch.object(sys, "argv", ["smoothcert", *map(str, arguments)]),
+        mock.patch("typer.main.get_command", _command),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
