@@ -194,7 +194,11 @@ def _read(reader: str, undamaged: tuple[Any, int], damage: Damage) -> Verdict:
 def _is_earlier(attack: Attack, original: bytes) -> bool:
     """Tell whether a file that only grows is as it was earlier, or one that comes late is not there yet."""
     if not os.path.lexists(attack.file):
-        return attack.file.suffix == ".jsonl" or attack.file.name in ("candidate.json", "calibration.json")
+        return (
+            attack.mutator == "linked folder"
+            or attack.file.suffix == ".jsonl"
+            or attack.file.name in ("candidate.json", "calibration.json")
+        )
     if attack.file.suffix != ".jsonl" or attack.file.is_symlink() or not attack.file.is_file():
         return False
     if attack.file.stat().st_size > 2 * len(original):

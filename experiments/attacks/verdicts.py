@@ -90,7 +90,7 @@ def judge_answer(reader: str, answer: Any, undamaged: Any, damage: Damage) -> Ve
         return ("another", "") if _is_legal(answer) else ("changed", f"illegal: {answer!r:.200}")
     if damage.earlier and reader in _SEES_LESS:
         return "earlier", ""
-    if damage.earlier and reader.startswith("verify") and "note: " in answer:
+    if damage.earlier and reader.startswith("verify") and _says_less(answer, undamaged):
         return "earlier", answer
     if not damage.sealed:
         return "changed", _difference(answer, undamaged)
@@ -103,6 +103,11 @@ def judge_answer(reader: str, answer: Any, undamaged: Any, damage: Damage) -> Ve
 
 def _equal(a: Any, b: Any) -> bool:
     return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+
+
+def _says_less(answer: str, undamaged: str) -> bool:
+    """Tell whether it is said that something is missing, or nothing is said of a folder that is not there."""
+    return "note: " in answer or set(answer.splitlines()) < set(undamaged.splitlines())
 
 
 def _is_legal(answer: Any) -> bool:
