@@ -12,9 +12,9 @@ from scipy.stats import beta, binomtest
 
 import smoothcert as sc
 from smoothcert.bounds import lower_confidence_bound
-from smoothcert.cache import CertificationCache, read_holdouts
+from smoothcert.cache import CandidateRecord, CertificationCache, read_holdouts
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.procedures import reserve_holdout
+from smoothcert.procedures import method_of, reserve_holdout
 
 RNG = np.random.default_rng(2)
 X = RNG.random((40, 3), dtype=np.float32)
@@ -223,3 +223,19 @@ def test_a_certificate_says_whether_n_p_had_to_be_fixed(
 ) -> None:
     premise = recertify(cache, **changes).certificates.premise  # type: ignore[arg-type]
     assert ("n_p was fixed without looking at the cached votes" in premise) == fixed
+
+
+@pytest.mark.parametrize(("bound", "together"), [("auto", 4), ("joint", 4), ("one-sided", 1)])
+def test_a_record_of_a_group_that_is_not_proven_counts_for_itself(bound: str, together: int) -> None:
+    record = CandidateRecord(
+        spec="int8",
+        name="int8",
+        description="",
+        n_p=300,
+        alpha_zeta=ALPHA_ZETA,
+        gamma=0.99,
+        identical=False,
+        bound=bound,
+        together=4,
+    )
+    assert method_of(record).together == together

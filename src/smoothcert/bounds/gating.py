@@ -19,8 +19,8 @@ def prefers_direct(count: ArrayLike, n: ArrayLike) -> NDArray[np.bool_]:
     ``docs/guarantees.md``. It does not hold for direct votes on the cached samples.
 
     The rule looks at nothing else: neither at how many samples are paired nor at the candidate. That makes the
-    lemma free of premises about either, and it has a price. A candidate that changes more than about 8 % of the
-    votes, or that is given more than half as many samples as the cache has, would do a little better from
+    lemma free of premises about either, and it has a price. A candidate that changes more than about a tenth of
+    the votes, or is given more than half as many samples as the cache has, would do a little better from
     scratch. ``docs/guarantees.md`` has the figures.
 
     Parameters

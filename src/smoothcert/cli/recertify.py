@@ -51,7 +51,7 @@ def recertify(
         bool,
         typer.Option(
             "--together",
-            help="Let the certificates of all candidates of this call hold at once, also of the best.",
+            help="Let the certificates of all candidates of this call hold at once (bounds auto and joint).",
         ),
     ] = False,
     holdout: Annotated[
