@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -98,9 +99,8 @@ def test_tables_show_texts_as_they_are() -> None:
     from rich.console import Console
 
     table = Table("t[/b]\x1b[2J", (Column("c\x1b[2J"),), (("[red]x\x1b[2J\n",),))
-    console = Console(width=60, record=True, force_terminal=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    console = Console(width=60, record=True, force_terminal=True, file=io.StringIO())
     console.print(to_rich(table))
     text = console.export_text()
     assert "\x1b" not in text
     assert "[red]x\\x1b[2J\\n" in text
-    console.file.close()
