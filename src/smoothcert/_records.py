@@ -89,18 +89,15 @@ class RecordFormat:
         with reading(path, self.unreadable):
             fields = parse_object(data)
         header = {key: fields.pop(key) for key in _HEADER & set(fields)}
-        if header or not self.bare:
-            self._check_header(header, fields, path)
-        self._check_fields(fields, path)
-        return {**self.optional, **fields}
-
-    def _check_header(self, header: dict[str, Any], fields: dict[str, Any], path: Path) -> None:
-        digest, named = header.pop("digest", None), (header.get("format"), header.get("format_version"))
-        if named[0] != self.name or type(named[1]) is not int or not 0 < named[1] <= self.version:
+        bare, digest = self.bare and not header, header.pop("digest", None)
+        named = header.get("format"), header.get("format_version")
+        if not bare and (named[0] != self.name or type(named[1]) is not int or not 0 < named[1] <= self.version):
             raise self.other(f"{path} has format {named}: this version reads {self.name!r}, 1 to {self.version}")
+        self._check_fields(fields, path)
         # Some of version 1 hashed the name and the version too.
-        if digest not in (digest_of(fields), digest_of({**header, **fields})):
+        if not bare and digest not in (digest_of(fields), digest_of({**header, **fields})):
             raise self.unreadable(f"{path} was changed: its digest does not match its content; restore it")
+        return {**self.optional, **fields}
 
     def _check_fields(self, fields: dict[str, Any], path: Path) -> None:
         odd = (set(fields) - set(self.legal)) | (set(self.legal) - set(fields) - set(self.optional))

@@ -151,7 +151,7 @@ def test_a_torn_line_and_a_torn_file_do_not_count(journal: Path) -> None:
     index = journal / "rounds.jsonl"
     lines = index.read_text().splitlines(keepends=True)
     index.write_text("".join(lines[:-1]) + lines[-1][:30])
-    (journal / "rounds" / f".{len(lines) - 1:06d}.votes.tmp").write_bytes(b"half")
+    (journal / "rounds" / f".{len(lines) - 1:06d}.votes.{'0' * 32}.tmp").write_bytes(b"half")
     with sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds:
         run(rounds)
         assert 0 < rounds.timing.samples <= 64
