@@ -1,5 +1,6 @@
 """Bounds, radii and sample sizes: arrays in, arrays out, every claim rounded to the safe side."""
 
+from smoothcert.bounds._arguments import MAX_COUNT
 from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, expected_disagreement
 from smoothcert.bounds.binomial import lower_confidence_bound, upper_confidence_bound
 from smoothcert.bounds.gating import prefers_direct
@@ -19,6 +20,7 @@ from smoothcert.bounds.two_sample import excess_p_values, pooled_excess_p_value
 
 __all__ = [
     "DEFAULT_DISAGREEMENT",
+    "MAX_COUNT",
     "IntervalMethod",
     "IrsBound",
     "binomial_interval",

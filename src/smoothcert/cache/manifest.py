@@ -110,7 +110,7 @@ class Manifest:
             header = (fields.pop("format"), fields.pop("format_version"), fields.pop("digest"))
         except (ValueError, KeyError, AttributeError) as error:
             raise CacheCorruptError(f"{source} is not the manifest of a certification cache: {error}") from error
-        if header[0] != "smoothcert-cache" or header[1] not in range(1, FORMAT_VERSION + 1):
+        if header[0] != "smoothcert-cache" or not _is_int(1, FORMAT_VERSION + 1)(header[1]):
             raise CacheMismatchError(
                 f"{source} has format {header[:2]}: this version reads 'smoothcert-cache', 1 to {FORMAT_VERSION}"
             )
@@ -234,7 +234,7 @@ _LEGAL: dict[str, Callable[[Any], bool]] = {
     "seed": _is_int(0, 1 << 128),
     "n0": _is_int(0, 1 << 40),
     "n": _is_int(1, 1 << 40),
-    "alpha": _is_float(0, 1),
+    "alpha": _is_float(0.999e-100, 1),  # what bounds are made for
     "num_classes": _is_int(2, 65535),
     "input_shape": lambda v: isinstance(v, (list, tuple)) and 0 < len(v) < 16 and all(map(_is_int(1, 1 << 32), v)),
     "fingerprint": lambda v: _is_text(v) and v != "",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from smoothcert._files import locked, read_regular, write_atomic
 from smoothcert._folders import exists, make_folder, remove_file
+from smoothcert.bounds import MAX_COUNT
 from smoothcert.cache.index import INDEX, PARTS, PartEntry, entry_record, index_line, part_name, read_index
 from smoothcert.cache.lines import append_line
 from smoothcert.cache.manifest import Manifest
@@ -59,6 +60,10 @@ class CertificationCache:
         data = read_regular(self.path, MANIFEST, at_most=1 << 20)
         with reading(self.path / MANIFEST):
             self.manifest = Manifest.from_json(data.decode(), str(self.path / MANIFEST))
+        if self.manifest.n > MAX_COUNT:
+            raise CacheCorruptError(
+                f"{self.path / MANIFEST}: n is {self.manifest.n}, bounds take at most {MAX_COUNT} votes"
+            )
         self._starts = (0,) if starts is None and not self.manifest.base else starts
         self._lines, self.torn = read_index(self.path)
         self._places = [number for number, entry in enumerate(self._lines) if entry.dropped]

@@ -112,9 +112,14 @@ def pair(base: CachedInput, candidate: CachedInput, m: int) -> PairedCounts:
     Raises
     ------
     CacheMismatchError
-        When the candidate's votes lie partly inside and partly outside of the cached samples.
+        When the candidate's votes lie partly inside and partly outside of the cached samples, or these do not
+        start at 0.
     """
     n, k, start = len(base.votes), len(base.counts), candidate.start
+    if base.start:
+        raise CacheMismatchError(
+            f"the cached votes start at sample {base.start}, not at 0: they are a candidate's, not those of a base"
+        )
     if start < n < start + m:
         raise CacheMismatchError(
             f"the candidate's votes start at sample {start}, but only {n} are cached: {m} of them cannot be paired"
