@@ -23,6 +23,7 @@ from attacks.verdicts import Damage, Verdict, judge_answer, judge_error
 __all__ = ["Attack", "Result", "copy_world", "outside_now", "run_attacks"]
 
 _MORE_MEMORY = 200 << 20
+_MOST_LINES = 1 << 24
 _FAKE_GHOSTSCRIPT = '#!/bin/sh\necho "$0" "$@" >> "{}"\n'
 
 
@@ -194,14 +195,12 @@ def _read(reader: str, undamaged: tuple[Any, int], damage: Damage) -> Verdict:
 def _is_earlier(attack: Attack, original: bytes) -> bool:
     """Tell whether a file that only grows is as it was earlier, or one that comes late is not there yet."""
     if not os.path.lexists(attack.file):
-        return (
-            attack.mutator == "linked folder"
-            or attack.file.suffix == ".jsonl"
-            or attack.file.name in ("candidate.json", "calibration.json")
-        )
+        late = attack.file.suffix == ".jsonl" or attack.file.name in ("candidate.json", "calibration.json")
+        return late or attack.kind == "candidate: folder"
     if attack.file.suffix != ".jsonl" or attack.file.is_symlink() or not attack.file.is_file():
         return False
-    if attack.file.stat().st_size > 2 * len(original):
+    if attack.file.stat().st_size > _MOST_LINES:
         return False
-    whole, _, torn = attack.file.read_bytes().rpartition(b"\n")  # what a crash tore may have become anything
-    return original.startswith(whole) and len(whole) + bool(torn) < len(original)
+    data = attack.file.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]  # what a crash tore may have become anything
+    return data != original and original.startswith(whole)

@@ -124,11 +124,11 @@ def _pair(base: Row, own: Row, k: int) -> PairedCounts:
 def method_of_record(record: Row) -> Method:
     """Return the method that a candidate's record names."""
     return Method(
-        bound=record["bound"],
+        bound=record.get("bound", "irs"),
         alpha_zeta=record["alpha_zeta"],
         gamma=record["gamma"],
-        runner_up=record["runner_up"],
-        together=record["together"],
+        runner_up=record.get("runner_up", False),
+        together=record.get("together", 1),
     )
 
 
