@@ -9,7 +9,6 @@ Exits with status 1 when there is a bad verdict. A mutation is made again by its
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 import tempfile
@@ -70,8 +69,6 @@ def attack(root: Path, plan: Plan) -> Iterator[Line]:
     scratch.mkdir()
     make_world(world)
     keys = list(input_keys(open_bench().x))
-    gc.collect()
-    gc.freeze()  # children need not copy what they only look at
     yield from mutate(world, scratch, keys, plan)
     if plan.only:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from attacks.verdicts import Damage, Verdict, judge_answer, judge_error
 
 __all__ = ["Attack", "Result", "copy_world", "outside_now", "run_attacks"]
 
+_IN_CHILDREN = ("onnx",)  # it starts threads, which a fork would lose
 _MORE_MEMORY = 200 << 20
 _MOST_LINES = 1 << 24
 _FAKE_GHOSTSCRIPT = '#!/bin/sh\necho "$0" "$@" >> "{}"\n'
@@ -91,15 +93,17 @@ def run_attacks(
     attacks: list[Attack], world: Path, scratch: Path, keys: list[bytes], *, at_once: int = 2, limit: float = 10.0
 ) -> Iterator[Result]:
     """Run attacks in children; yield what came of each."""
-    kinds = sorted({attack.kind for attack in attacks})
-    undamaged: dict[str, dict[str, Any]] = {}
-    needed = {kind: {r for a in attacks if a.kind == kind for group in a.readers for r in group} for kind in kinds}
-    tasks = [partial(_undamaged, kind, sorted(needed[kind]), world, scratch) for kind in kinds]
-    for number, ended in run_children(tasks, at_once=at_once, limit=300, batch=1):
+    needed = {reader: KINDS[a.kind] for a in attacks for group in a.readers for reader in group}
+    ours = [reader for reader in sorted(needed) if reader not in _IN_CHILDREN]
+    undamaged = {reader: _undamaged(reader, needed[reader], world, scratch) for reader in ours}
+    theirs = sorted(set(needed) - set(ours))
+    for number, ended in run_children([partial(_undamaged, r, needed[r], world, scratch) for r in theirs]):
         if ended.error:
-            raise RuntimeError(f"{kinds[number]} cannot be read undamaged: {ended.error}")
-        undamaged[kinds[number]] = ended.value
-    tasks = [partial(_attack, a, world, scratch, undamaged[a.kind], keys) for a in attacks]
+            raise RuntimeError(f"{theirs[number]} fails on undamaged files: {ended.error}")
+        undamaged[theirs[number]] = ended.value
+    gc.collect()
+    gc.freeze()  # children need not copy what they only look at
+    tasks = [partial(_attack, a, world, scratch, undamaged, keys) for a in attacks]
     for number, ended in run_children(tasks, at_once=at_once, limit=limit):
         shutil.rmtree(scratch / str(attacks[number].number), ignore_errors=True)
         yield Result(attacks[number], _verdicts(ended), ended.seconds)
@@ -135,16 +139,14 @@ def outside_now() -> dict[str, bytes]:
     return {str(path): path.read_bytes() if path.is_file() else b"" for path in sorted(OUTSIDE.rglob("*"))}
 
 
-def _undamaged(name: str, readers: list[str], world: Path, scratch: Path) -> dict[str, Any]:
-    """Return each reader's answer to the undamaged files, and how much memory that took."""
-    kind, answers = KINDS[name], {}
-    for reader in readers:
-        copy_world(world, scratch / "undamaged" / name.replace(" ", "-"), kind)
+def _undamaged(reader: str, kind: Kind, world: Path, scratch: Path) -> tuple[Any, int]:
+    """Return a reader's answer to the undamaged files, and the memory it takes; what it loads stays loaded."""
+    for _ in range(2):
+        copy_world(world, scratch / "undamaged", kind)
         reset_peak()
         before, _ = memory_growth()
-        answers[reader] = [READERS[reader](), memory_growth()[1] - before]
-        still_alive()
-    return answers
+        answer = READERS[reader]()
+    return answer, memory_growth()[1] - before
 
 
 def _attack(

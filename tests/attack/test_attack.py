@@ -12,14 +12,20 @@ import pytest
 from attacks.verdicts import BAD
 
 ROOT = Path(__file__).resolve().parents[2]
-MUTATIONS, KILLS, INTERRUPTIONS = 340, 11, 5
+MUTATIONS, KILLS, INTERRUPTIONS, EVERY = 306, 11, 5, 15
 
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, str]], str]:
     """Every line of the table, and what was printed; in a process of its own, since it forks."""
     out = tmp_path_factory.mktemp("attack")
-    amounts = {"mutations": MUTATIONS, "processes": 0, "kills": KILLS, "interruptions": INTERRUPTIONS, "every": 9}
+    amounts = {
+        "mutations": MUTATIONS,
+        "processes": 0,
+        "kills": KILLS,
+        "interruptions": INTERRUPTIONS,
+        "every": EVERY,
+    }
     options = [f"--{name}={amount}" for name, amount in amounts.items()]
     command = [sys.executable, "experiments/attack_all.py", "--out", str(out), *options, "--faults", "certify"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ})
