@@ -132,7 +132,7 @@ def read_regular(
             size = _require_regular(descriptor, path, error)
             if size > at_most:
                 raise error(f"{path} has {size} bytes, more than the {at_most} that it can have: restore it")
-            return file.read(at_most)
+            return file.read(size)  # not more: that much memory would be taken first
 
 
 def read_lines(folder: Path, name: str, *, longest: int) -> Iterator[bytes]:

@@ -46,6 +46,7 @@ def test_picking_a_winner_by_a_gate_is_warned_about(run: Any, trained: Path) -> 
 def test_comparing_again_after_a_change_is_warned_about(run: Any, copy: Path) -> None:
     """The verdicts of one call have their confidence; those of several have less, and changed candidates none."""
     cache, gate = copy / "cache", (GATE, "0.1@0", "--confidence", "0.99")
+    (cache / "comparisons.jsonl").unlink(missing_ok=True)
     first = run("compare", cache, *gate)[2]
     assert run("compare", cache, *gate)[2] == first, "the same call is the same statement"
     assert "right at once" not in first

@@ -241,8 +241,10 @@ def test_a_record_of_a_group_that_is_not_proven_counts_for_itself(bound: str, to
     assert method_of(record).together == together
 
 
-def test_votes_of_a_candidate_that_started_elsewhere_are_no_base(cache: Path, tmp_path: Path) -> None:
+def test_votes_of_a_candidate_that_started_elsewhere_are_no_base(tmp_path: Path) -> None:
     """On them, sample i of the call would be paired with another sample than the i-th vote is of."""
+    cache = tmp_path / "cache"
+    sc.certify(linear(), X, sigma=SIGMA, n=2000, n0=20, cache=cache)
     sc.recertify(linear(0.004), X, cache=cache, n_p=500, holdout=(1000, 1500), n0=20, out=tmp_path / "votes")
     with pytest.raises(CacheMismatchError, match="start at sample 1000, not at 0"):
         sc.recertify(linear(0.005), X, cache=tmp_path / "votes", n_p=200, bound="joint")

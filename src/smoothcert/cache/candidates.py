@@ -6,6 +6,7 @@ from smoothcert.cache.holdouts import read_holdouts
 from smoothcert.cache.records import CandidateRecord, candidate_folder
 from smoothcert.cache.store import CertificationCache
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
+from smoothcert.sampling import Identity
 
 __all__ = ["open_candidate"]
 
@@ -47,10 +48,20 @@ def open_candidate(base: CertificationCache, record: CandidateRecord) -> Certifi
                 "restore it, or recertify into another folder"
             )
     start, stop = record.start, record.start + record.n_p
-    held_out = not record.holdout or any((h.start, h.stop) == (start, stop) for h in read_holdouts(base.path))
-    if stop > n or not held_out:
+    if stop > n or (record.holdout and not _was_held_out(base, own, start, stop)):
         raise CacheCorruptError(
             f"{own.path} claims samples {start} to {stop - 1} of {base.path}, which are not there or not held "
             "out: restore it, or recertify into another folder"
         )
     return own
+
+
+def _was_held_out(base: CertificationCache, own: CertificationCache, start: int, stop: int) -> bool:
+    """Tell whether a range was held out for this candidate; older versions named it by its fingerprint alone."""
+    names = {own.manifest.fingerprint}
+    if own.manifest.identity:
+        names = {Identity(**own.manifest.identity).name(own.manifest.fingerprint)}
+    return any(
+        look.held_out and (look.start, look.stop) == (start, stop) and names & set(look.candidates)
+        for look in read_holdouts(base.path)
+    )

@@ -6,12 +6,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from smoothcert._files import locked
-from smoothcert._records import is_int, is_list, is_text
+from smoothcert._records import is_bool, is_int, is_list, is_text
 from smoothcert.cache.lines import append_line, checked_records
 from smoothcert.cache.records import read_candidates
 from smoothcert.errors import CacheError, CacheLockedError, InvalidArgumentError
@@ -25,7 +25,7 @@ _is_index, _is_names = is_int(0, 1 << 40), is_list(is_text)
 
 @dataclass(frozen=True)
 class Holdout:
-    """Samples start .. stop - 1, looked at for the first time by these candidates.
+    """Samples start .. stop - 1, looked at by these candidates.
 
     Attributes
     ----------
@@ -33,17 +33,20 @@ class Holdout:
         Sample indices.
     candidates : list of str
         Names of the candidates that were fixed together before, see `smoothcert.sampling.Identity.name`.
+    held_out : bool
+        Whether nobody had looked at them before; older records say so of all.
     """
 
     start: int
     stop: int
     candidates: list[str]
+    held_out: bool = True
 
 
 def read_holdouts(cache: Path) -> list[Holdout]:
     """Read what was held out so far; CacheCorruptError when a line was changed."""
     records, _ = checked_records(cache, _FILE, _is_holdout)
-    return [Holdout(r["start"], r["stop"], r["candidates"]) for r in records]
+    return [Holdout(r["start"], r["stop"], r["candidates"], r.get("held_out", True)) for r in records]
 
 
 def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
@@ -75,8 +78,8 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
                     f"candidate made since may have been fitted to them: take a range from {free} on, or audit on "
                     "fresh noise"
                 )
-        if not any((h.start, h.stop) == (start, stop) for h in known):
-            _append(cache, len(known), start, stop, candidates)
+        if not any(h.held_out and (h.start, h.stop) == (start, stop) for h in known):
+            _append(cache, len(known), Holdout(start, stop, sorted(candidates)))
 
 
 def note_seen(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
@@ -99,7 +102,7 @@ def note_seen(cache: Path, start: int, stop: int, candidates: list[str]) -> None
             return
         known = read_holdouts(cache)
         if not any(h.start <= start and stop <= h.stop and set(candidates) <= set(h.candidates) for h in known):
-            _append(cache, len(known), start, stop, candidates)
+            _append(cache, len(known), Holdout(start, stop, sorted(candidates), held_out=False))
 
 
 @contextmanager
@@ -117,11 +120,11 @@ def _ledger(cache: Path) -> Iterator[None]:
         yield
 
 
-def _append(cache: Path, number: int, start: int, stop: int, candidates: list[str]) -> None:
-    record = {"number": number, "start": start, "stop": stop, "candidates": sorted(candidates)}
-    append_line(cache, _FILE, record)
+def _append(cache: Path, number: int, look: Holdout) -> None:
+    append_line(cache, _FILE, {"number": number, **asdict(look)})
 
 
 def _is_holdout(record: dict[str, Any]) -> bool:
     indices, names = [record.get(name) for name in ("start", "stop")], record.get("candidates")
-    return all(map(_is_index, indices)) and record["start"] < record["stop"] and _is_names(names)
+    is_range = all(map(_is_index, indices)) and record["start"] < record["stop"]
+    return is_range and _is_names(names) and is_bool(record.get("held_out", True))

@@ -58,10 +58,10 @@ def reserve_holdout(cache: str | Path, holdout: tuple[int, int], candidates: Seq
         raise InvalidArgumentError(
             f"holdout is {start}:{start + n_p}, but {store.path} holds n = {manifest.n} votes per input"
         )
-    named = [
-        identify(c, manifest.input_shape, manifest.noise()).name(require_classifier("candidates", c))
-        for c in candidates
-    ]
+    for candidate in candidates:
+        require_classifier("candidates", candidate)
+    shape, noise = manifest.input_shape, manifest.noise()
+    named = [identify(c, shape, noise).name(c.fingerprint) for c in candidates]
     reserve(store.path, start, start + n_p, named)
 
 

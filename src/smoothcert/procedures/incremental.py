@@ -215,9 +215,9 @@ def recertify(
         replay(replace(plan, classifier=base), store)
         identical |= base_logits.tobytes() == logits.tobytes()
     if holdout is not None:
-        reserve(store.path, start, start + n_p, [identity.name(candidate)])
+        reserve(store.path, start, start + n_p, [identity.name(candidate.fingerprint)])
     else:
-        note_seen(store.path, start, start + n_p, [identity.name(candidate)])
+        note_seen(store.path, start, start + n_p, [identity.name(candidate.fingerprint)])
     if radius is not None:
         decided = decide(store, plan, radius=radius, premise=premise, start=start, folder=out, progress=progress)
         return Recertification(

@@ -48,9 +48,9 @@ class Identity:
     digest: str
     logits: str
 
-    def name(self, classifier: Classifier) -> str:
+    def name(self, fingerprint: str) -> str:
         """Name the classifier by its fingerprint and what it computes; on other hardware it has another name."""
-        return f"{classifier.fingerprint}:{self.digest[:32]}"
+        return f"{fingerprint}:{self.digest[:32]}"
 
     def difference(self, other: Identity, description: Mapping[str, str]) -> str:
         """Say how another classifier differs from this one; empty where it is the same.
