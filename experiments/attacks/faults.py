@@ -190,7 +190,11 @@ def _finished(folder: Path, whole: dict[str, bytes]) -> dict[Path, tuple[int, in
             text = path.read_bytes()
             if not text.endswith(b"\n"):
                 continue
-            found += [path.parent / parts / r.get("part", f"{r['number']:06d}.votes") for r in lines_of(path) if r["bytes"]]
+            found += [
+                path.parent / parts / r.get("part", f"{r['number']:06d}.votes")
+                for r in lines_of(path)
+                if r["bytes"]
+            ]
     return {
         path: _written(path)
         for path in found

@@ -18,6 +18,7 @@ __all__ = ["Outcome", "compare_states", "interrupt", "kill", "kill_processes", "
 Outcome = tuple[str, str, str]
 """What was done, one of the verdicts, details."""
 
+_STARTING = 0.1  # seconds in which a command finds out what it is asked for
 _MESSAGE = "interrupted: what was finished is kept; run the same command again to continue"
 
 
@@ -77,7 +78,7 @@ def interrupt(world: Path, folder: Path, name: str, count: int, seed: int) -> li
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the command begins
         pid = start(scenario, errors)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        time.sleep(seconds * random.random())
+        time.sleep(random.choice((_STARTING, seconds)) * random.random())
         os.kill(pid, signal.SIGINT)
         status = wait_for(pid)
         lines = [line for line in errors.read_text().splitlines() if line.strip()]
