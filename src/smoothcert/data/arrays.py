@@ -39,9 +39,11 @@ def read_npz(path: Path) -> Dataset:
         raise DataError(f"{path} has x of shape {x.shape} and y of shape {y.shape}: give (m, *shape) and (m,)")
     if not x.size:
         raise DataError(f"{path} has x of shape {x.shape}, no inputs: give at least 1")
-    num_classes = max(int(y.max()) + 1, 2)
-    if num_classes > MAX_CLASSES:
-        raise DataError(f"{path} has the label {num_classes - 1} in y: give classes 0 .. {MAX_CLASSES - 1}")
+    least, most = int(y.min()), int(y.max())
+    if least < 0 or most >= MAX_CLASSES:
+        odd = least if least < 0 else most
+        raise DataError(f"{path} has the label {odd} in y: give classes 0 .. {MAX_CLASSES - 1}")
+    num_classes = max(most + 1, 2)
     return Dataset(path.stem, _inputs(x, path), y, tuple(str(c) for c in range(num_classes)))
 
 
