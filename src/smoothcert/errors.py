@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
+from smoothcert.printable import printable
+
 __all__ = [
     "CacheCorruptError",
     "CacheError",
@@ -27,7 +29,10 @@ __all__ = [
 
 
 class SmoothcertError(Exception):
-    """Base of all errors that smoothcert raises on purpose."""
+    """Base of all errors that smoothcert raises on purpose; their messages hold nothing that a terminal obeys."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class InvalidArgumentError(SmoothcertError, ValueError):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import NoReturn
 
@@ -174,9 +175,14 @@ def test_a_cache_that_cannot_be_written_is_looked_at_with_a_warning(
     cache = tmp_path / "cache"
     sc.certify(linear(), X[:4], sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
 
-    def full(*_: object) -> NoReturn:
-        raise CacheError("the disk is full")
+    error = errno.EROFS
 
-    monkeypatch.setattr(holdouts, "locked", full)
+    def refused(*_: object) -> NoReturn:
+        raise CacheError("the disk cannot be written") from OSError(error, "read-only or broken")
+
+    monkeypatch.setattr(holdouts, "locked", refused)
     with pytest.warns(UserWarning, match="could not be written down .*do not hold them out of a copy"):
         assert recertify(cache, linear(0.004), X[:4]).certificates.certified.any()
+    error = errno.EIO
+    with pytest.raises(CacheError, match="the disk cannot be written"):
+        recertify(cache, linear(0.004), X[:4])

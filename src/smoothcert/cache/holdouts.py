@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 import warnings
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ __all__ = ["Holdout", "note_seen", "read_holdouts", "reserve"]
 
 _FILE, _LOCK = "holdouts.jsonl", ".holdouts.lock"
 _TRIES, _PAUSE = 100, 0.1
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 _is_index, _is_names = is_int(0, 1 << 40), is_list(is_text)
 
 
@@ -85,15 +87,15 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
 def note_seen(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
     """Remember that votes of these candidates in a range are looked at, so that nobody holds it out afterwards.
 
-    A cache that cannot be written is looked at all the same, with a warning: nobody can hold a range of it out
-    either, but of a copy somebody could.
+    A read-only cache is looked at all the same, with a warning: nobody can hold a range of it out either, but of a
+    copy somebody could.
     """
     with ExitStack() as stack:
         try:
             stack.enter_context(_ledger(cache))
-        except CacheLockedError:
-            raise
         except CacheError as error:
+            if getattr(error.__cause__, "errno", None) not in _READ_ONLY:
+                raise
             warnings.warn(
                 f"samples {start} to {stop - 1} of {cache} are looked at, which could not be written down "
                 f"({error}): do not hold them out of a copy",

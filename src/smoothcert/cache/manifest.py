@@ -126,8 +126,13 @@ class Manifest:
             raise CacheCorruptError(f"{source} was changed: its digest does not match its content")
         return manifest
 
-    def noise(self) -> NoiseStream:
+    def noise(self, path: str = "the cache") -> NoiseStream:
         """Return the noise stream of the votes.
+
+        Parameters
+        ----------
+        path : str
+            Name of the cache, for messages.
 
         Raises
         ------
@@ -136,12 +141,10 @@ class Manifest:
         """
         stream = noise_of_law(self.noise_law, self.sigma, self.seed)
         if stream is None:
-            raise CacheMismatchError(
-                f"the cache was made with noise_law = {self.noise_law!r}, which is unknown here"
-            )
+            raise CacheMismatchError(f"{path} was made with noise_law = {self.noise_law!r}, which is unknown here")
         if stream.digest != self.noise_digest:
             raise CacheMismatchError(
-                f"the cache was made with noise digest {self.noise_digest[:12]}, but {self.noise_law!r} gives "
+                f"{path} was made with noise digest {self.noise_digest[:12]}, but {self.noise_law!r} gives "
                 f"{stream.digest[:12]} here: NumPy draws other normals; install the version that made the cache"
             )
         return stream

@@ -15,6 +15,7 @@ from smoothcert.printable import printable
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
+_RESUME = "interrupted: what was finished is kept; run the same command again to continue"
 
 app = typer.Typer(
     name="smoothcert",
@@ -48,11 +49,14 @@ def main() -> None:
     except OSError as error:
         name = "" if error.filename is None else f"{error.filename}: "
         _fail(f"{name}{error.strerror or error}")
+    except KeyboardInterrupt:  # before Typer, which makes an exit of it, has begun
+        typer.echo(_RESUME, err=True)
+        sys.exit(_INTERRUPTED)
     except MemoryError:
         _fail("the memory is full: give fewer inputs, or a smaller batch")
     except SystemExit as exit_:
         if exit_.code == _INTERRUPTED:
-            typer.echo("interrupted: what was finished is kept; run the same command again to continue", err=True)
+            typer.echo(_RESUME, err=True)
         raise
 
 

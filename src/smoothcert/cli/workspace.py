@@ -86,7 +86,9 @@ def open_workspace(cache: Path, *, model: str | None, data: str | None, device: 
         )
     keys = list(input_keys(dataset.inputs))
     store.require(keys)
-    return Workspace(cache, module, base, dataset, calibration_batch(dataset.inputs, keys, store.manifest.noise()))
+    return Workspace(
+        cache, module, base, dataset, calibration_batch(dataset.inputs, keys, store.manifest.noise(str(cache)))
+    )
 
 
 def open_labels(cache: Path, *, data: str | None) -> Dataset:

@@ -112,6 +112,8 @@ def _batches(path: Path, metadata: dict[bytes, bytes]) -> Iterator[tuple[Any, An
     import pyarrow.parquet as pq
 
     most, size = max(_ALWAYS_BYTES, _INFLATION * path.stat().st_size), 0
+    if not path.is_file():
+        raise DataError(f"{path} is not a regular file: {_REMEDY}")
     # Opened here: pyarrow takes no path that is not UTF-8.
     with path.open("rb") as opened, pq.ParquetFile(opened) as file:
         metadata.update(file.schema_arrow.metadata or {})

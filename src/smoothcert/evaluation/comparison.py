@@ -230,7 +230,9 @@ def _scratch(rows: list[CachedInput], m: int, alpha: float, cache: Certification
     manifest = cache.manifest
     counts = np.stack([count_votes(row.votes[:m], manifest.num_classes) for row in rows])
     selection = np.stack([row.selection_counts for row in rows])
-    return cohen_certificates(selection, counts, m, alpha, manifest.noise(), math.prod(manifest.input_shape))
+    return cohen_certificates(
+        selection, counts, m, alpha, manifest.noise(str(cache.path)), math.prod(manifest.input_shape)
+    )
 
 
 def _rows(cache: CertificationCache, keys: list[bytes]) -> Iterator[CachedInput]:

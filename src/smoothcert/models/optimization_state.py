@@ -91,9 +91,10 @@ def restore_optimization(
     CheckpointError
         When it is damaged.
     """
+    if path.parent.is_dir():
+        remove_leftovers(path.parent)
     if not exists(path):
         return []
-    remove_leftovers(path.parent)
     data = read_regular(path.parent, path.name, at_most=_MOST_BYTES, error=CheckpointError)
     with reading(path, CheckpointError, "delete it to start again"):
         tensors, metadata = read_safetensors(data, path)

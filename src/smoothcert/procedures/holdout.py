@@ -60,7 +60,7 @@ def reserve_holdout(cache: str | Path, holdout: tuple[int, int], candidates: Seq
         )
     for candidate in candidates:
         require_classifier("candidates", candidate)
-    shape, noise = manifest.input_shape, manifest.noise()
+    shape, noise = manifest.input_shape, manifest.noise(str(store.path))
     named = [identify(c, shape, noise).name(c.fingerprint) for c in candidates]
     reserve(store.path, start, start + n_p, named)
 

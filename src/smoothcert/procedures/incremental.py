@@ -296,7 +296,7 @@ def _plan(
 ) -> VotingPlan:
     """Plan f^p's votes on the cache's noise, once everything that must agree does."""
     manifest = store.manifest
-    noise = manifest.noise()
+    noise = manifest.noise(str(store.path))
     for name, have, want in (
         ("num_classes", manifest.num_classes, classifier.num_classes),
         ("input_shape", manifest.input_shape, tuple(inputs.shape[1:])),

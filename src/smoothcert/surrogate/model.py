@@ -198,6 +198,15 @@ def _network(record: SurrogateRecord, weights: dict[str, torch.Tensor], module: 
         raise InvalidArgumentError(f"the surrogate {wanted}")
     if module is not None:
         return copy.deepcopy(module)
+    try:
+        return _built(record, weights)
+    except InvalidArgumentError as error:
+        raise CheckpointError(
+            f"{RECORD_FILE} of the surrogate describes no network: {error}; fit again"
+        ) from error
+
+
+def _built(record: SurrogateRecord, weights: dict[str, torch.Tensor]) -> nn.Module:
     channels, height, width = record.input_shape
     constants = Normalization(tuple(record.mean), tuple(record.std))
     build = functools.partial(build_model, record.arch, record.outputs, (channels, height, width), constants)

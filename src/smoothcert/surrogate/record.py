@@ -174,6 +174,7 @@ _LEGAL: dict[str, Legal] = {
     "recipe": lambda v: isinstance(v, dict),
     "scale": lambda v: (
         isinstance(v, dict)
+        and set(v) == {"mean", "std", "weights"}
         and {name: len(x) for name, x in v.items() if _is_numbers(x)} == {"mean": 4, "std": 4, "weights": 5}
     ),
     "weights": is_hex,
