@@ -135,7 +135,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/attack"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mutations", type=int, default=10_000)
+    parser.add_argument("--mutations", type=int, default=10_300)
     parser.add_argument("--only", type=int, nargs="+", help="make these mutations alone, and show every verdict")
     parser.add_argument("--kinds", nargs="+", default=[""], help="only kinds of files that begin so, as 'data'")
     parser.add_argument("--processes", type=int, default=60, help="mutations that commands read as processes")
