@@ -95,7 +95,10 @@ def _run_json(*arguments: str) -> Any:
 
 def _certified(**call: Any) -> dict[str, Any]:
     b = _bench[0]
-    run = sc.certify(b.model, b.x, sigma=SIGMA, alpha=ALPHA, n0=20, **call)
+    return _counted(sc.certify(b.model, b.x, sigma=SIGMA, alpha=ALPHA, n0=20, **call))
+
+
+def _counted(run: sc.CertificationRun) -> dict[str, Any]:
     return {
         **certificates_of(run.certificates),
         "counts": run.counts.tolist(),
@@ -128,7 +131,7 @@ def recertify_by_paper() -> Any:
 def recertify_on_spent_range() -> Any:
     """Ask for samples that another candidate was evaluated on, as held-out ones: to be refused."""
     try:
-        _recertified("prune:0.3", holdout=(250, 300))
+        _recertified("prune:0.3", n_p=range(250, 300))
     except sc.InvalidArgumentError as error:
         return {"refused": "looked at before" in str(error)}
     return {"refused": False}
@@ -194,15 +197,20 @@ def decide_command() -> Any:
 
 
 def radius() -> Any:
-    return _certified(n=3000, radius=0.2, cache="at-radius")
+    b = _bench[0]
+    call = {"sigma": SIGMA, "alpha": ALPHA, "n0": 20, "n": 3000, "cache": "at-radius"}
+    return _counted(sc.certify_at_radius(b.model, b.x, 0.2, **call))  # type: ignore[arg-type]
 
 
 def adaptive() -> Any:
-    return _certified(n="adaptive", budget=2400, cache="adaptive")
+    b = _bench[0]
+    return _counted(sc.certify_with_budget(b.model, b.x, 2400, sigma=SIGMA, alpha=ALPHA, n0=20, cache="adaptive"))
 
 
 def decide() -> Any:
-    return _recertified("bf16", radius=0.1, out="base/candidates/bf16-at-0.1")
+    b, out = _bench[0], "base/candidates/bf16-at-0.1"
+    again = sc.recertify_at_radius(b.candidates["bf16"], b.x, 0.1, cache="base", base=b.model, out=out)
+    return {**certificates_of(again.certificates), "identical": again.identical}
 
 
 def guided() -> Any:

@@ -66,7 +66,7 @@ SCENARIOS: dict[str, Scenario] = {
     "recertify --holdout": Scenario((COMMANDS["holdout"],), ("base", *_CALL), _CACHE),
     "certify --radius": Scenario((COMMANDS["radius"],), _CALL),
     "recertify --radius": Scenario((COMMANDS["decide"],), ("base", *_CALL), _CACHE),
-    "certify --n adaptive": Scenario((COMMANDS["adaptive"],), _CALL),
+    "certify --budget": Scenario((COMMANDS["adaptive"],), _CALL),
     "train": Scenario((COMMANDS["train"],), ("train.npz",)),
     "surrogate votes": Scenario((COMMANDS["votes"],), ("model", "train.npz")),
     "surrogate fit": Scenario((COMMANDS["fit"],), ("votes", "train.npz")),

@@ -39,7 +39,7 @@ COMMANDS = {
     "holdout": "recertify base --candidate prune:0.2 --holdout 200:300 --bound irs",
     "decide": "recertify base --candidate bf16 --radius 0.1",
     "radius": f"certify {_MODEL} {_SEEN} {_CALL} --n 3000 --radius 0.2 --cache at-radius",
-    "adaptive": f"certify {_MODEL} {_SEEN} {_CALL} --n adaptive --budget 2400 --cache adaptive",
+    "adaptive": f"certify {_MODEL} {_SEEN} {_CALL} --budget 2400 --cache adaptive",
     "votes": f"surrogate votes {_MODEL} --data train.npz --limit 60 {_VOTES} --out votes",
     "fit": "surrogate fit votes --arch digits_conv --recipe fast --epochs 3 --batch-size 10 --out surrogate",
     "more": f"surrogate votes {_MODEL} --data more.npz {_VOTES} --out more",

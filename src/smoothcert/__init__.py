@@ -23,9 +23,12 @@ if TYPE_CHECKING:
         Recertification,
         audit,
         certify,
+        certify_at_radius,
+        certify_with_budget,
         plan,
         predict,
         recertify,
+        recertify_at_radius,
     )
     from smoothcert.surrogate import (
         Surrogate,
@@ -60,7 +63,9 @@ _HOME = {
     "certified_accuracy": "evaluation",
     "certified_radius": "bounds",
     "certify": "procedures",
+    "certify_at_radius": "procedures",
     "certify_guided": "surrogate",
+    "certify_with_budget": "procedures",
     "certify_with_surrogate": "surrogate",
     "collect_votes": "surrogate",
     "fit_surrogate": "surrogate",
@@ -69,6 +74,7 @@ _HOME = {
     "plan": "procedures",
     "predict": "procedures",
     "recertify": "procedures",
+    "recertify_at_radius": "procedures",
     "upper_confidence_bound": "bounds",
 }
 
@@ -94,7 +100,9 @@ __all__ = [
     "certified_accuracy",
     "certified_radius",
     "certify",
+    "certify_at_radius",
     "certify_guided",
+    "certify_with_budget",
     "certify_with_surrogate",
     "collect_votes",
     "fit_surrogate",
@@ -103,6 +111,7 @@ __all__ = [
     "plan",
     "predict",
     "recertify",
+    "recertify_at_radius",
     "upper_confidence_bound",
 ]
 

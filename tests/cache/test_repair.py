@@ -192,7 +192,7 @@ def test_journals_are_verified(world: World, tmp_path: Path) -> None:
     from forged_cache import X, classifier
 
     below = world.cache / "candidates" / "shifted-at-0.1"
-    sc.recertify(classifier(0.01), X, cache=world.cache, radius=0.1, out=below)
+    sc.recertify_at_radius(classifier(0.01), X, 0.1, cache=world.cache, out=below)
     found = verify(world.cache)
     assert [each.path for each in found] == [world.cache, world.cache / "candidates" / "shifted", below]
     assert found[2].holds.startswith(f"{sum(e.votes for e in RoundJournal(below).entries)} votes in")

@@ -64,15 +64,6 @@ def test_wrong_usage_says_what_is_right(run: Any, trained: Path, options: tuple[
     assert message in err
 
 
-def test_a_proxy_gives_most_of_the_samples(run: Any, trained: Path, tmp_path: Path) -> None:
-    model, inputs = trained / "checkpoint.safetensors", ("--data", "digits", "--limit", "5", "--sigma", "0.25")
-    call = ("certify", model, *inputs, "--n", "1000", "--proxy", "int8", "--n-p", "200", "--cache", tmp_path / "c")
-    status, out, _ = run(*call, "--json")
-    assert status == 0
-    assert json.loads(out)["samples"] == 5 * (100 + 1000 + 200)
-    assert json.loads(run(*call, "--json")[1])["samples"] == 0
-
-
 def test_a_function_that_was_edited_is_another_candidate(
     run: Any, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,20 +44,19 @@ def test_a_radius_out_of_reach_and_the_wrong_folder_are_named(run: Any, trained:
 def test_certify_under_a_budget(run: Any, trained: Path, tmp_path: Path) -> None:
     model = trained / "checkpoint.safetensors"
     call = ("certify", model, "--data", "digits", "--limit", "30", "--sigma", "0.25", "--cache", tmp_path / "a")
-    status, out, err = run(*call, "--n", "adaptive", "--budget", "30000", "--json")
+    status, out, err = run(*call, "--budget", "30000", "--json")
     assert status == 0, err
     found = json.loads(out)
     assert 29_000 < found["samples"] <= 30_000
     assert found["average_certified_radius"] > 0.1
-    status, out, _ = run(*call, "--n", "adaptive", "--budget", "30000")
+    status, out, _ = run(*call, "--budget", "30000")
     assert status == 0
     assert "n = 900 on average" in " ".join(out.split())
-    assert "30,000 forward" in run(*call, "--n", "adaptive", "--budget", "30000", "--dry-run")[1]
+    assert "30,000 forward" in run(*call, "--budget", "30000", "--dry-run")[1]
     for options, message in (
-        (("--n", "adaptive"), "budget is None"),
-        (("--n", "adaptive", "--budget", "3000"), "use budget >= 3300"),
-        (("--n", "many"), "n is 'many'"),
-        (("--budget", "30000"), "a number n takes none"),
+        (("--budget", "3000"), "use budget >= 3300"),
+        (("--budget", "30000", "--radius", "0.1"), "radius is 0.1 and budget is 30000: give one"),
+        (("--runner-up", "--radius", "0.1"), "runner_up is given"),
     ):
         status, _, err = run(*call, *options)
         assert status == 2

@@ -16,7 +16,7 @@ from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures.adaptive import divide_budget, pilot_samples
 
 X = np.concatenate([np.full(8, 0.5), np.linspace(0.55, 0.95, 9)])[:, None] * np.ones((1, 4))
-CALL = {"n": "adaptive", "budget": 17 * 2000, "sigma": 0.25, "seed": 3}
+CALL = {"budget": 17 * 2000, "sigma": 0.25, "seed": 3}
 
 
 def threshold(at: float, fail_after: int = 1 << 60) -> sc.FunctionClassifier:
@@ -36,7 +36,7 @@ def threshold(at: float, fail_after: int = 1 << 60) -> sc.FunctionClassifier:
 
 def run(**changes: object) -> sc.CertificationRun:
     call: dict[str, object] = {"classifier": threshold(0.5), "x": X, **CALL, **changes}
-    return sc.certify(call.pop("classifier"), call.pop("x"), **call)  # type: ignore[arg-type]
+    return sc.certify_with_budget(call.pop("classifier"), call.pop("x"), **call)  # type: ignore[arg-type]
 
 
 def test_samples_go_where_they_buy_radius() -> None:
@@ -57,7 +57,7 @@ def test_it_is_worth_more_than_the_same_n_for_all() -> None:
     x = np.concatenate([rng.uniform(0.3, 0.5, 60), rng.uniform(0.5, 1.0, 60)])[:, None] * np.ones((1, 3))
     y = np.ones(120, np.int64)
     adaptive = run(x=x, budget=120 * 1000)
-    fixed = run(x=x, n=900, budget=None)
+    fixed = sc.certify(threshold(0.5), x, sigma=0.25, n=900, seed=3)
     assert adaptive.timing.samples <= fixed.timing.samples == 120 * 1000
     assert sc.average_certified_radius(adaptive.certificates, y) > sc.average_certified_radius(
         fixed.certificates, y
@@ -106,7 +106,7 @@ def test_an_interrupted_run_ends_the_same(tmp_path: Path, calls: int, monkeypatc
     with pytest.raises(CacheMismatchError, match="budget = 34000"):
         run(cache=tmp_path / "a", budget=40_000)
     with pytest.raises(CacheMismatchError, match="name = 'adaptive'"):
-        run(cache=tmp_path / "a", n=34_000, budget=None, radius=0.1)
+        sc.certify_at_radius(threshold(0.5), X, 0.1, sigma=0.25, n=34_000, seed=3, cache=tmp_path / "a")
 
 
 def test_the_division_spends_the_budget_and_no_more() -> None:
@@ -153,14 +153,8 @@ def test_nothing_but_invalid_votes_abstains() -> None:
     ("change", "message"),
     [
         ({"budget": 17 * 110 - 1}, r"budget is 1869 for 17 inputs: .* use budget >= 1870"),
-        ({"budget": None}, "n is 'adaptive' and budget is None"),
+        ({"budget": None}, "budget is None"),
         ({"budget": 0}, "budget is 0"),
-        ({"n": 100}, "n is 100 and budget is 34000"),
-        ({"n": "all"}, "n is 'all'"),
-        ({"radius": 0.5}, "radius and proxy take a number n"),
-        ({"proxy": "int8"}, "radius and proxy take a number n"),
-        ({"n": 500, "budget": None, "radius": 0.1, "runner_up": True}, "runner_up is True"),
-        ({"n": 500, "budget": None, "radius": 0.1, "proxy": "int8"}, "proxy gives radii of its own"),
     ],
 )
 def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> None:

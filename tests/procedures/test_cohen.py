@@ -95,7 +95,7 @@ def test_noise_follows_the_inputs_unless_told() -> None:
             (np.rint(X * 16) / 16, {}),
             (X, {}),
             (pixels, {"noise": "gaussian"}),
-            (np.rint(X * 64) / 64, {"noise": "grid", "levels": 64}),
+            (np.rint(X * 64) / 64, {"noise": GridNoise(0.5, 0, 64)}),
         )
     ]
     assert laws == ["grid-1/255/1", "grid-1/1024/1", "gaussian/1", "gaussian/1", "grid-1/64/1"]
@@ -142,7 +142,6 @@ def test_nothing_but_invalid_votes_abstains() -> None:
         ({"alpha": 1.0}, "alpha is 1.0"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"noise": "grid"}, r"x\[0\] has values that are no multiples of 1/255"),
-        ({"noise": "gaussian", "levels": 255}, "noise is 'gaussian' with levels = 255"),
         ({"noise": "uniform"}, "noise is 'uniform'"),
         ({"x": np.zeros((2, 4), np.uint8)}, "dtype uint8"),
         ({"classifier": lambda batch: batch}, "TorchClassifier"),

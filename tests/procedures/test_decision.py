@@ -14,7 +14,8 @@ import smoothcert as sc
 from smoothcert.cache import CertificationCache
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import Purpose, input_keys
-from smoothcert.procedures.decision import Decisions, decide
+from smoothcert.procedures.decision import RadiusDecisions, _decide
+from smoothcert.procedures.opening import Opened
 from smoothcert.procedures.voting import Progress, VotingPlan
 
 X = np.linspace(0.1, 0.9, 17).reshape(17, 1) * np.ones((1, 4), np.float32)
@@ -43,6 +44,20 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def decide(
+    store: CertificationCache,
+    plan: VotingPlan,
+    radius: float,
+    *,
+    start: int = 0,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> RadiusDecisions:
+    opened = Opened(store, plan, start, "premise", identical=False)
+    certificates, timing = _decide(opened, radius, folder, progress)
+    return RadiusDecisions(certificates=certificates, identical=False, timing=timing)
+
+
 def run(
     cache: Path,
     candidate: sc.FunctionClassifier | None = None,
@@ -54,7 +69,7 @@ def run(
     start: int = 0,
     folder: Path | None = None,
     progress: Progress | None = None,
-) -> Decisions:
+) -> RadiusDecisions:
     store = CertificationCache(cache)
     plan = VotingPlan(
         classifier=threshold(0.525) if candidate is None else candidate,
@@ -66,7 +81,7 @@ def run(
         alpha=0.002,
         batch_size=batch_size,
     )
-    return decide(store, plan, radius=radius, premise="premise", start=start, folder=folder, progress=progress)
+    return decide(store, plan, radius, start=start, folder=folder, progress=progress)
 
 
 def test_it_finds_who_is_still_certified(cache: Path) -> None:
@@ -168,7 +183,7 @@ def test_it_errs_at_most_alpha_at_the_boundary(tmp_path: Path) -> None:
         n=250,
         alpha=0.05,
     )
-    found = decide(store, plan, radius=radius * (1 + 1e-9), premise="").certificates
+    found = decide(store, plan, radius * (1 + 1e-9)).certificates
     assert binomtest(int(found.certified.sum()), size, 0.05, alternative="greater").pvalue > 1e-3
 
 

@@ -81,9 +81,9 @@ def test_votes_of_a_candidate_do_not_serve_another_one(
 
 
 def test_decisions_at_a_radius_do_not_mix_candidates(base: Path, tmp_path: Path) -> None:
-    sc.recertify(function(0.501), X, cache=base, radius=0.1, out=tmp_path / "votes")
+    sc.recertify_at_radius(function(0.501), X, 0.1, cache=base, out=tmp_path / "votes")
     with pytest.raises(CacheMismatchError, match="votes of another classifier"):
-        sc.recertify(function(2.0), X, cache=base, radius=0.1, out=tmp_path / "votes")
+        sc.recertify_at_radius(function(2.0), X, 0.1, cache=base, out=tmp_path / "votes")
 
 
 def test_a_cache_is_not_continued_with_a_slightly_changed_model(tmp_path: Path) -> None:
@@ -99,18 +99,18 @@ def test_a_cache_is_not_continued_with_a_slightly_changed_model(tmp_path: Path) 
 
 def test_a_journal_is_not_continued_with_another_model(tmp_path: Path) -> None:
     call = {**CALL, "radius": 0.1, "cache": tmp_path / "c"}
-    sc.certify(function(0.5), X, **call)  # type: ignore[arg-type]
+    sc.certify_at_radius(function(0.5), X, **call)  # type: ignore[arg-type]
     with pytest.raises(CacheMismatchError, match="votes of another classifier"):
-        sc.certify(function(0.505), X, **call)  # type: ignore[arg-type]
+        sc.certify_at_radius(function(0.505), X, **call)  # type: ignore[arg-type]
 
 
 def test_a_held_out_range_serves_what_was_named_not_its_namesake(tmp_path: Path) -> None:
     base = tmp_path / "base"
     sc.certify(function(0.5), X, cache=base, **CALL)  # type: ignore[arg-type]
-    sc.recertify(function(0.501), X, cache=base, holdout=(400, 600))
-    sc.recertify(function(0.501), X, cache=base, holdout=(400, 600))
+    sc.recertify(function(0.501), X, cache=base, n_p=range(400, 600))
+    sc.recertify(function(0.501), X, cache=base, n_p=range(400, 600))
     with pytest.raises(InvalidArgumentError, match="looked at before"):
-        sc.recertify(function(0.502), X, cache=base, holdout=(400, 600))
+        sc.recertify(function(0.502), X, cache=base, n_p=range(400, 600))
 
 
 def test_a_candidate_with_the_fingerprint_of_the_base_is_not_the_base(base: Path) -> None:

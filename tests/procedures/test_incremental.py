@@ -131,10 +131,10 @@ def test_gamma_is_tuned_on_inputs_that_do_not_use_it(cache: Path) -> None:
         ({"bound": "best"}, InvalidArgumentError, "bound is 'best'"),
         ({"runner_up": True}, InvalidArgumentError, "bounds the top class alone"),
         ({"n_p": None}, InvalidArgumentError, "n_p is None"),
-        ({"holdout": (3500, 4001), "n_p": None}, InvalidArgumentError, "holdout ends at 4001"),
-        ({"holdout": (5, 5), "n_p": None}, InvalidArgumentError, "holdout is 5:5"),
-        ({"holdout": (5, 9)}, InvalidArgumentError, "n_p is 600"),
-        ({"holdout": 5}, InvalidArgumentError, "holdout is 5"),
+        ({"n_p": range(3500, 4001)}, InvalidArgumentError, "n_p is the samples 3500 to 4000, but the cache"),
+        ({"n_p": range(5, 5)}, InvalidArgumentError, r"n_p is range\(5, 5\): give range\(start, stop\)"),
+        ({"n_p": range(0, 90, 2)}, InvalidArgumentError, r"n_p is range\(0, 90, 2\)"),
+        ({"n_p": (5, 9)}, InvalidArgumentError, r"n_p is \(5, 9\)"),
         ({"batch_size": -1}, InvalidArgumentError, "batch_size is -1"),
         ({"x": X + np.float32(1e-3) * (X < 0.9)}, CacheMismatchError, r"x\[0\] is not in"),
         ({"x": X.reshape(30, 3, 1)}, CacheMismatchError, "input_shape"),
@@ -162,11 +162,11 @@ def test_what_was_looked_at_cannot_be_held_out_afterwards(tmp_path: Path) -> Non
     sc.certify(linear(), X[:4], sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
     recertify(cache, linear(0.004), X[:4])
     with pytest.raises(InvalidArgumentError, match=f"samples 0 to {N_P - 1} of .* take a range from {N_P} on"):
-        sc.recertify(linear(0.005), X[:4], cache=cache, holdout=(N_P - 1, N_P + 100))
-    sc.recertify(linear(0.004), X[:4], cache=cache, radius=0.01, n_p=1000)
+        sc.recertify(linear(0.005), X[:4], cache=cache, n_p=range(N_P - 1, N_P + 100))
+    sc.recertify_at_radius(linear(0.004), X[:4], 0.01, cache=cache, n_p=1000)
     with pytest.raises(InvalidArgumentError, match="take a range from 1000 on"):
-        sc.recertify(linear(0.005), X[:4], cache=cache, holdout=(900, 1100))
-    sc.recertify(linear(0.005), X[:4], cache=cache, holdout=(1000, 1100))
+        sc.recertify(linear(0.005), X[:4], cache=cache, n_p=range(900, 1100))
+    sc.recertify(linear(0.005), X[:4], cache=cache, n_p=range(1000, 1100))
 
 
 def test_a_cache_that_cannot_be_written_is_looked_at_with_a_warning(

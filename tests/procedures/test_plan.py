@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 import smoothcert as sc
 from smoothcert.bounds import certified_radius, expected_disagreement, joint_lower_bound, lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.procedures import Plan, PlannedMethod, certify_adaptively, plan
+from smoothcert.procedures import Plan, PlannedMethod, certify_with_budget, plan
 
 SIGMA, N, C = 0.5, 5000, 0.044
 P = np.random.default_rng(0).beta(3, 0.8, 40) * 0.99
@@ -73,7 +73,7 @@ def test_a_planned_budget_reaches_the_target(within: Plan) -> None:
     budget = by_name(found)["from scratch, adaptive"].samples
     assert budget is not None
     runs = [
-        certify_adaptively(f, x, budget=round(budget) * len(x), sigma=0.05, seed=seed, noise="gaussian")
+        certify_with_budget(f, x, budget=round(budget) * len(x), sigma=0.05, seed=seed, noise="gaussian")
         for seed in range(5)
     ]
     assert np.mean([run.certificates.radius.mean() for run in runs]) == pytest.approx(found.value, rel=0.02)

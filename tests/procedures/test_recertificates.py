@@ -89,12 +89,12 @@ def test_auto_starts_from_scratch_beyond_the_cache_where_votes_were_unanimous(ca
         assert run.certificates.p_lower[i] == lower_confidence_bound(own, M, ALPHA + ALPHA_ZETA)
 
 
-@pytest.mark.parametrize("changes", [{"n_p": 40}, {"shift": 0.6}, {"together": 5}, {"holdout": (900, 1300)}])
+@pytest.mark.parametrize("changes", [{"n_p": 40}, {"shift": 0.6}, {"together": 5}, {"n_p": range(900, 1300)}])
 def test_which_side_of_the_gate_follows_from_the_cache_alone(cache: Path, changes: dict[str, object]) -> None:
     """Neither how many samples are paired nor what the candidate does on other inputs may turn it."""
     folder = cache.parent / f"gate {changes}"
     sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
-    run = recertify(folder, **({"n_p": None} if "holdout" in changes else {}), **changes)  # type: ignore[arg-type]
+    run = recertify(folder, **changes)  # type: ignore[arg-type]
     np.testing.assert_array_equal(run.pairs.fresh, run.pairs.count == N)
 
 
@@ -148,48 +148,44 @@ def test_with_two_classes_the_runner_up_is_the_rest(cache: Path) -> None:
 
 
 def test_a_decision_takes_few_samples_and_claims_no_more_than_is_true(cache: Path, tmp_path: Path) -> None:
-    run = recertify(cache, radius=0.1, n_p=None, out=tmp_path / "votes")
+    run = sc.recertify_at_radius(linear(0.003), X, 0.1, cache=cache, out=tmp_path / "votes")
     found = run.certificates
     distance = np.abs(X[:, 0] - 0.503)
     assert found.certified[distance > 0.14].all()
     assert not found.certified[distance <= 0.1].any()
     np.testing.assert_array_equal(found.radius, np.where(found.certified, 0.1, 0.0))
     assert run.timing.samples == found.n.sum() < N * len(X) / 20
-    again = recertify(cache, radius=0.1, n_p=None, out=tmp_path / "votes")
+    again = sc.recertify_at_radius(linear(0.003), X, 0.1, cache=cache, out=tmp_path / "votes")
     assert again.timing.samples == 0
     np.testing.assert_array_equal(again.certificates.n, found.n)
-    with pytest.raises(InvalidArgumentError, match="recertify without radius"):
-        _ = run.pairs
-    with pytest.raises(InvalidArgumentError, match="leave out bound, runner_up, together and n0"):
-        recertify(cache, radius=0.1, bound="joint")
     with pytest.raises(InvalidArgumentError, match="unanimous votes certify no more than"):
-        recertify(cache, radius=1.0)
+        sc.recertify_at_radius(linear(0.003), X, 1.0, cache=cache)
 
 
 def test_a_held_out_range_serves_once(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
-    run = recertify(folder, holdout=(1000, 1500), n_p=None)
+    run = recertify(folder, n_p=range(1000, 1500))
     assert "samples 1000 to 1500" in run.certificates.premise
     np.testing.assert_array_equal(
-        recertify(folder, holdout=(1000, 1500), n_p=None).certificates.radius, run.certificates.radius
+        recertify(folder, n_p=range(1000, 1500)).certificates.radius, run.certificates.radius
     )
     with pytest.raises(
-        InvalidArgumentError, match=r"holdout is 1400:1600, but samples 1000 to 1499 .* from 1500 on"
+        InvalidArgumentError, match=r"samples 1400 to 1599 .* samples 1000 to 1499 .* from 1500 on"
     ):
-        recertify(folder, shift=0.004, holdout=(1400, 1600), n_p=None)
-    reserve_holdout(folder, (1500, 1700), [linear(0.004), linear(0.005)])
+        recertify(folder, shift=0.004, n_p=range(1400, 1600))
+    reserve_holdout(folder, range(1500, 1700), [linear(0.004), linear(0.005)])
     for shift in (0.004, 0.005):
-        recertify(folder, shift=shift, holdout=(1500, 1700), n_p=None)
+        recertify(folder, shift=shift, n_p=range(1500, 1700))
     with pytest.raises(InvalidArgumentError, match="from 1700 on"):
-        recertify(folder, shift=0.006, holdout=(1500, 1700), n_p=None)
+        recertify(folder, shift=0.006, n_p=range(1500, 1700))
     assert [(h.start, h.stop) for h in read_holdouts(folder)] == [(1000, 1500), (1500, 1700)]
 
 
 def test_held_out_votes_are_those_of_the_range(cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "c"
     sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
-    run = recertify(folder, bound="joint", holdout=(1000, 1500), n_p=None)
+    run = recertify(folder, bound="joint", n_p=range(1000, 1500))
     store = CertificationCache(folder)
     base = sc.certify(linear(), X, sigma=SIGMA, n=N, seed=1, cache=folder, alpha=ALPHA)
     k1 = [
@@ -245,6 +241,6 @@ def test_votes_of_a_candidate_that_started_elsewhere_are_no_base(tmp_path: Path)
     """On them, sample i of the call would be paired with another sample than the i-th vote is of."""
     cache = tmp_path / "cache"
     sc.certify(linear(), X, sigma=SIGMA, n=2000, n0=20, cache=cache)
-    sc.recertify(linear(0.004), X, cache=cache, n_p=500, holdout=(1000, 1500), n0=20, out=tmp_path / "votes")
+    sc.recertify(linear(0.004), X, cache=cache, n_p=range(1000, 1500), n0=20, out=tmp_path / "votes")
     with pytest.raises(CacheMismatchError, match="start at sample 1000, not at 0"):
         sc.recertify(linear(0.005), X, cache=tmp_path / "votes", n_p=200, bound="joint")

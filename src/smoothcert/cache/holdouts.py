@@ -76,9 +76,9 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
             if first < stop and start < last:
                 free = max(last for _, last, _ in seen)
                 raise InvalidArgumentError(
-                    f"holdout is {start}:{stop}, but samples {first} to {last - 1} of {cache} were {why}, and a "
-                    f"candidate made since may have been fitted to them: take a range from {free} on, or audit on "
-                    "fresh noise"
+                    f"samples {start} to {stop - 1} cannot be held out: samples {first} to {last - 1} of {cache} "
+                    f"were {why}, and a candidate made since may have been fitted to them: take a range from "
+                    f"{free} on, or audit on fresh noise"
                 )
         if not any(h.held_out and (h.start, h.stop) == (start, stop) for h in known):
             _append(cache, len(known), Holdout(start, stop, sorted(candidates)))

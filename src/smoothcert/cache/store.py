@@ -261,6 +261,6 @@ def votes_manifest(path: str | Path) -> Manifest:
 def _refuse_rounds(folder: Path) -> None:
     if exists(folder, ROUNDS_MANIFEST):
         raise CacheMismatchError(
-            f"{folder} holds votes of a procedure that samples in rounds, such as certify(..., radius=...), "
+            f"{folder} holds votes of a procedure that samples in rounds, such as certify_at_radius, "
             "not n votes of each input: give another folder"
         )

@@ -104,7 +104,7 @@ def _records(folder: Path) -> list[str]:
 
 
 def _candidates(store: CertificationCache) -> list[Verified]:
-    """Check the folders below: candidates by their records, journals, and votes of the classifier of a proxy."""
+    """Check the folders below: candidates by their records, journals, and other caches."""
     try:
         records = {record.name: record for record in read_candidates(store.path)}
     except CacheError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -23,11 +23,29 @@ from smoothcert.cli.common import (
     console,
     load_data,
     load_model,
+    noise_law,
     print_json,
     progress_bar,
     show,
     warn,
 )
+
+if TYPE_CHECKING:
+    from smoothcert.noise import NoiseName, NoiseStream
+    from smoothcert.procedures import Progress
+
+
+class _Shared(TypedDict):
+    """What all three ways to certify take."""
+
+    sigma: float
+    n0: int
+    alpha: float
+    seed: int
+    noise: NoiseName | NoiseStream
+    cache: Path
+    batch_size: int
+    progress: Progress
 
 
 def certify(
@@ -41,11 +59,12 @@ def certify(
     limit: LimitOption = None,
     skip: SkipOption = 1,
     n0: Annotated[int, typer.Option("--n0", help="Selection samples per input.")] = 100,
-    n: Annotated[
-        str, typer.Option("--n", help="Estimation samples per input, or 'adaptive' to divide --budget among them.")
-    ] = "100000",
+    n: Annotated[int, typer.Option("--n", help="Estimation samples per input.")] = 100_000,
     budget: Annotated[
-        int | None, typer.Option("--budget", help="Samples of all inputs together, for --n adaptive.")
+        int | None,
+        typer.Option(
+            "--budget", help="Samples of all inputs together, spent where they buy radius, instead of n."
+        ),
     ] = None,
     alpha: Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")] = 0.001,
     seed: SeedOption = 0,
@@ -63,15 +82,6 @@ def certify(
     runner_up: Annotated[
         bool, typer.Option("--runner-up", help="Bound the other classes too, at half of alpha each.")
     ] = False,
-    proxy: Annotated[
-        str | None,
-        typer.Option(
-            "--proxy", help="Take most samples from a cheap version of the model, such as int8 (see recertify)."
-        ),
-    ] = None,
-    n_p: Annotated[
-        int | None, typer.Option("--n-p", help="Samples of the model itself with --proxy; by default n / 10.")
-    ] = None,
     log: Annotated[Path | None, typer.Option("--log", help="Also write the tab-separated log.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
     as_json: JsonOption = False,
@@ -81,23 +91,22 @@ def certify(
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
     from smoothcert.cache import Recipe, write_recipe
-    from smoothcert.cli.runtime import cheap_version, run_by, run_like_cache
-    from smoothcert.procedures import OWN_VOTES, estimate_cost
+    from smoothcert.cli.runtime import run_by, run_like_cache
     from smoothcert.procedures import certify as run_certify
+    from smoothcert.procedures import certify_at_radius, certify_with_budget, estimate_cost
     from smoothcert.report import to_rich, write_cohen_log
     from smoothcert.report.certification import certification_json, certification_table
 
-    samples = _samples(n)
+    _require_one_way(radius, budget, runner_up)
     dataset = load_data(data, split, limit, skip)
     loaded, module = load_model(model, device, dataset.num_classes)
     # A cache goes on in the runtime that began it, unless the caller insists on another: then it is refused.
-    own = cache if proxy is None else cache / OWN_VOTES
-    resumes = runtime == "auto" and any((own / name).exists() for name in ("manifest.json", "rounds.json"))
-    made = run_like_cache(module, own, dataset) if resumes else None
+    resumes = runtime == "auto" and any((cache / name).exists() for name in ("manifest.json", "rounds.json"))
+    made = run_like_cache(module, cache, dataset) if resumes else None
     running = made or run_by(module, runtime, dataset, sigma)
     size = running.batch_size if batch_size is None else batch_size
     if dry_run:
-        mean = samples if samples != "adaptive" else max(1, (budget or 0) // len(dataset.labels) - n0)
+        mean = n if budget is None else max(1, budget // len(dataset.labels) - n0)
         cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=mean, batch_size=size)
         most = "" if radius is None else "at most "
         print_json(cost) if as_json else show(
@@ -108,25 +117,23 @@ def certify(
     if loaded.sigma is not None and loaded.sigma != sigma:
         warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
     with progress_bar("certify") as progress:
-        run = run_certify(
-            running.classifier,
-            dataset.inputs,
+        shared = _Shared(
             sigma=sigma,
             n0=n0,
-            n=samples,
-            budget=budget,
             alpha=alpha,
             seed=seed,
-            noise=noise,
-            levels=levels,
-            radius=radius,
-            runner_up=runner_up,
-            proxy=None if proxy is None else cheap_version(proxy, module, dataset, sigma, seed),
-            n_p=n_p,
+            noise=noise_law(noise, levels, sigma, seed),
             cache=cache,
             batch_size=size,
             progress=progress,
         )
+        x = dataset.inputs
+        if radius is not None:
+            run = certify_at_radius(running.classifier, x, radius, n=n, **shared)
+        elif budget is not None:
+            run = certify_with_budget(running.classifier, x, budget, runner_up=runner_up, **shared)
+        else:
+            run = run_certify(running.classifier, x, n=n, runner_up=runner_up, **shared)
     resolved = data if data == "digits" else str(Path(data).resolve())
     recipe = Recipe(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
     write_recipe(cache, recipe)
@@ -139,10 +146,10 @@ def certify(
         show(f"{run.certificates.summary()}; votes in {cache}")
 
 
-def _samples(text: str) -> int | Literal["adaptive"]:
+def _require_one_way(radius: float | None, budget: int | None, runner_up: bool) -> None:
     from smoothcert.errors import InvalidArgumentError
 
-    try:
-        return "adaptive" if text == "adaptive" else int(text)
-    except ValueError as error:
-        raise InvalidArgumentError(f"n is {text!r}: give the samples per input, or 'adaptive'") from error
+    if radius is not None and budget is not None:
+        raise InvalidArgumentError(f"radius is {radius:g} and budget is {budget}: give one of them")
+    if radius is not None and runner_up:
+        raise InvalidArgumentError("runner_up is given, but a radius is decided by the top class: leave one out")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smoothcert.classifiers import TorchClassifier
     from smoothcert.data import Dataset
     from smoothcert.models import LoadedModel
+    from smoothcert.noise import NoiseName, NoiseStream
     from smoothcert.training import Progress
 
 DataOption = Annotated[str, typer.Option("--data", help="'digits', or the path of a data set.")]
@@ -137,6 +138,18 @@ def load_data(data: str, split: str, limit: int | None, skip: int) -> Dataset:
     from smoothcert.data import load_dataset
 
     return load_dataset(data, split, limit, skip)
+
+
+def noise_law(noise: NoiseName, levels: int | None, sigma: float, seed: int) -> NoiseName | NoiseStream:
+    """Return what `certify` takes as its noise: a name, or the stream of a grid of the caller's."""
+    from smoothcert.errors import InvalidArgumentError
+    from smoothcert.noise import GridNoise
+
+    if levels is None:
+        return noise
+    if noise not in ("grid", "quantised"):
+        raise InvalidArgumentError(f"levels is {levels}, but noise is {noise!r}: it is for grid and quantised")
+    return GridNoise(sigma, seed, levels, quantise=noise == "quantised")
 
 
 def print_json(value: Any) -> None:

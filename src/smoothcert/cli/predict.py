@@ -20,6 +20,7 @@ from smoothcert.cli.common import (
     SplitOption,
     load_data,
     load_model,
+    noise_law,
     print_json,
     progress_bar,
     show,
@@ -58,8 +59,7 @@ def predict(
             n=n,
             alpha=alpha,
             seed=seed,
-            noise=noise,
-            levels=levels,
+            noise=noise_law(noise, levels, sigma, seed),
             batch_size=batch_size,
             progress=progress,
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from smoothcert.approximate import Candidate
-    from smoothcert.procedures import Recertification
+    from smoothcert.procedures import RadiusDecisions, Recertification
 
 
 def recertify(
@@ -75,12 +75,14 @@ def recertify(
 
     Example: smoothcert recertify runs/base --candidate int8 --candidate prune:0.10 --n-p 1000
     """
-    from smoothcert.cli.workspace import open_workspace, recertify_candidate
-    from smoothcert.procedures import Method, require_holdout, require_method, reserve_holdout
+    from smoothcert.cli.workspace import decide_candidate, open_workspace, recertify_candidate
+    from smoothcert.procedures import Method, require_method, require_samples, reserve_holdout
 
-    held_out = _holdout(holdout)
+    samples = _samples(n_p, holdout)
     if radius is None:
-        require_holdout(held_out, n_p)
+        require_samples(samples)
+    else:
+        _require_no_bound(bound, runner_up, together)
     method = require_method(
         Method(
             bound=bound,
@@ -92,8 +94,8 @@ def recertify(
     )
     workspace = open_workspace(cache, model=model, data=data, device=device)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
-    if held_out is not None:
-        reserve_holdout(cache, held_out, [workspace.running(made).classifier for made in candidates])
+    if isinstance(samples, range):
+        reserve_holdout(cache, samples, [workspace.running(made).classifier for made in candidates])
     elif earlier := _seen_before(cache, {made.name for made in candidates}):
         warn(
             f"{earlier} other candidates were evaluated on samples of this cache. A candidate that was "
@@ -103,19 +105,15 @@ def recertify(
     rows = []
     for spec, made in zip(candidate, candidates, strict=True):
         with progress_bar(made.name) as progress:
-            run = recertify_candidate(
-                workspace,
-                spec,
-                made,
-                n_p=n_p,
-                radius=radius,
-                method=method,
-                holdout=held_out,
-                baseline=baseline,
-                batch_size=batch_size,
-                progress=progress,
-            )
-        rows.append(_row(made, run, radius, workspace.dataset.labels))
+            if radius is not None:
+                decided = decide_candidate(
+                    workspace, spec, made, radius, samples, alpha_zeta, batch_size, progress
+                )
+                row = {**_row(made, decided), **_decided(decided, radius, workspace.dataset.labels)}
+            elif samples is not None:
+                run = recertify_candidate(workspace, spec, made, samples, method, baseline, batch_size, progress)
+                row = {**_row(made, run), **_counted(run)}
+        rows.append(row)
         if not as_json:
             show(*_lines(rows[-1]))
     if as_json:
@@ -128,11 +126,9 @@ def _seen_before(cache: Path, names: set[str]) -> int:
     return sum(record.name not in names for record in read_candidates(cache))
 
 
-def _row(made: Candidate, run: Recertification, radius: float | None, labels: NDArray[np.int64]) -> dict[str, Any]:
-    from smoothcert.evaluation import certified_accuracy, mean_zeta
-
+def _row(made: Candidate, run: Recertification | RadiusDecisions) -> dict[str, Any]:
     certificates = run.certificates
-    row = {
+    return {
         "candidate": made.name,
         "computes": made.description,
         "certified": int(certificates.certified.sum()),
@@ -145,16 +141,22 @@ def _row(made: Candidate, run: Recertification, radius: float | None, labels: ND
         "samples": run.timing.samples,
         "seconds": run.timing.seconds,
     }
-    if radius is None:
-        return {
-            **row,
-            "gamma": run.gamma,
-            "mean_zeta": None if run.pairs.fresh.all() else mean_zeta(certificates),
-            "direct": int(run.pairs.fresh.sum()),
-        }
-    accuracy = float(certified_accuracy(certificates, labels, [radius])[0])
-    per_input = float(certificates.n.mean())
-    return {**row, "radius": radius, "certified_accuracy": accuracy, "samples_per_input": per_input}
+
+
+def _counted(run: Recertification) -> dict[str, Any]:
+    from smoothcert.evaluation import mean_zeta
+
+    fresh = run.pairs.fresh
+    zeta = None if fresh.all() else mean_zeta(run.certificates)
+    return {"gamma": run.gamma, "mean_zeta": zeta, "direct": int(fresh.sum())}
+
+
+def _decided(run: RadiusDecisions, radius: float, labels: NDArray[np.int64]) -> dict[str, Any]:
+    from smoothcert.evaluation import certified_accuracy
+
+    accuracy = float(certified_accuracy(run.certificates, labels, [radius])[0])
+    per_input = float(run.certificates.n.mean())
+    return {"radius": radius, "certified_accuracy": accuracy, "samples_per_input": per_input}
 
 
 def _lines(row: dict[str, Any]) -> list[str]:
@@ -174,15 +176,24 @@ def _lines(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _holdout(text: str | None) -> tuple[int, int] | None:
+def _samples(n_p: int | None, holdout: str | None) -> int | range | None:
     from smoothcert.errors import InvalidArgumentError
 
-    if text is None:
-        return None
-    start, _, stop = text.partition(":")
+    if holdout is None:
+        return n_p
+    start, _, stop = holdout.partition(":")
     if not (start.isdecimal() and stop.isdecimal()):
-        raise InvalidArgumentError(f"holdout is {text!r}: give START:STOP, such as 5000:6000")
-    return int(start), int(stop)
+        raise InvalidArgumentError(f"holdout is {holdout!r}: give START:STOP, such as 5000:6000")
+    if n_p is not None:
+        raise InvalidArgumentError(f"n_p is {n_p} and holdout is {holdout}: give one of them")
+    return range(int(start), int(stop))
+
+
+def _require_no_bound(bound: str, runner_up: bool, together: bool) -> None:
+    from smoothcert.errors import InvalidArgumentError
+
+    if bound != "auto" or runner_up or together:
+        raise InvalidArgumentError("radius has a rule of its own: leave out bound, runner_up and together")
 
 
 def _gamma(text: str) -> float | Literal["auto"]:

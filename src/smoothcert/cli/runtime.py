@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smoothcert.approximate import make_candidate
 from smoothcert.cache import votes_manifest
 from smoothcert.classifiers import (
     Classifier,
@@ -27,7 +26,7 @@ from smoothcert.sampling import calibration_batch, default_batch_size
 if TYPE_CHECKING:
     from smoothcert.data import Dataset
 
-__all__ = ["Running", "cheap_version", "like_base", "run_as", "run_by", "run_like_cache"]
+__all__ = ["Running", "like_base", "run_as", "run_by", "run_like_cache"]
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,6 @@ def run_by(classifier: TorchClassifier, runtime: RuntimeName, dataset: Dataset, 
         return Running(with_runtime(classifier, runtime, batch), size)
     choice = fastest_runtime(classifier, batch)
     return Running(choice.classifier, choice.batch_size)
-
-
-def cheap_version(spec: str, classifier: TorchClassifier, dataset: Dataset, sigma: float, seed: int) -> Classifier:
-    """Make a proxy of a model, calibrated on noise that no vote uses."""
-    few = dataset.take(256).inputs
-    batch = calibration_batch(few, list(input_keys(few)), GaussianNoise(sigma, seed))
-    return make_candidate(spec, classifier, calibration=batch).classifier
 
 
 def run_like_cache(classifier: TorchClassifier, cache: Path, dataset: Dataset) -> Running | None:

@@ -22,6 +22,7 @@ from smoothcert.cli.common import (
     SplitOption,
     load_data,
     load_model,
+    noise_law,
     print_json,
     progress_bar,
     show,
@@ -84,8 +85,7 @@ def votes(
             n=n,
             cache=out,
             seed=seed,
-            noise=noise,
-            levels=levels,
+            noise=noise_law(noise, levels, sigma, seed),
             batch_size=running.batch_size if batch_size is None else batch_size,
             progress=progress,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ from smoothcert.cli.common import load_data, load_model
 from smoothcert.cli.runtime import Running, like_base, run_like_cache
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import input_keys
-from smoothcert.procedures import Method, Progress, Recertification
+from smoothcert.procedures import Method, Progress, RadiusDecisions, Recertification, recertify_at_radius
 from smoothcert.procedures import recertify as run_recertify
 from smoothcert.sampling import calibration_batch
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from smoothcert.classifiers import TorchClassifier
     from smoothcert.data import Dataset
 
-__all__ = ["Workspace", "open_labels", "open_workspace", "recertify_candidate"]
+__all__ = ["Workspace", "decide_candidate", "open_labels", "open_workspace", "recertify_candidate"]
 
 
 @dataclass(frozen=True)
@@ -108,49 +110,34 @@ def recertify_candidate(
     workspace: Workspace,
     spec: str,
     candidate: Candidate,
-    *,
-    n_p: int | None,
-    radius: float | None,
+    samples: int | range,
     method: Method,
-    holdout: tuple[int, int] | None,
     baseline: bool,
     batch_size: int | None,
     progress: Progress,
 ) -> Recertification:
-    """Recertify one candidate, keeping its votes below the cache.
-
-    A record of it makes `compare` find it, unless only its certification at one radius was decided.
-    """
-    name = candidate.name if holdout is None else f"{candidate.name}-from-{holdout[0]}"
-    name = name if radius is None else f"{name}-at-{radius:g}"
+    """Recertify one candidate, keeping its votes below the cache, and a record of it for `compare` to find."""
+    start = samples.start if isinstance(samples, range) else None
+    name = candidate.name if start is None else f"{candidate.name}-from-{start}"
     folder = candidate_folder(workspace.cache, name)
-    store = CertificationCache(workspace.cache)
     running = workspace.running(candidate)
-    try:
+    with _to_start_anew(spec, folder):
         run = run_recertify(
             running.classifier,
             workspace.dataset.inputs,
             cache=workspace.cache,
-            n_p=n_p,
-            radius=radius,
+            n_p=samples,
             alpha_zeta=method.alpha_zeta,
             gamma=method.gamma,
             bound=method.bound,
             runner_up=method.runner_up,
             together=method.together,
-            holdout=holdout,
             base=workspace.base.classifier,
-            n0=store.manifest.n0 if baseline and radius is None else 0,
+            n0=CertificationCache(workspace.cache).manifest.n0 if baseline else 0,
             out=folder,
             batch_size=running.batch_size if batch_size is None else batch_size,
             progress=progress,
         )
-    except CacheMismatchError as error:
-        if str(folder) not in str(error):
-            raise
-        raise CacheMismatchError(f"{error}; to start {spec!r} anew, remove {folder}") from error
-    if radius is not None:
-        return run
     record = CandidateRecord(
         spec=spec,
         name=name,
@@ -162,11 +149,51 @@ def recertify_candidate(
         bound=method.bound,
         runner_up=method.runner_up,
         together=method.together,
-        start=0 if holdout is None else holdout[0],
-        holdout=holdout is not None,
+        start=start or 0,
+        holdout=start is not None,
     )
     write_candidate(workspace.cache, record)
     return run
+
+
+def decide_candidate(
+    workspace: Workspace,
+    spec: str,
+    candidate: Candidate,
+    radius: float,
+    samples: int | range | None,
+    alpha_zeta: float,
+    batch_size: int | None,
+    progress: Progress,
+) -> RadiusDecisions:
+    """Decide whether one candidate is still certified at a radius, keeping its votes below the cache."""
+    held_out = f"-from-{samples.start}" if isinstance(samples, range) else ""
+    folder = candidate_folder(workspace.cache, f"{candidate.name}{held_out}-at-{radius:g}")
+    running = workspace.running(candidate)
+    with _to_start_anew(spec, folder):
+        return recertify_at_radius(
+            running.classifier,
+            workspace.dataset.inputs,
+            radius,
+            cache=workspace.cache,
+            n_p=samples,
+            alpha_zeta=alpha_zeta,
+            base=workspace.base.classifier,
+            out=folder,
+            batch_size=running.batch_size if batch_size is None else batch_size,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _to_start_anew(spec: str, folder: Path) -> Iterator[None]:
+    """Say what to remove where kept votes do not fit."""
+    try:
+        yield
+    except CacheMismatchError as error:
+        if str(folder) not in str(error):
+            raise
+        raise CacheMismatchError(f"{error}; to start {spec!r} anew, remove {folder}") from error
 
 
 def _recipe(cache: Path) -> Recipe:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise.gaussian import GaussianNoise
 from smoothcert.noise.grid import GridNoise, on_grid
-from smoothcert.noise.stream import NoiseStream
+from smoothcert.noise.stream import NoiseStream, check_sigma_and_seed
 from smoothcert.noise.thresholds import MAX_SCALE
 
 __all__ = ["NoiseName", "choose_noise", "noise_of_law"]
@@ -23,8 +23,7 @@ _AUTO_LEVELS = (255, 1024)
 
 
 def choose_noise(
-    noise: NoiseName,
-    levels: int | None,
+    noise: NoiseName | NoiseStream,
     sigma: float,
     seed: int,
     inputs: Callable[[], Iterable[NDArray[np.float32]]],
@@ -33,11 +32,10 @@ def choose_noise(
 
     Parameters
     ----------
-    noise : {"auto", "grid", "gaussian", "quantised"}
+    noise : {"auto", "grid", "gaussian", "quantised"} or NoiseStream
         ``"auto"`` takes grid noise where all inputs lie on the grid of 1/255, or else of 1/1024, and float
-        Gaussian noise where they do not. ``"quantised"`` rounds inputs that lie off the grid to it.
-    levels : int, optional
-        Grid steps per unit; by default 255 for ``"grid"`` and ``"quantised"``.
+        Gaussian noise where they do not. ``"grid"`` and ``"quantised"`` take the grid of 1/255, and the latter
+        rounds inputs that lie off it. Any other grid is a stream, such as ``GridNoise(sigma, seed, levels=4096)``.
     sigma : float
         Standard deviation, in the units of the input.
     seed : int
@@ -59,21 +57,23 @@ def choose_noise(
     >>> import numpy as np
     >>> pixels, digits = np.arange(4, dtype=np.float32) / 255, np.arange(4, dtype=np.float32) / 16
     >>> for x in (pixels, digits, digits / 3):
-    ...     print(choose_noise("auto", None, 0.5, 0, lambda: [x]).law)
+    ...     print(choose_noise("auto", 0.5, 0, lambda: [x]).law)
     grid-1/255/1
     grid-1/1024/1
     gaussian/1
     """
-    if noise == "gaussian" and levels is None:
+    if not isinstance(noise, str):
+        return _as_asked(noise, sigma, seed, inputs)
+    if noise == "gaussian":
         return GaussianNoise(sigma, seed)
     if noise == "grid":
-        return _on_its_grid(GridNoise(sigma, seed, 255 if levels is None else levels), inputs())
+        return _on_its_grid(GridNoise(sigma, seed, _AUTO_LEVELS[0]), inputs())
     if noise == "quantised":
-        return GridNoise(sigma, seed, 255 if levels is None else levels, quantise=True)
-    if noise != "auto" or levels is not None:
+        return GridNoise(sigma, seed, _AUTO_LEVELS[0], quantise=True)
+    if noise != "auto":
         raise InvalidArgumentError(
-            f"noise is {noise!r} with levels = {levels}: give 'auto', 'gaussian', or 'grid' or 'quantised' with "
-            "or without levels"
+            f"noise is {noise!r}: give 'auto', 'grid', 'gaussian', 'quantised', or a stream such as "
+            "GridNoise(sigma, seed, levels=1024)"
         )
     stream = GaussianNoise(sigma, seed)  # checks sigma and seed before the inputs are read
     fitting = [levels for levels in _AUTO_LEVELS if sigma * levels <= MAX_SCALE]
@@ -82,6 +82,19 @@ def choose_noise(
         if not fitting:
             return stream
     return GridNoise(sigma, seed, fitting[0]) if fitting else stream
+
+
+def _as_asked(
+    noise: NoiseStream, sigma: float, seed: int, inputs: Callable[[], Iterable[NDArray[np.float32]]]
+) -> NoiseStream:
+    """Return a stream of the caller's, where it is of this sigma and seed and of these inputs."""
+    sigma, seed = check_sigma_and_seed(sigma, seed)
+    if (noise.sigma, noise.seed) != (sigma, seed):
+        raise InvalidArgumentError(
+            f"noise is a stream of sigma = {noise.sigma:g} and seed = {noise.seed}, but the call has sigma = "
+            f"{sigma:g} and seed = {seed}: give the same"
+        )
+    return _on_its_grid(noise, inputs()) if isinstance(noise, GridNoise) and not noise.quantise else noise
 
 
 def _on_its_grid(noise: GridNoise, inputs: Iterable[NDArray[np.float32]]) -> GridNoise:

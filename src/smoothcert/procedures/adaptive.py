@@ -16,7 +16,7 @@ from smoothcert.bounds.allocation import Predicted, allocate_samples
 from smoothcert.cache import Setting
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import NoiseName, Purpose
+from smoothcert.noise import NoiseName, NoiseStream, Purpose
 from smoothcert.procedures.arguments import (
     require_batch_size,
     require_classifier,
@@ -24,13 +24,13 @@ from smoothcert.procedures.arguments import (
     require_probability,
 )
 from smoothcert.procedures.claims import cohen_certificates
-from smoothcert.procedures.cohen import CertificationRun
 from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
+from smoothcert.procedures.run import CertificationRun
 from smoothcert.procedures.voting import Progress, VotingPlan
 from smoothcert.sampling import SampleRange
 
-__all__ = ["certify_adaptively", "divide_budget", "pilot_samples"]
+__all__ = ["certify_with_budget", "divide_budget", "pilot_samples"]
 
 _MOST = 10**8  # as many as bounds are made for
 _PILOT_SHARE = 0.05
@@ -39,17 +39,16 @@ _OPEN = 2.5  # standard errors above the prediction
 Counts = NDArray[np.int64]
 
 
-def certify_adaptively(
+def certify_with_budget(
     classifier: Classifier,
     x: Any,
-    *,
     budget: int,
+    *,
     sigma: float,
     n0: int = 100,
     alpha: float = 0.001,
     seed: int = 0,
-    noise: NoiseName = "auto",
-    levels: int | None = None,
+    noise: NoiseName | NoiseStream = "auto",
     runner_up: bool = False,
     cache: str | Path | None = None,
     batch_size: int | None = None,
@@ -70,7 +69,7 @@ def certify_adaptively(
     cache : str or Path, optional
         Folder in which the votes are kept; an interrupted call, made again, continues there. It is no
         certification cache: `recertify` needs the same n for every input.
-    classifier, x, sigma, alpha, seed, noise, levels, runner_up, batch_size, progress
+    classifier, x, sigma, alpha, seed, noise, runner_up, batch_size, progress
         As in `certify`.
 
     Returns
@@ -104,14 +103,14 @@ def certify_adaptively(
     ...     return np.stack([0.5 - batch[:, 0], batch[:, 0] - 0.5], axis=1)
     >>> f = sc.FunctionClassifier(logits, num_classes=2, fingerprint="x0 > 1/2")
     >>> x = np.array([[0.51, 0.0], [0.7, 0.0], [0.95, 0.0]])
-    >>> run = certify_adaptively(f, x, budget=30_000, sigma=0.25, seed=1)
+    >>> run = certify_with_budget(f, x, budget=30_000, sigma=0.25, seed=1)
     >>> bool(run.certificates.n[0] < run.certificates.n[1] < run.certificates.n[2]), run.timing.samples <= 30_000
     (True, True)
     """
     classifier, alpha = require_classifier("classifier", classifier), require_probability("alpha", alpha)
     n0, budget = require_count("n0", n0), require_count("budget", budget)
     batch_size = require_batch_size(batch_size)
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise, levels=levels)
+    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
     fewest = len(ready.keys) * (n0 + smallest_n(alpha))
     if budget < fewest:
         raise InvalidArgumentError(

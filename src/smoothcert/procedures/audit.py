@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from smoothcert.cache import CertificationCache, candidate_folder, read_candidates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.noise import GridNoise, NoiseName, Purpose, noise_of_law
+from smoothcert.noise import Purpose, noise_of_law
 from smoothcert.procedures.arguments import require_classifier, require_count, require_probability
-from smoothcert.procedures.cohen import CertificationRun, certify
+from smoothcert.procedures.cohen import certify
 from smoothcert.procedures.consistency import Consistency, compare_counts, compare_pairs
 from smoothcert.procedures.incremental import Recertification, recertify
 from smoothcert.procedures.pairing import PairedCounts, pair, stack_pairs
 from smoothcert.procedures.preparation import Prepared, prepare
 from smoothcert.procedures.recertificates import Bound, Method, require_method
+from smoothcert.procedures.run import CertificationRun
 from smoothcert.procedures.voting import REPLAYED, Progress
 from smoothcert.sampling import SampleRange, identify, sample_votes
 
@@ -237,10 +238,7 @@ def _certify_afresh(
     stream = noise_of_law(manifest.noise_law, manifest.sigma, seed)
     if stream is None:
         raise CacheMismatchError(f"{store.path} was made with noise_law = {manifest.noise_law!r}, unknown here")
-    # A law's name is the argument that asks for it, then its parameters.
-    law = cast("NoiseName", stream.law.replace("-", "/").split("/")[0])
-    levels = stream.levels if isinstance(stream, GridNoise) else None
-    ready = prepare(base, x, sigma=manifest.sigma, seed=seed, noise=law, levels=levels)
+    ready = prepare(base, x, sigma=manifest.sigma, seed=seed, noise=stream)
     store.require(ready.keys)
     run = certify(
         base,
@@ -250,8 +248,7 @@ def _certify_afresh(
         n=n,
         alpha=manifest.alpha,
         seed=seed,
-        noise=law,
-        levels=levels,
+        noise=stream,
         cache=out,
         batch_size=batch_size,
         progress=progress,

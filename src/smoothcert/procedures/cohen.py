@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import smallest_n
 from smoothcert.cache import CertificationCache, Timing
-from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import NoiseName
+from smoothcert.noise import NoiseName, NoiseStream
 from smoothcert.procedures.arguments import (
     require_batch_size,
     require_classifier,
@@ -25,37 +23,10 @@ from smoothcert.procedures.arguments import (
 )
 from smoothcert.procedures.claims import cohen_certificates
 from smoothcert.procedures.preparation import prepare
+from smoothcert.procedures.run import CertificationRun
 from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
 
-__all__ = ["CertificationRun", "certify"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CertificationRun:
-    """What `certify` returns.
-
-    Attributes
-    ----------
-    certificates : Certificates
-        One per input.
-    counts : ndarray of int64, shape (m, k)
-        Estimation votes per class; invalid votes are in n and in no class.
-    selection_counts : ndarray of int64, shape (m, k)
-        Selection votes per class.
-    keys : list of bytes
-        The inputs' keys.
-    timing : Timing
-        Samples drawn and seconds spent by this call.
-    cache : Path or None
-        Where the votes are kept.
-    """
-
-    certificates: Certificates
-    counts: NDArray[np.int64]
-    selection_counts: NDArray[np.int64]
-    keys: list[bytes]
-    timing: Timing
-    cache: Path | None
+__all__ = ["certify"]
 
 
 def certify(
@@ -64,16 +35,11 @@ def certify(
     *,
     sigma: float,
     n0: int = 100,
-    n: int | Literal["adaptive"] = 100_000,
-    budget: int | None = None,
+    n: int = 100_000,
     alpha: float = 0.001,
     seed: int = 0,
-    noise: NoiseName = "auto",
-    levels: int | None = None,
-    radius: float | None = None,
+    noise: NoiseName | NoiseStream = "auto",
     runner_up: bool = False,
-    proxy: str | Classifier | None = None,
-    n_p: int | None = None,
     cache: str | Path | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -93,36 +59,23 @@ def certify(
         Standard deviation of the noise, in the units of the input.
     n0 : int
         Selection samples per input.
-    n : int or "adaptive"
-        Estimation samples per input; with ``"adaptive"`` each input gets as many as it is worth: see
-        `smoothcert.procedures.certify_adaptively`.
-    budget : int, optional
-        Samples of all inputs together, selection included, for ``n="adaptive"``.
+    n : int
+        Estimation samples per input.
     alpha : float
         Failure probability of each certificate.
     seed : int
         Seed of the noise stream.
-    noise : {"auto", "grid", "gaussian", "quantised"}
-        ``"grid"`` rounds x + noise to multiples of 1/levels, exactly, so that the certificate holds in floating
+    noise : {"auto", "grid", "gaussian", "quantised"} or NoiseStream
+        ``"grid"`` rounds x + noise to multiples of 1/255, exactly, so that the certificate holds in floating
         point too; all inputs must lie on that grid, as 8-bit images do. ``"gaussian"`` adds float noise.
         ``"auto"`` takes the grid of 1/255 or of 1/1024 where the inputs lie on it, else float noise.
         ``"quantised"`` rounds each input to the grid once and certifies that point, as the premise says;
-        `smoothcert.noise.distance_to_grid` is what the radius loses around the input itself.
-    levels : int, optional
-        Grid steps per unit for ``noise="grid"`` or ``"quantised"``, by default 255.
-    radius : float, optional
-        Decide only whether each input is certified at this radius, in rounds over all undecided inputs, with n as
-        the most samples of an input: see `smoothcert.procedures.certify_at_radius`.
+        `smoothcert.noise.distance_to_grid` is what the radius loses around the input itself. Other grids are
+        streams: ``GridNoise(sigma, seed, levels)``.
     runner_up : bool
         Also bound the probability p_B of every other class, at half of alpha each, and certify
         sigma/2 (Phi^-1(p_A) - Phi^-1(p_B)): more where several classes share what the top class leaves, slightly
         less elsewhere.
-    proxy : str or Classifier, optional
-        A cheap version of the classifier, or what to make one by, such as ``"int8"``: it gives the n0 + n samples,
-        the classifier itself votes on the first n_p of them, and its certificates follow as in `recertify`. It
-        pays where a sample of it costs less than about a twentieth of one of the classifier.
-    n_p : int, optional
-        Samples of the classifier itself with `proxy`, by default a tenth of n.
     cache : str or Path, optional
         Folder in which every vote is kept, for `recertify` and for continuing: an interrupted call, made again,
         samples only what is missing and ends with the same bytes as an uninterrupted one.
@@ -160,31 +113,6 @@ def certify(
     >>> int(run.certificates.prediction[0]), bool(0.18 < run.certificates.radius[0] < 0.2)
     (1, True)
     """
-    _require_one_way(n, budget=budget, radius=radius, runner_up=runner_up, proxy=proxy, n_p=n_p)
-    shared: dict[str, Any] = {
-        "sigma": sigma,
-        "n0": n0,
-        "alpha": alpha,
-        "seed": seed,
-        "noise": noise,
-        "levels": levels,
-        "cache": cache,
-        "batch_size": batch_size,
-        "progress": progress,
-    }
-    if budget is not None:
-        from smoothcert.procedures.adaptive import certify_adaptively
-
-        return certify_adaptively(classifier, x, budget=budget, runner_up=runner_up, **shared)
-    shared["n"] = n
-    if proxy is not None:
-        from smoothcert.procedures.multilevel import certify_by_proxy
-
-        return certify_by_proxy(classifier, x, proxy=proxy, n_p=n_p, runner_up=runner_up, **shared)
-    if radius is not None:
-        from smoothcert.procedures.sequential import certify_at_radius
-
-        return certify_at_radius(classifier, x, radius=radius, **shared)
     classifier = require_classifier("classifier", classifier)
     n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
     batch_size = require_batch_size(batch_size)
@@ -192,7 +120,7 @@ def certify(
         raise InvalidArgumentError(
             f"n is {n}: at alpha = {alpha:g} even unanimous votes certify nothing; use n >= {smallest_n(alpha)}"
         )
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise, levels=levels)
+    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
     inputs, keys, stream = ready.inputs, ready.keys, ready.noise
     plan = VotingPlan(
         classifier=classifier,
@@ -225,32 +153,3 @@ def certify(
         timing=Timing(samples, seconds),
         cache=Path(cache) if cache is not None else None,
     )
-
-
-def _require_one_way(
-    n: int | Literal["adaptive"],
-    *,
-    budget: int | None,
-    radius: float | None,
-    runner_up: bool,
-    proxy: str | Classifier | None,
-    n_p: int | None,
-) -> None:
-    """Refuse options of `certify` that do not go together."""
-    if isinstance(n, str) and n != "adaptive":
-        raise InvalidArgumentError(f"n is {n!r}: give the samples per input, or 'adaptive' with a budget")
-    if (n == "adaptive") != (budget is not None):
-        raise InvalidArgumentError(
-            f"n is {n!r} and budget is {budget}: n='adaptive' takes a budget of samples for all inputs together, "
-            "a number n takes none"
-        )
-    if n == "adaptive" and (radius is not None or proxy is not None):
-        raise InvalidArgumentError(
-            "n is 'adaptive': radius and proxy take a number n, the most samples of an input"
-        )
-    if proxy is not None and radius is not None:
-        raise InvalidArgumentError(f"radius is {radius}, but proxy gives radii of its own: leave one out")
-    if proxy is None and n_p is not None:
-        raise InvalidArgumentError(f"n_p is {n_p}, but there is no proxy: give one, or leave n_p out")
-    if radius is not None and runner_up:
-        raise InvalidArgumentError("runner_up is True, but a radius is decided by the top class: leave one out")

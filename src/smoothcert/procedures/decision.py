@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,50 +13,58 @@ from numpy.typing import NDArray
 from smoothcert.bounds import certified_radius
 from smoothcert.cache import CertificationCache, Setting, Timing
 from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseStream, Purpose
 from smoothcert.procedures.arguments import require_radius
 from smoothcert.procedures.claims import NO_SELECTION
 from smoothcert.procedures.deciding import Outcome, decide_all
 from smoothcert.procedures.decision_rule import DecisionRule
+from smoothcert.procedures.opening import Opened, open_for
 from smoothcert.procedures.rounds import sampling_rounds
 from smoothcert.procedures.sequential import threshold_of
-from smoothcert.procedures.voting import Progress, VotingPlan
+from smoothcert.procedures.voting import Progress
 from smoothcert.sampling import SampleIndices
 
-__all__ = ["DEFAULT_SAMPLES", "Decisions", "decide"]
+__all__ = ["RadiusDecisions", "recertify_at_radius"]
 
 DEFAULT_SAMPLES = 10_000
 """Most samples of the changed classifier per input, where the cache has so many and nothing else is asked for."""
 
 
-@dataclass(frozen=True)
-class Decisions:
-    """What `decide` returns.
+@dataclass(frozen=True, kw_only=True)
+class RadiusDecisions:
+    """What `recertify_at_radius` returns.
 
     Attributes
     ----------
     certificates : Certificates
         One per input: the radius asked for, or abstention; ``n`` is the samples of f' that each input took.
+    identical : bool
+        Whether the candidate's outputs are bit-identical to the base's: then it is no approximation.
     timing : Timing
         Samples drawn and seconds spent by this call.
     """
 
     certificates: Certificates
+    identical: bool
     timing: Timing
 
 
-def decide(
-    store: CertificationCache,
-    plan: VotingPlan,
-    *,
+def recertify_at_radius(
+    candidate: Classifier,
+    x: Any,
     radius: float,
-    premise: str,
-    start: int = 0,
-    folder: str | Path | None = None,
+    *,
+    cache: str | Path,
+    n_p: int | range | None = None,
+    alpha_zeta: float = 0.001,
+    base: Classifier | None = None,
+    out: str | Path | None = None,
+    batch_size: int | None = None,
     progress: Progress | None = None,
-) -> Decisions:
-    """Decide for each input whether the changed classifier f' is certified at a radius, in few samples of f'.
+) -> RadiusDecisions:
+    """Decide for each input whether a changed classifier f' is still certified at a radius, in few samples of f'.
 
     The class is the cached one. Where f's count has room above Phi(radius / sigma), f' votes only on noises on
     which f voted for the class, until a sequential test shows that it loses few enough of these votes; elsewhere,
@@ -63,34 +72,68 @@ def decide(
 
     Parameters
     ----------
-    store : CertificationCache
-        The votes of f, those of all inputs of the plan.
-    plan : VotingPlan
-        f', the inputs, their keys and the cache's noise; ``plan.n`` is the most samples of f' per input and
-        ``plan.alpha`` the total failure probability.
+    candidate : Classifier
+        The changed classifier f'.
+    x : array, tensor or lazy sequence, shape (m, *shape)
+        Inputs in [0, 1], all of them in the cache, in any order.
     radius : float
-        L2 radius, at least 0.
-    premise : str
-        What the guarantee presupposes about f'.
-    start : int
-        First sample of the cache that f' may vote on.
-    folder : str or Path, optional
-        Where the votes of f' are kept; an interrupted call continues there.
+        L2 radius, at least 0, in the units of the input.
+    cache : str or Path
+        Folder of the certification cache of f.
+    n_p : int or range, optional
+        Most samples of f' per input, by default 10,000 or all of the cache; or a range of samples that nobody
+        looked at while f' was made, see `recertify`.
+    alpha_zeta : float
+        Failure probability beyond the alpha of the cache.
+    base : Classifier, optional
+        f itself, see `recertify`.
+    out : str or Path, optional
+        Folder in which the votes of f' are kept; an interrupted call continues there.
+    batch_size : int, optional
+        Forward passes at once; it changes no noise.
     progress : callable, optional
         Called with (samples done, samples expected).
 
     Returns
     -------
-    Decisions
+    RadiusDecisions
+        Each certificate is wrong with probability at most alpha + alpha_zeta; abstention claims nothing.
 
     Raises
     ------
     InvalidArgumentError
-        When alpha, n, n_p and sigma can never reach the radius.
+        When an argument is out of range, alpha, n, n_p and sigma can never reach the radius, or a range of samples
+        is spent.
     CacheError
         When the cache or the folder does not fit, is damaged, locked or cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np, smoothcert as sc, tempfile
+    >>> def linear(threshold):
+    ...     def logits(batch):
+    ...         return np.stack([threshold - batch[:, 0], batch[:, 0] - threshold], axis=1)
+    ...     return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {threshold}")
+    >>> x = np.array([[0.8, 0.0], [0.6, 0.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = sc.certify(linear(0.5), x, sigma=0.25, n=10_000, cache=folder)
+    ...     again = sc.recertify_at_radius(linear(0.501), x, 0.2, cache=folder)
+    >>> again.certificates.radius.tolist(), bool(again.timing.samples < 1000)
+    ([0.2, 0.0], True)
     """
-    radius, size = require_radius("radius", radius), math.prod(plan.inputs.shape[1:])
+    radius = require_radius("radius", radius)
+    if n_p is None:
+        n_p = min(DEFAULT_SAMPLES, CertificationCache(cache).manifest.n)
+    opened = open_for(candidate, x, cache, n_p, n0=0, alpha_zeta=alpha_zeta, base=base, batch_size=batch_size)
+    certificates, timing = _decide(opened, radius, out, progress)
+    return RadiusDecisions(certificates=certificates, identical=opened.identical, timing=timing)
+
+
+def _decide(
+    opened: Opened, radius: float, folder: str | Path | None, progress: Progress | None
+) -> tuple[Certificates, Timing]:
+    store, plan, start = opened.store, opened.plan, opened.start
+    size = math.prod(plan.inputs.shape[1:])
     p0, drawn = threshold_of(radius, plan.noise, size)
     rule = DecisionRule(p0=drawn, n=store.manifest.n, n_p=plan.n, alpha=plan.alpha)
     _require_reachable(radius, rule, plan.noise, size)
@@ -115,7 +158,8 @@ def decide(
             return [v == top_class[i] for (i, _), v in zip(wanted, votes, strict=True)]
 
         outcome = decide_all(rule, count, cached, ask)
-    return Decisions(_certificates(outcome, top_class, rule, p0, radius, plan.noise, premise), rounds.timing)
+    found = _certificates(outcome, top_class, rule, p0, radius, plan.noise, opened.premise)
+    return found, rounds.timing
 
 
 def _require_reachable(radius: float, rule: DecisionRule, noise: NoiseStream, size: int) -> None:

@@ -8,30 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from smoothcert.bounds import prefers_direct
-from smoothcert.cache import CertificationCache, Timing, note_seen, reserve
+from smoothcert.cache import CertificationCache, Timing
 from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
-from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.noise import Purpose, input_keys
-from smoothcert.procedures.arguments import (
-    require_batch_size,
-    require_classifier,
-    require_count,
-    require_probability,
-)
-from smoothcert.procedures.decision import DEFAULT_SAMPLES, decide
-from smoothcert.procedures.holdout import HELD_OUT, require_holdout
+from smoothcert.errors import CacheMismatchError
+from smoothcert.procedures.arguments import require_count
+from smoothcert.procedures.opening import open_for
 from smoothcert.procedures.pairing import PairedCounts, pair, stack_pairs
-from smoothcert.procedures.recertificates import (
-    DEFAULT_GAMMA,
-    PREMISE,
-    Bound,
-    Method,
-    recertificates,
-    require_method,
-)
+from smoothcert.procedures.recertificates import DEFAULT_GAMMA, Bound, Method, recertificates, require_method
 from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
-from smoothcert.sampling import Inputs, check_classifier, check_inputs, identify
 
 __all__ = ["Recertification", "recertify"]
 
@@ -44,8 +29,8 @@ class Recertification:
     ----------
     certificates : Certificates
         One per input, with `zeta` and `branch`.
-    table : PairedCounts or None
-        The counts that they follow from; None for decisions at a radius, which stop at other counts.
+    pairs : PairedCounts
+        The counts that they follow from.
     gamma : float
         The threshold of bound ``"irs"``; with ``gamma="auto"`` the one that was selected.
     identical : bool
@@ -55,23 +40,10 @@ class Recertification:
     """
 
     certificates: Certificates
-    table: PairedCounts | None
+    pairs: PairedCounts
     gamma: float
     identical: bool
     timing: Timing
-
-    @property
-    def pairs(self) -> PairedCounts:
-        """The counts that the certificates follow from, see `table`.
-
-        Raises
-        ------
-        InvalidArgumentError
-            For decisions at a radius.
-        """
-        if self.table is None:
-            raise InvalidArgumentError("pairs: a decision at a radius has no table; recertify without radius")
-        return self.table
 
 
 def recertify(
@@ -79,14 +51,12 @@ def recertify(
     x: Any,
     *,
     cache: str | Path,
-    n_p: int | None = None,
-    radius: float | None = None,
+    n_p: int | range,
     alpha_zeta: float = 0.001,
     gamma: float | Literal["auto"] = DEFAULT_GAMMA,
     bound: Bound = "auto",
     runner_up: bool = False,
     together: int = 1,
-    holdout: tuple[int, int] | None = None,
     base: Classifier | None = None,
     n0: int = 0,
     out: str | Path | None = None,
@@ -107,14 +77,11 @@ def recertify(
         Inputs in [0, 1], all of them in the cache, in any order.
     cache : str or Path
         Folder of the certification cache of f.
-    n_p : int
-        Samples of f^p per input, at most the n of the cache. With `holdout` or `radius` it may be left out. It may
-        be chosen by looking at how many cached votes are for the top class, as `plan` does, except for bound
-        ``"irs"`` and with `runner_up`; not by looking at votes of f^p on these inputs.
-    radius : float, optional
-        Decide only whether each input is still certified at this radius, with as few samples as that takes, and
-        at most n_p, by default 10,000 or all of the cache: `smoothcert.procedures.decide`. Of the other arguments
-        about bounds only `alpha_zeta` counts then.
+    n_p : int or range
+        Samples of f^p per input, at most the n of the cache. A range of sample indices that nobody looked at while
+        the candidate was made is for candidates that were tuned on other cached votes. It serves one candidate (or
+        several that were fixed together, see `reserve_holdout`): what was learned from it makes it unfit for the
+        next.
     alpha_zeta : float
         Failure probability beyond the alpha of the cache.
     gamma : float or "auto"
@@ -135,10 +102,6 @@ def recertify(
         alpha_zeta bounds the probability that for an input the certificate of any is false, so that also the best
         of them may be picked. What the base's votes cost is paid once. Each may have an `n_p` of its own. Only for
         ``"auto"`` and ``"joint"``, as all must divide the failure probability alike, and not with `runner_up`.
-    holdout : (int, int), optional
-        Sample indices [start, stop) of the cache that nobody looked at while the candidate was made: f^p votes on
-        these. For candidates that were tuned on other cached votes. A range serves one candidate (or several that
-        were fixed together, see `reserve_holdout`): what was learned from it makes it unfit for the next.
     base : Classifier, optional
         f itself. With it, some cached votes are repeated first, which catches another model or preprocessing, and
         an identical candidate is recognised by its outputs.
@@ -158,7 +121,7 @@ def recertify(
     Raises
     ------
     InvalidArgumentError
-        When an argument is out of range, or the held-out range is spent.
+        When an argument is out of range, or a range of samples is spent.
     CacheError
         When the cache does not fit the candidate, the inputs or the noise, or is damaged.
 
@@ -181,59 +144,27 @@ def recertify(
     >>> bool(0.15 < paper.certificates.radius[0] < ours.certificates.radius[0] < 0.2)
     True
     """
-    candidate = require_classifier("candidate", candidate)
-    alpha_zeta, batch_size = require_probability("alpha_zeta", alpha_zeta), require_batch_size(batch_size)
-    store = CertificationCache(cache)
-    if radius is not None and holdout is None and n_p is None:
-        n_p = min(DEFAULT_SAMPLES, store.manifest.n)
-    start, n_p = require_holdout(holdout, n_p)
-    premise = HELD_OUT.format(start=start, stop=start + n_p) if holdout is not None else PREMISE
-    if radius is not None and (bound != "auto" or runner_up or n0 or together != 1):
-        raise InvalidArgumentError(
-            f"radius is {radius}, which has a rule of its own: leave out bound, runner_up, together and n0"
-        )
     method = require_method(
-        Method(
-            bound=bound,
-            alpha_zeta=alpha_zeta,
-            gamma=gamma,
-            runner_up=runner_up,
-            together=together,
-            premise=premise,
-        )
+        Method(bound=bound, alpha_zeta=alpha_zeta, gamma=gamma, runner_up=runner_up, together=together)
     )
-    inputs = check_inputs(x)
-    n0 = require_count("n0", n0, at_least=0)
-    plan = _plan(store, candidate, inputs, start + n_p, n_p, n0, alpha_zeta, batch_size)
-    logits = check_classifier(candidate, inputs, plan.keys[0], plan.noise)
-    identity = identify(candidate, store.manifest.input_shape, plan.noise)
-    identical = store.manifest.is_of(candidate, identity)
-    if base is not None:
-        base = require_classifier("base", base)
-        base_logits = check_classifier(base, inputs, plan.keys[0], plan.noise)
-        store.manifest.require_identity(identify(base, store.manifest.input_shape, plan.noise), str(store.path))
-        replay(replace(plan, classifier=base), store)
-        identical |= base_logits.tobytes() == logits.tobytes()
-    if holdout is not None:
-        reserve(store.path, start, start + n_p, [identity.name(candidate.fingerprint)])
-    else:
-        note_seen(store.path, start, start + n_p, [identity.name(candidate.fingerprint)])
-    if radius is not None:
-        decided = decide(store, plan, radius=radius, premise=premise, start=start, folder=out, progress=progress)
-        return Recertification(
-            certificates=decided.certificates,
-            table=None,
-            gamma=DEFAULT_GAMMA,
-            identical=identical,
-            timing=decided.timing,
-        )
-    pairs, timing = _paired_votes(store, plan, start, method, out, progress)
-    certificates, chosen = recertificates(pairs, store.manifest, method)
+    opened = open_for(
+        candidate,
+        x,
+        cache,
+        n_p,
+        n0=require_count("n0", n0, at_least=0),
+        alpha_zeta=alpha_zeta,
+        base=base,
+        batch_size=batch_size,
+    )
+    method = replace(method, premise=opened.premise)
+    pairs, timing = _paired_votes(opened.store, opened.plan, opened.start, method, out, progress)
+    certificates, chosen = recertificates(pairs, opened.store.manifest, method)
     return Recertification(
         certificates=certificates,
-        table=pairs,
+        pairs=pairs,
         gamma=chosen,
-        identical=identical and not pairs.n_disagree.any(),
+        identical=opened.identical and not pairs.n_disagree.any(),
         timing=timing,
     )
 
@@ -282,43 +213,3 @@ def _own_votes(
     if out is None:
         return nullcontext()
     return CertificationCache.writing(out, make_manifest(plan, base=store.manifest.digest))
-
-
-def _plan(
-    store: CertificationCache,
-    classifier: Classifier,
-    inputs: Inputs,
-    stop: int,
-    n_p: int,
-    n0: int,
-    alpha_zeta: float,
-    batch_size: int | None,
-) -> VotingPlan:
-    """Plan f^p's votes on the cache's noise, once everything that must agree does."""
-    manifest = store.manifest
-    noise = manifest.noise(str(store.path))
-    for name, have, want in (
-        ("num_classes", manifest.num_classes, classifier.num_classes),
-        ("input_shape", manifest.input_shape, tuple(inputs.shape[1:])),
-    ):
-        if have != want:
-            raise CacheMismatchError(f"{store.path} was made with {name} = {have!r}, but the call has {want!r}")
-    if stop > manifest.n:
-        name = f"n_p is {n_p}" if stop == n_p else f"holdout ends at {stop}"
-        raise InvalidArgumentError(f"{name}, but the cache {store.path} holds n = {manifest.n} votes per input")
-    if manifest.purpose != Purpose.ESTIMATION.name.lower():
-        raise CacheMismatchError(
-            f"{store.path} holds votes to fit a surrogate to, not those of a certification: give the cache of one"
-        )
-    keys = list(input_keys(inputs))
-    store.require(keys)
-    return VotingPlan(
-        classifier=classifier,
-        inputs=inputs,
-        keys=keys,
-        noise=noise,
-        n0=n0,
-        n=n_p,
-        alpha=manifest.alpha + alpha_zeta,
-        batch_size=batch_size,
-    )

@@ -85,7 +85,7 @@ def seconds_per_sample(classifier: Classifier, x: Any, *, sigma: float, batch_si
     """
     classifier = require_classifier("classifier", classifier)
     inputs = check_inputs(x)
-    noise = choose_noise("auto", None, sigma, 0, lambda: inputs)
+    noise = choose_noise("auto", sigma, 0, lambda: inputs)
     batch_size = require_batch_size(batch_size)
     key = next(input_keys([inputs[0]]))
     probe = 4 * (batch_size or default_batch_size(math.prod(inputs.shape[1:]), device_of(classifier)))

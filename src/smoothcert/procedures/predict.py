@@ -34,8 +34,7 @@ def predict(
     n: int = 1000,
     alpha: float = 0.001,
     seed: int = 0,
-    noise: NoiseName = "auto",
-    levels: int | None = None,
+    noise: NoiseName | NoiseStream = "auto",
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.int64]:
@@ -56,10 +55,8 @@ def predict(
         n times its total variation is taken off the level of the test, so that this holds under exact noise.
     seed : int
         Seed of the noise stream; prediction noise is disjoint from certification noise.
-    noise : {"auto", "grid", "gaussian", "quantised"}
+    noise : {"auto", "grid", "gaussian", "quantised"} or NoiseStream
         The noise law, see `certify`.
-    levels : int, optional
-        Grid steps per unit for ``noise="grid"`` or ``"quantised"``, by default 255.
     batch_size : int, optional
         Forward passes at once; it changes no noise.
     progress : callable, optional
@@ -98,7 +95,7 @@ def predict(
         raise InvalidArgumentError(
             f"n is {n}: at alpha = {alpha:g} even unanimous votes are no evidence; n >= {needed} is needed"
         )
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise, levels=levels)
+    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
     level = _level(alpha, n, ready.noise, math.prod(ready.inputs.shape[1:]))
     done = 0
 

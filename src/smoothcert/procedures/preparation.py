@@ -22,11 +22,11 @@ class Prepared:
 
 
 def prepare(
-    classifier: Classifier, x: Any, *, sigma: float, seed: int, noise: NoiseName, levels: int | None
+    classifier: Classifier, x: Any, *, sigma: float, seed: int, noise: NoiseName | NoiseStream
 ) -> Prepared:
     """Check everything that can be checked before long work; InvalidArgumentError names what is wrong."""
     inputs = check_inputs(x)
-    stream = choose_noise(noise, levels, sigma, seed, lambda: inputs)
+    stream = choose_noise(noise, sigma, seed, lambda: inputs)
     keys = list(input_keys(inputs))
     check_classifier_once(classifier, inputs, keys[0], stream)
     return Prepared(inputs, keys, stream)

@@ -23,12 +23,11 @@ from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures.arguments import require_count
 from smoothcert.procedures.claims import NO_SELECTION, claims, under_exact_noise
 from smoothcert.procedures.gamma import select_gamma
-from smoothcert.procedures.holdout import HELD_OUT
+from smoothcert.procedures.holdout import HELD_OUT, PREMISE
 from smoothcert.procedures.pairing import PairedCounts
 
-__all__ = ["DEFAULT_GAMMA", "PREMISE", "Bound", "Method", "method_of", "recertificates", "require_method"]
+__all__ = ["DEFAULT_GAMMA", "Bound", "Method", "method_of", "recertificates", "require_method"]
 
-PREMISE = "the candidate was fixed without looking at the noise or the votes of the cache"
 DEFAULT_GAMMA = 0.99
 _SHARE_OF_BASE = 0.15
 _TOGETHER = ("auto", "joint")

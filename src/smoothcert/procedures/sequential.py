@@ -25,9 +25,9 @@ from smoothcert.procedures.arguments import (
     require_radius,
 )
 from smoothcert.procedures.claims import NO_SELECTION
-from smoothcert.procedures.cohen import CertificationRun
 from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
+from smoothcert.procedures.run import CertificationRun
 from smoothcert.procedures.voting import Progress, VotingPlan
 from smoothcert.sampling import SampleRange
 
@@ -69,15 +69,14 @@ def threshold_of(radius: float, noise: NoiseStream, size: int) -> tuple[float, f
 def certify_at_radius(
     classifier: Classifier,
     x: Any,
-    *,
     radius: float,
+    *,
     sigma: float,
     n0: int = 100,
     n: int = 100_000,
     alpha: float = 0.001,
     seed: int = 0,
-    noise: NoiseName = "auto",
-    levels: int | None = None,
+    noise: NoiseName | NoiseStream = "auto",
     cache: str | Path | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -97,7 +96,7 @@ def certify_at_radius(
     cache : str or Path, optional
         Folder in which the votes are kept; an interrupted call, made again, continues there. It is no
         certification cache: `recertify` needs n votes of every input.
-    classifier, x, sigma, n0, alpha, seed, noise, levels, batch_size, progress
+    classifier, x, sigma, n0, alpha, seed, noise, batch_size, progress
         As in `certify`.
 
     Returns
@@ -135,7 +134,7 @@ def certify_at_radius(
     classifier, radius = require_classifier("classifier", classifier), require_radius("radius", radius)
     n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
     batch_size = require_batch_size(batch_size)
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise, levels=levels)
+    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
     size = math.prod(ready.inputs.shape[1:])
     p0, drawn = threshold_of(radius, ready.noise, size)
     test = RadiusTest(drawn, n, alpha)

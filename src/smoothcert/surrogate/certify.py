@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from smoothcert.cache import Timing
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import NoiseName, NoiseStream, noise_of_law
+from smoothcert.noise import NoiseStream, noise_of_law
 from smoothcert.procedures.arguments import require_classifier, require_count, require_probability
 from smoothcert.procedures.claims import BELOW_HALF
 from smoothcert.procedures.predict import predict
@@ -157,8 +157,7 @@ def certify_with_surrogate(
             seed=seed,
             batch_size=batch_size,
             progress=progress,
-            noise=noise_name(surrogate.record.noise_law),
-            levels=getattr(stream, "levels", None),
+            noise=stream,
         )
     certificates = with_agreement(raw, agreed)
     return SurrogateRun(
@@ -263,12 +262,6 @@ def surrogate_noise(surrogate: Surrogate, seed: int) -> NoiseStream:
 def _drawn(law: str, sigma: float, seed: int) -> NoiseStream | None:
     """Keep a few streams: to make one's tables takes longer than a surrogate's forward pass."""
     return noise_of_law(law, sigma, seed)
-
-
-def noise_name(law: str) -> NoiseName:
-    """Return the argument of `certify` that chooses a noise law."""
-    (name,) = [name for name in get_args(NoiseName) if law.startswith(name)]
-    return cast("NoiseName", name)
 
 
 def require_fitted_for(surrogate: Surrogate, classifier: Classifier) -> None:

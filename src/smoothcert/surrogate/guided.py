@@ -27,12 +27,12 @@ from smoothcert.procedures.arguments import (
     require_probability,
 )
 from smoothcert.procedures.claims import cohen_certificates
-from smoothcert.procedures.cohen import CertificationRun
 from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
+from smoothcert.procedures.run import CertificationRun
 from smoothcert.procedures.voting import Progress, VotingPlan
 from smoothcert.sampling import SampleRange, count_votes
-from smoothcert.surrogate.certify import noise_name, require_fitted_for, surrogate_noise
+from smoothcert.surrogate.certify import require_fitted_for, surrogate_noise
 from smoothcert.surrogate.model import Surrogate
 from smoothcert.surrogate.prediction import Prediction
 
@@ -134,15 +134,7 @@ def certify_guided(
         raise InvalidArgumentError(f"radius is {radius}: give a radius of at least 0, in the units of the input")
     surrogate.record.require("the call", sigma=sigma)
     require_fitted_for(surrogate, classifier)
-    law = surrogate_noise(surrogate, seed)
-    ready = prepare(
-        classifier,
-        x,
-        sigma=sigma,
-        seed=seed,
-        noise=noise_name(law.law),
-        levels=getattr(law, "levels", None),
-    )
+    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=surrogate_noise(surrogate, seed))
     _require_unseen(surrogate, ready.keys, seed)
     prediction = surrogate.predict(ready.inputs)
     sizes = plan_samples(prediction, n, alpha, at=None if radius is None else radius / sigma, least=least)

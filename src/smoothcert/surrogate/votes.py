@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smoothcert.cache import CertificationCache, Manifest
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.noise import NoiseName, Purpose, input_keys
+from smoothcert.noise import NoiseName, NoiseStream, Purpose, input_keys
 from smoothcert.procedures.arguments import require_batch_size, require_classifier, require_count
 from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
@@ -71,8 +71,7 @@ def collect_votes(
     n: int,
     cache: str | Path,
     seed: int = 0,
-    noise: NoiseName = "auto",
-    levels: int | None = None,
+    noise: NoiseName | NoiseStream = "auto",
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> VoteData:
@@ -96,10 +95,8 @@ def collect_votes(
         Folder of the votes; a call that was interrupted, made again, continues and ends with the same bytes.
     seed : int
         Seed of the noise stream.
-    noise : {"auto", "grid", "gaussian", "quantised"}
+    noise : {"auto", "grid", "gaussian", "quantised"} or NoiseStream
         The noise law, see `certify`.
-    levels : int, optional
-        Grid steps per unit for ``noise="grid"``, by default 255.
     batch_size : int, optional
         Forward passes at once; it changes no noise.
     progress : callable, optional
@@ -133,7 +130,7 @@ def collect_votes(
     """
     classifier = require_classifier("classifier", classifier)
     n, batch_size = require_count("n", n), require_batch_size(batch_size)
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise, levels=levels)
+    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
     plan = VotingPlan(
         classifier=classifier,
         inputs=ready.inputs,
