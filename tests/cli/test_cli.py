@@ -15,8 +15,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from smoothcert.cache import votes_manifest
+from smoothcert.cache import CertificationCache, votes_manifest
 from smoothcert.classifiers import CompiledClassifier, onnx_export
+from smoothcert.data import load_dataset
+from smoothcert.noise import input_keys
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -114,13 +116,22 @@ def test_report_writes_tables_logs_and_plots(run: Any, trained: Path, tmp_path: 
     } <= names
 
 
-def test_predict_agrees_with_certify(run: Any, trained: Path) -> None:
-    model = trained / "checkpoint.safetensors"
-    status, out, _ = run("predict", model, "--data", "digits", "--limit", "30", "--sigma", "0.25", "--json")
+def test_predict_agrees_with_certify_and_abstains(run: Any, trained: Path) -> None:
+    """At alpha = 1e-6 only 24 unanimous votes of 24 give a class: the cached shares tell who can have them."""
+    call = ("predict", trained / "checkpoint.safetensors", "--data", "digits", "--limit", "30", "--sigma", "0.25")
+    status, out, _ = run(*call, "--n", "24", "--alpha", "1e-6", "--json")
     assert status == 0
     found = json.loads(out)
-    assert len(found["predictions"]) == 30
-    assert found["correct"] >= 20
+    predicted = np.array(found["predictions"])
+    store, dataset = CertificationCache(trained / "cache"), load_dataset("digits", "test", 30)
+    counts = np.stack([store[key].counts for key in input_keys(dataset.inputs)])
+    share, top = counts.max(axis=1) / store.manifest.n, counts.argmax(axis=1)
+    doubtful, sure = share < 0.6, share > 0.999
+    assert doubtful.sum() >= 2 and sure.sum() >= 2
+    assert (predicted[doubtful] == -1).all(), "each has 24 equal votes with probability below 5e-6"
+    np.testing.assert_array_equal(predicted[sure], top[sure])
+    assert found["correct"] == (predicted == dataset.labels).sum()
+    assert found["abstained"] == (predicted == -1).sum()
 
 
 def test_cache_commands(run: Any, copy: Path) -> None:

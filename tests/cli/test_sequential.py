@@ -23,7 +23,7 @@ def test_certify_at_a_radius_takes_few_samples(run: Any, trained: Path, tmp_path
     status, out, _ = run(*call, *at)
     assert status == 0
     assert "certified accuracy at 0.2" in out
-    assert "at most 3" in run(*call, *at, "--dry-run")[1].replace("153,000", "3")
+    assert "at most 153,000 forward passes" in run(*call, *at, "--dry-run")[1]
 
 
 def test_a_radius_out_of_reach_and_the_wrong_folder_are_named(run: Any, trained: Path, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from closed_form_surrogate import SIGMA, Wrong, classifier, inputs, surrogate, votes
+from scipy.special import ndtr, ndtri
+from scipy.stats import beta
 
 import smoothcert as sc
-from closed_form_surrogate import SIGMA, Wrong, classifier, inputs, surrogate, votes
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.evaluation.calibration_study import study_calibration
 from smoothcert.evaluation.surrogate import estimation_errors, read_sampled, sampling_variance
@@ -123,6 +124,12 @@ def test_tables_name_the_guarantee_of_every_radius(base: Path, tmp_path: Path) -
     found = evaluate_surrogate(h, base, x, y, calibration=calibration)
     table = cells(accuracy_table(found))
     assert [row[1] for row in table] == ["certified"] * 2 + ["estimated"] * 2 + ["calibrated"] * 2
+    z = (x[:, 0].astype(np.float64) - 0.5) / SIGMA
+    z += 0.2 * np.sin(1e4 * x[:, 1].astype(np.float64))  # what Wrong(0.2) predicts
+    k = np.floor(2000 * ndtr(np.abs(z)))
+    radius = SIGMA * np.maximum(ndtri(beta.ppf(0.001, k, 2000 - k + 1)), 0)
+    assert table[3][0] == "surrogate, n0 = 0"
+    assert float(table[3][-2]) == pytest.approx(np.mean(radius * ((z > 0) == y)), abs=2e-4)
     assert len(cells(accuracy_table(found, [0.1]))[0]) == 5
     assert [row[0] for row in cells(errors_table(found))] == ["under", "over"]
     assert len(cells(variance_table(found))[0]) == 3

@@ -15,7 +15,6 @@ from smoothcert.certificate import Certificates
 from smoothcert.evaluation import (
     Curve,
     Gate,
-    average_certified_radius_lower,
     bounded_mean_interval,
     credited_radius,
     judge,
@@ -93,8 +92,10 @@ def test_intervals_and_bounds_are_what_they_say() -> None:
     value, low, high, alone, together = rows["a", "ACR"]
     largest = largest_radius(N + N_P, 0.002, 0.5)
     assert (low, high) == bounded_mean_interval(credited_radius(certificates("auto", N_P), Y), largest)
-    for bound, level in ((alone, 0.99), (together, 0.995)):
-        assert bound == average_certified_radius_lower(certificates("auto", N_P), Y, alpha=0.002, confidence=level)
+    assert value == pytest.approx(RADIUS.mean())
+    for bound, error in ((alone, 0.01), (together, 0.005)):
+        largest_false = int(stats.binom.isf(error, M, 0.002))
+        assert bound == pytest.approx(np.sort(RADIUS)[: M - largest_false].sum() / M)
 
 
 def test_nothing_is_said_to_be_true_of_estimates() -> None:
