@@ -15,8 +15,6 @@ from scipy.special import ndtri
 from smoothcert.bounds import (
     certified_radius,
     certified_radius_two_sided,
-    incremental_radius,
-    incremental_radius_two_sided,
     largest_radius,
     lower_confidence_bound,
     smallest_n,
@@ -49,14 +47,12 @@ def test_radius_lies_just_below_the_exact_one(p: float, sigma: float) -> None:
         assert radius >= exact * (1 - mpmath.mpf("1e-12"))
 
 
-@given(p=probabilities, q=probabilities, zeta=st.floats(0, 0.2), sigma=sigmas)
+@given(p=probabilities, q=probabilities, sigma=sigmas)
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_other_radii_lie_just_below_the_exact_ones(p: float, q: float, zeta: float, sigma: float) -> None:
+def test_the_other_radius_lies_just_below_the_exact_one(p: float, q: float, sigma: float) -> None:
     with mpmath.workdps(40):
-        p_, q_, z = map(mpmath.mpf, (p, q, zeta))
+        p_, q_ = map(mpmath.mpf, (p, q))
         check_two_sided(certified_radius_two_sided(p, q, sigma), p_, q_, sigma)
-        check_two_sided(incremental_radius_two_sided(p, q, zeta, sigma), p_ - z, q_ + z, sigma)
-        check_two_sided(incremental_radius(p, zeta, sigma), p_ - z, 1 - (p_ - z), sigma)
 
 
 def check_two_sided(radius: float, top: Any, other: Any, sigma: float) -> None:
@@ -83,16 +79,12 @@ def test_plain_product_would_claim_too_much() -> None:
 def test_zero_where_nothing_is_certified() -> None:
     assert certified_radius([0.0, 0.3, 0.5], 1.0).tolist() == [0, 0, 0]
     assert certified_radius_two_sided([0.0, 0.3, 0.4], [0.5, 0.3, 1.0], 1.0).tolist() == [0, 0, 0]
-    assert incremental_radius([0.6, 0.6, 0.1], [0.1, 0.2, 1.0], 1.0).tolist() == [0, 0, 0]
-    assert incremental_radius_two_sided([0.6, 0.6], [0.4, 0.4], [0.1, 1.0], 1.0).tolist() == [0, 0]
 
 
-def test_the_four_forms_agree_where_they_should() -> None:
+def test_the_two_forms_agree_where_they_should() -> None:
     p = np.linspace(0.5, 0.999, 50)
     one = certified_radius(p, 0.5)
     np.testing.assert_allclose(certified_radius_two_sided(p, 1 - p, 0.5), one, rtol=1e-10, atol=1e-15)
-    np.testing.assert_allclose(incremental_radius(p, 0.0, 0.5), one, rtol=1e-10, atol=1e-15)
-    np.testing.assert_allclose(incremental_radius_two_sided(p, 1 - p, 0.0, 0.5), one, rtol=1e-10, atol=1e-15)
 
 
 def test_huge_and_tiny_sigma_do_not_enlarge_a_radius() -> None:
@@ -117,7 +109,6 @@ def test_smallest_n_is_where_certification_becomes_possible(alpha: float) -> Non
 
 def test_scalars_give_python_numbers() -> None:
     assert isinstance(certified_radius(0.9, 1), float)
-    assert isinstance(incremental_radius_two_sided(0.9, 0.1, 0.01, 1.0), float)
     assert isinstance(smallest_n(0.01), int)
     assert certified_radius(np.full((2, 1), 0.9), [0.25, 0.5, 1.0]).shape == (2, 3)
 
@@ -136,9 +127,6 @@ def test_scalars_give_python_numbers() -> None:
             r"p_B is 0: it should be an upper confidence bound in \(0, 1\]",
         ),
         (certified_radius_two_sided, (1.0, 0.1, 0.5), r"p_A is 1"),
-        (incremental_radius, (0.9, -0.1, 0.5), r"zeta is -0\.1\d*: it should be in \[0, 1\]"),
-        (incremental_radius, (0.9, np.nan, 0.5), r"zeta is nan"),
-        (incremental_radius_two_sided, (0.9, 0.1, 1.1, 0.5), r"zeta is 1\.1"),
         (largest_radius, (0, 0.001, 0.5), r"n is 0"),
         (smallest_n, (1.0,), r"alpha is 1: it should be in"),
         (

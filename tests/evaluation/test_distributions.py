@@ -16,9 +16,7 @@ from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import (
     distribution,
     mean_zeta,
-    p_lower_distribution,
     share_above,
-    zeta_distribution,
 )
 
 
@@ -45,7 +43,7 @@ def make(p_lower: Any, zeta: Any = None) -> Certificates:
 
 @given(arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1)))
 def test_all_inputs_are_somewhere(p_lower: NDArray[np.float64]) -> None:
-    d = p_lower_distribution(make(p_lower), bins=7)
+    d = distribution(p_lower, np.linspace(0.5, 1, 8))
     assert d.below + d.fractions.sum() + d.above == pytest.approx(1.0)
     assert d.below == pytest.approx((p_lower < 0.5).mean())
     assert d.size == len(p_lower)
@@ -53,7 +51,7 @@ def test_all_inputs_are_somewhere(p_lower: NDArray[np.float64]) -> None:
 
 
 def test_edges_belong_to_the_right_bin_and_one_to_the_last() -> None:
-    d = p_lower_distribution(make([0.5, 0.75, 1.0, 0.25]), bins=2)
+    d = distribution([0.5, 0.75, 1.0, 0.25], [0.5, 0.75, 1.0])
     np.testing.assert_allclose(d.edges, [0.5, 0.75, 1.0])
     np.testing.assert_allclose(d.fractions, [0.25, 0.5])
     assert (d.below, d.above) == (0.25, 0.0)
@@ -86,15 +84,6 @@ def test_gamma_itself_is_not_above() -> None:
 def test_unbounded_zeta_is_left_out_not_counted_as_zero() -> None:
     certificates = make([0.8, 0.999, 0.7, 0.9], zeta=[0.01, np.nan, 0.03, 0.02])
     assert mean_zeta(certificates) == pytest.approx(0.02)
-    d = zeta_distribution(certificates)
-    assert d.size == 3
-    assert d.fractions.sum() == pytest.approx(1.0)
-    assert d.edges[-1] == 0.03
-    assert zeta_distribution(certificates, edges=[0.0, 0.015]).above == pytest.approx(2 / 3)
-
-
-def test_a_zeta_of_zero_everywhere_still_has_a_histogram() -> None:
-    assert zeta_distribution(make([0.8], zeta=[0.0])).fractions[0] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -105,9 +94,8 @@ def test_a_zeta_of_zero_everywhere_still_has_a_histogram() -> None:
     ],
 )
 def test_certificates_without_zeta_say_so(certificates: Certificates, message: str) -> None:
-    for summary in (mean_zeta, zeta_distribution):
-        with pytest.raises(InvalidArgumentError, match=message):
-            summary(certificates)
+    with pytest.raises(InvalidArgumentError, match=message):
+        mean_zeta(certificates)
 
 
 def test_arguments_are_checked() -> None:
@@ -115,7 +103,5 @@ def test_arguments_are_checked() -> None:
         share_above([0.9], 99)
     with pytest.raises(InvalidArgumentError, match="p_lower contains nan"):
         share_above([0.9, np.nan], 0.99)
-    with pytest.raises(InvalidArgumentError, match="bins is 0"):
-        p_lower_distribution(make([0.9]), bins=0)
     with pytest.raises(InvalidArgumentError, match="increasing edges"):
         distribution([0.9], [1.0, 0.5])

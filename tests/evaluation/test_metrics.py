@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import (
-    abstention_rate,
     average_certified_radius,
     certified_accuracy,
     correct,
@@ -56,7 +55,6 @@ def test_an_abstention_is_never_right() -> None:
     y = [0, 0, 2]
     assert certified_accuracy(certificates, y, 0.0) == pytest.approx(1 / 3)
     assert average_certified_radius(certificates, y) == 0.0
-    assert abstention_rate(certificates) == pytest.approx(2 / 3)
     assert correct(certificates, y).tolist() == [False, False, True]
 
 
@@ -127,8 +125,6 @@ def test_no_inputs_have_no_average() -> None:
     empty = make([], [])
     with pytest.raises(InvalidArgumentError, match="0 inputs"):
         average_certified_radius(empty, np.zeros(0, np.int64))
-    with pytest.raises(InvalidArgumentError, match="0 inputs"):
-        abstention_rate(empty)
 
 
 def test_published_log_metrics(shared: Path) -> None:

@@ -15,7 +15,6 @@ from smoothcert.evaluation import (
     cost_at,
     pointwise_speedup,
     reach,
-    speedup_at,
 )
 
 curves = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 1000)), min_size=1, max_size=12).map(
@@ -32,9 +31,6 @@ def test_a_case_by_hand() -> None:
     assert area_speedup(baseline, incremental) == pytest.approx(43.75 / 13.125)
     # At 0.5, 1.25 and 2: 15 / 5, 27.5 / 8.75, 50 / 12.5.
     assert pointwise_speedup(baseline, incremental, points=3) == pytest.approx((3 + 27.5 / 8.75 + 4) / 3)
-    assert speedup_at(baseline, incremental, 1.25) == pytest.approx(27.5 / 8.75)
-    assert math.isnan(speedup_at(baseline, incremental, 0.4))
-    assert math.isnan(speedup_at(baseline, incremental, 2.2))
 
 
 def test_the_two_averages_differ_where_the_ratio_does() -> None:
@@ -86,7 +82,6 @@ def test_a_constant_factor_is_found_by_all() -> None:
     incremental = Curve(baseline.acr, baseline.cost / 2.5)
     assert area_speedup(baseline, incremental) == pytest.approx(2.5)
     assert pointwise_speedup(baseline, incremental) == pytest.approx(2.5)
-    assert speedup_at(baseline, incremental, 0.52) == pytest.approx(2.5)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +103,6 @@ def test_reach(
 def test_a_single_common_acr_has_a_ratio_but_no_area() -> None:
     baseline, incremental = Curve([0.4, 0.5], [10, 20]), Curve([0.5, 0.6], [5, 9])
     assert math.isnan(area_speedup(baseline, incremental))
-    assert speedup_at(baseline, incremental, 0.5) == 4.0
 
 
 def test_a_curve_does_not_change_with_its_source() -> None:

@@ -11,8 +11,6 @@ from smoothcert.bounds.planning import IntervalMethod, binomial_interval, sample
 from smoothcert.bounds.radius import (
     certified_radius,
     certified_radius_two_sided,
-    incremental_radius,
-    incremental_radius_two_sided,
     largest_radius,
     smallest_n,
 )
@@ -28,8 +26,6 @@ __all__ = [
     "certified_radius_two_sided",
     "excess_p_values",
     "expected_disagreement",
-    "incremental_radius",
-    "incremental_radius_two_sided",
     "irs_bound",
     "joint_lower_bound",
     "largest_radius",

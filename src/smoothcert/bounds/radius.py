@@ -14,8 +14,6 @@ from smoothcert.bounds.binomial import lower_confidence_bound
 __all__ = [
     "certified_radius",
     "certified_radius_two_sided",
-    "incremental_radius",
-    "incremental_radius_two_sided",
     "largest_radius",
     "smallest_n",
 ]
@@ -111,92 +109,6 @@ def certified_radius_two_sided(p_A: ArrayLike, p_B: ArrayLike, sigma: ArrayLike)
 
 
 @overload
-def incremental_radius(p_lower: float, zeta: float, sigma: float) -> float: ...
-@overload
-def incremental_radius(p_lower: ArrayLike, zeta: ArrayLike, sigma: ArrayLike) -> Array: ...
-def incremental_radius(p_lower: ArrayLike, zeta: ArrayLike, sigma: ArrayLike) -> Array | float:
-    """Certify a changed classifier from the bound of its base: sigma Phi^-1(p_lower - zeta).
-
-    Parameters
-    ----------
-    p_lower : float or array_like of float
-        Lower bound on the probability of the top class under the base classifier, in [0, 1).
-    zeta : float or array_like of float
-        Upper bound on the probability that the two classifiers differ under noise, in [0, 1].
-    sigma : float or array_like of float
-        Standard deviation of the noise in the units of the input, positive and finite.
-
-    Returns
-    -------
-    float or ndarray of float64
-        L2 radius in the units of the input, rounded down; 0 where ``p_lower - zeta <= 1/2``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When an argument is outside its range or NaN.
-
-    References
-    ----------
-    .. [1] S. Ugare et al., "Incremental randomized smoothing certification", ICLR 2024, Theorem 3.
-
-    Examples
-    --------
-    >>> round(incremental_radius(0.99, 0.00688, sigma=0.5), 6)
-    1.061463
-    """
-    p, z, s = broadcast(p_lower=_lower("p_lower", p_lower), zeta=_zeta(zeta), sigma=_sigma(sigma))
-    return like_input(_scaled(s, _quantile_below(_down(p - z))))
-
-
-@overload
-def incremental_radius_two_sided(p_A: float, p_B: float, zeta: float, sigma: float) -> float: ...
-@overload
-def incremental_radius_two_sided(p_A: ArrayLike, p_B: ArrayLike, zeta: ArrayLike, sigma: ArrayLike) -> Array: ...
-def incremental_radius_two_sided(
-    p_A: ArrayLike, p_B: ArrayLike, zeta: ArrayLike, sigma: ArrayLike
-) -> Array | float:
-    """Certify a changed classifier from both bounds of its base.
-
-    It is sigma/2 (Phi^-1(p_A - zeta) - Phi^-1(p_B + zeta)).
-
-    Parameters
-    ----------
-    p_A : float or array_like of float
-        Lower bound on the probability of the top class under the base classifier, in [0, 1).
-    p_B : float or array_like of float
-        Upper bound on the probability of every other class under the base classifier, in (0, 1].
-    zeta : float or array_like of float
-        Upper bound on the probability that the two classifiers differ under noise, in [0, 1].
-    sigma : float or array_like of float
-        Standard deviation of the noise in the units of the input, positive and finite.
-
-    Returns
-    -------
-    float or ndarray of float64
-        L2 radius in the units of the input, rounded down; 0 where ``p_A - zeta <= p_B + zeta``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When an argument is outside its range or NaN.
-
-    References
-    ----------
-    .. [1] S. Ugare et al., "Incremental randomized smoothing certification", ICLR 2024, Theorem 2.
-
-    Examples
-    --------
-    >>> round(incremental_radius_two_sided(0.45, 0.30, 0.01, sigma=0.5), 6)
-    0.08622
-    """
-    p, q, z, s = broadcast(p_A=_lower("p_A", p_A), p_B=_upper("p_B", p_B), zeta=_zeta(zeta), sigma=_sigma(sigma))
-    above = np.minimum(np.nextafter(q + z, np.inf), 1.0)
-    gap = np.nextafter(_quantile_below(_down(p - z)) - _quantile_above(above), -np.inf)
-    return like_input(_scaled(s / 2, gap))
-
-
-@overload
 def largest_radius(n: float, alpha: float, sigma: float) -> float: ...
 @overload
 def largest_radius(n: ArrayLike, alpha: ArrayLike, sigma: ArrayLike) -> Array: ...
@@ -273,10 +185,6 @@ def _lower(name: str, value: ArrayLike) -> Array:
 
 def _upper(name: str, value: ArrayLike) -> Array:
     return number(name, value, lambda p: (p > 0) & (p <= 1), "an upper confidence bound in (0, 1]")
-
-
-def _zeta(value: ArrayLike) -> Array:
-    return number("zeta", value, lambda z: (z >= 0) & (z <= 1), "in [0, 1]")
 
 
 def _sigma(value: ArrayLike) -> Array:

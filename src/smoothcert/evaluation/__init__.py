@@ -16,15 +16,12 @@ from smoothcert.evaluation.distributions import (
     Distribution,
     distribution,
     mean_zeta,
-    p_lower_distribution,
     share_above,
-    zeta_distribution,
 )
 from smoothcert.evaluation.gates import Gate, Verdict, any_false, judge
 from smoothcert.evaluation.intervals import average_certified_radius_interval, certified_accuracy_interval
 from smoothcert.evaluation.metrics import (
     Claims,
-    abstention_rate,
     average_certified_radius,
     certified_accuracy,
     correct,
@@ -38,7 +35,6 @@ from smoothcert.evaluation.speedup import (
     cost_at,
     pointwise_speedup,
     reach,
-    speedup_at,
 )
 
 __all__ = [
@@ -48,7 +44,6 @@ __all__ = [
     "Gate",
     "Reach",
     "Verdict",
-    "abstention_rate",
     "any_false",
     "area_speedup",
     "average_certified_radius",
@@ -66,11 +61,8 @@ __all__ = [
     "false_certificates",
     "judge",
     "mean_zeta",
-    "p_lower_distribution",
     "pointwise_speedup",
     "reach",
     "share_above",
-    "speedup_at",
     "truly_certified",
-    "zeta_distribution",
 ]

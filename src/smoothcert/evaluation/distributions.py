@@ -15,9 +15,7 @@ __all__ = [
     "Distribution",
     "distribution",
     "mean_zeta",
-    "p_lower_distribution",
     "share_above",
-    "zeta_distribution",
 ]
 
 QUANTILE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -93,65 +91,6 @@ def distribution(values: ArrayLike, edges: ArrayLike) -> Distribution:
         mean=float(values.mean()),
         size=len(values),
     )
-
-
-def p_lower_distribution(certificates: Certificates, *, bins: int = 10) -> Distribution:
-    """Distribution of the lower bounds on p_A, with equal bins between 1/2 and 1.
-
-    Inputs whose bound is below 1/2 are not dropped: their share is the attribute `below`.
-
-    Parameters
-    ----------
-    certificates : Certificates
-        Certificates of m inputs, abstentions included.
-    bins : int, default 10
-        Number of bins, at least 1.
-
-    Returns
-    -------
-    Distribution
-        Fractions of all m inputs.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When there are no inputs, a bound is NaN, or `bins` is less than 1.
-
-    References
-    ----------
-    Ugare et al., "Incremental Randomized Smoothing Certification", ICLR 2024, appendix A.7, figures 6 and 7.
-    """
-    if bins < 1:
-        raise InvalidArgumentError(f"bins is {bins}: give at least 1")
-    return distribution(_finite("certificates.p_lower", certificates.p_lower), np.linspace(0.5, 1.0, bins + 1))
-
-
-def zeta_distribution(certificates: Certificates, *, edges: ArrayLike | None = None) -> Distribution:
-    """Distribution of the upper bounds on the disparity zeta, over the inputs where it was bounded.
-
-    Parameters
-    ----------
-    certificates : Certificates
-        Recertificates; a zeta of NaN means that the disparity of this input was not bounded, and is left out.
-    edges : array_like of float, optional
-        Increasing edges of the bins; by default 20 equal bins from 0 to the largest bound.
-
-    Returns
-    -------
-    Distribution
-        Fractions of the inputs with a bound; `size` says how many they are.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When no input has a bound on zeta, or the edges do not increase.
-
-    References
-    ----------
-    Ugare et al., "Incremental Randomized Smoothing Certification", ICLR 2024, appendix A.4.
-    """
-    zeta = _measured_zeta(certificates)
-    return distribution(zeta, np.linspace(0.0, zeta.max() or 1.0, 21) if edges is None else edges)
 
 
 def mean_zeta(certificates: Certificates) -> float:

@@ -12,7 +12,6 @@ from smoothcert.errors import InvalidArgumentError
 
 __all__ = [
     "Claims",
-    "abstention_rate",
     "average_certified_radius",
     "certified_accuracy",
     "correct",
@@ -188,35 +187,6 @@ def credited_radius(certificates: Claims, y: ArrayLike) -> NDArray[np.float64]:
     """
     right, claimed = _judge(certificates, y)
     return np.where(right, claimed, 0.0)
-
-
-def abstention_rate(certificates: Claims) -> float:
-    """Fraction of inputs for which nothing is claimed.
-
-    Parameters
-    ----------
-    certificates : Certificates or Claims
-        Predictions of m inputs.
-
-    Returns
-    -------
-    float
-        In [0, 1].
-
-    Raises
-    ------
-    InvalidArgumentError
-        When there are no inputs.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from types import SimpleNamespace
-    >>> abstention_rate(SimpleNamespace(prediction=np.array([3, -1]), radius=np.array([0.5, 0.0])))
-    0.5
-    """
-    _require_inputs(certificates)
-    return float((certificates.prediction == ABSTAIN).mean())
 
 
 def _judge(certificates: Claims, y: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

@@ -23,7 +23,6 @@ __all__ = [
     "cost_at",
     "pointwise_speedup",
     "reach",
-    "speedup_at",
 ]
 
 Reach = Literal[
@@ -200,29 +199,6 @@ def pointwise_speedup(baseline: Curve, incremental: Curve, *, points: int = 101)
         return float("nan")
     acr = np.linspace(*span, points)
     return float((cost_at(baseline, acr) / cost_at(incremental, acr)).mean())
-
-
-def speedup_at(baseline: Curve, incremental: Curve, acr: float) -> float:
-    """Ratio of the costs of reaching one ACR.
-
-    Parameters
-    ----------
-    baseline, incremental : Curve
-        Certification from scratch, and the procedure that should save.
-    acr : float
-        The ACR to reach.
-
-    Returns
-    -------
-    float
-        Baseline's cost over incremental's; NaN where one of the curves was not measured.
-
-    Examples
-    --------
-    >>> speedup_at(Curve([0.5, 0.75], [10, 30]), Curve([0.5, 0.75], [5, 11]), 0.625)
-    2.5
-    """
-    return float(cost_at(baseline, acr) / cost_at(incremental, acr))
 
 
 def reach(baseline: Curve, incremental: Curve) -> Reach:
