@@ -32,15 +32,14 @@ from typing import Any
 
 import accelerated_smoothing_printed as printed
 import numpy as np
+from calibration_study import study_calibration, study_table
 
 import smoothcert as sc
 from smoothcert.cli.workspace import open_labels
 from smoothcert.evaluation import average_certified_radius, certified_accuracy
-from smoothcert.evaluation.calibration_study import study_calibration
 from smoothcert.evaluation.surrogate_evaluation import SurrogateEvaluation, evaluate_surrogate
 from smoothcert.noise import input_keys
 from smoothcert.report import Column, Table, save_figure, to_rich, write_csv
-from smoothcert.report.surrogate import study_table
 from smoothcert.report.surrogate_plots import plot_claimed_accuracy, plot_time_versus_samples
 from smoothcert.surrogate import VoteData, read_votes
 from smoothcert.surrogate.inputs import Rows

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from calibration_study import study_calibration, study_table
 from closed_form_surrogate import SIGMA, Wrong, classifier, inputs, surrogate, votes
 from scipy.special import ndtr, ndtri
 from scipy.stats import beta
 
 import smoothcert as sc
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.evaluation.calibration_study import study_calibration
 from smoothcert.evaluation.surrogate import estimation_errors, read_sampled, sampling_variance
 from smoothcert.evaluation.surrogate_evaluation import evaluate_surrogate, guided_curve
 from smoothcert.report.surrogate import (
@@ -21,7 +21,6 @@ from smoothcert.report.surrogate import (
     errors_table,
     evaluation_json,
     guided_table,
-    study_table,
     variance_table,
     write_evaluation,
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from calibration_study import study_calibration
 from closed_form_surrogate import SIGMA, Wrong, inputs, surrogate, votes
 from scipy.stats import binomtest
 from torch import nn
@@ -17,7 +18,6 @@ from torch import nn
 import smoothcert as sc
 from smoothcert._records import digest_of
 from smoothcert.errors import CheckpointError, InvalidArgumentError
-from smoothcert.evaluation.calibration_study import study_calibration
 from smoothcert.surrogate import load_calibration, surrogate_certificates
 from smoothcert.surrogate.calibration import CALIBRATION_FILE, save_calibration
 from smoothcert.surrogate.scores import group_edges, group_of, miss_scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import average_certified_radius, certified_accuracy
-from smoothcert.evaluation.calibration_study import CalibrationStudy
 from smoothcert.evaluation.speedup import Curve
 from smoothcert.evaluation.surrogate_evaluation import SurrogateEvaluation
 from smoothcert.report.plots import plot_acr_versus_cost, save_figure
@@ -25,7 +24,6 @@ __all__ = [
     "errors_table",
     "evaluation_json",
     "guided_table",
-    "study_table",
     "surrogate_json",
     "surrogate_table",
     "variance_table",
@@ -109,29 +107,6 @@ def guided_table(evaluation: SurrogateEvaluation) -> Table:
     )
     rows = tuple((p.n, p.uniform, p.guided, p.unselected) for p in evaluation.guided)
     return Table(title="certified radii for the same samples", columns=columns, rows=rows)
-
-
-def study_table(studies: Mapping[str, CalibrationStudy]) -> Table:
-    """Return what random splits showed of calibrations: misses, how often they exceed, and the mean radius."""
-    groups = max(len(s.counts) for s in studies.values())
-    columns = (
-        Column("calibration"),
-        Column("mean miss rate", 4),
-        *(Column(f"splits over miss{', group ' + str(g) if g else ''}") for g in range(groups + 1)),
-        Column("smallest p-value", 4),
-        Column("mean radius", 4, "lower"),
-        Column("raw radius", 4),
-        Column("sampled radius", 4),
-    )
-    rows = []
-    for name, s in studies.items():
-        failures: list[int | None] = [int(f) for f in s.failures]
-        failures += [None] * (groups + 1 - len(failures))
-        mean = float(s.miss_rates[:, 0].mean())
-        rows.append((name, mean, *failures, float(s.p_values.min()), s.radius, s.raw_radius, s.sampled_radius))
-    first = next(iter(studies.values()))
-    title = f"{first.splits} splits, miss = {first.miss:g}, beta = {first.beta:g}"
-    return Table(title=title, columns=columns, rows=tuple(rows))
 
 
 def surrogate_table(run: SurrogateRun, y: np.ndarray[Any, np.dtype[np.int64]]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,12 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.report import Column, Table
 from smoothcert.surrogate import Surrogate, VoteData
 from smoothcert.surrogate.prediction import sampling_probit
 from smoothcert.surrogate.scores import group_edges, group_of, lowered_probit, miss_scores, thresholds
 
-__all__ = ["CalibrationStudy", "study_calibration"]
+__all__ = ["CalibrationStudy", "study_calibration", "study_table"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,3 +133,26 @@ def study_calibration(
         sampled_radius=sigma * float(certified.mean()),
         counts=tuple(int((group == g).sum()) for g in range(groups)),
     )
+
+
+def study_table(studies: Mapping[str, CalibrationStudy]) -> Table:
+    """Return what random splits showed of calibrations: misses, how often they exceed, and the mean radius."""
+    groups = max(len(s.counts) for s in studies.values())
+    columns = (
+        Column("calibration"),
+        Column("mean miss rate", 4),
+        *(Column(f"splits over miss{', group ' + str(g) if g else ''}") for g in range(groups + 1)),
+        Column("smallest p-value", 4),
+        Column("mean radius", 4, "lower"),
+        Column("raw radius", 4),
+        Column("sampled radius", 4),
+    )
+    rows = []
+    for name, s in studies.items():
+        failures: list[int | None] = [int(f) for f in s.failures]
+        failures += [None] * (groups + 1 - len(failures))
+        mean = float(s.miss_rates[:, 0].mean())
+        rows.append((name, mean, *failures, float(s.p_values.min()), s.radius, s.raw_radius, s.sampled_radius))
+    first = next(iter(studies.values()))
+    title = f"{first.splits} splits, miss = {first.miss:g}, beta = {first.beta:g}"
+    return Table(title=title, columns=columns, rows=tuple(rows))
