@@ -25,7 +25,7 @@ MAX_COUNT = 10**8
 """Up to this n the rounding of the binomial bounds was checked against exact tails."""
 
 MIN_ALPHA = 1e-100
-"""Down to this alpha it was; below 1e-270 tails lose their digits to underflow."""
+"""Smallest alpha at which rounding was checked; below 1e-270 tails lose their digits to underflow."""
 
 Array = NDArray[np.float64]
 

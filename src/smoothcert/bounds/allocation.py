@@ -152,7 +152,7 @@ def _sizes(least: int, most: int) -> NDArray[np.int64]:
 
 
 def _at_the_right_price(gain: Array, sizes: NDArray[np.int64], budget: int) -> NDArray[np.int64]:
-    """Choose for each input, at the lowest price per sample at which all of them stay within the budget."""
+    """Return the size index that maximises gain - price * size, at the lowest price within the budget."""
 
     def choose(price: float) -> NDArray[np.int64]:
         return np.asarray((gain - price * sizes).argmax(axis=1))

@@ -114,8 +114,6 @@ def _checked(
 
 
 def _bounds(columns: Array, alpha: float, candidates: int) -> Array:
-    # Numba takes half a second to import, which the other bounds can do without.
-
     K, n, k1, n10, n01, m = columns
     spent = alpha * _NUISANCE_SHARE
     prepared = joint_levels(float(np.nextafter(alpha - spent, 0)), candidates)

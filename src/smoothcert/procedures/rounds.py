@@ -167,7 +167,7 @@ class RoundSampler:
         return counts
 
     def finish(self) -> None:
-        """Report that nothing follows, less than was expected perhaps."""
+        """Report completion."""
         if self._progress is not None and self.timing.samples:
             self._progress(self.timing.samples, self.timing.samples)
 

@@ -55,7 +55,7 @@ def noisy_batches(
         if filled >= batch_size:
             rest = filled % batch_size
             yield buffer[: filled - rest]
-            # Only now is the other buffer free: whoever asks for more has done with what it held.
+            # The consumer asked again, so the other buffer is free.
             other[:rest] = buffer[filled - rest : filled]
             buffer, other, filled = other, buffer, rest
     if filled:

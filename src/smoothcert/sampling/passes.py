@@ -67,7 +67,7 @@ def classify_batches(
     classify : callable
         Labels a batch, -1 for an invalid vote. Where it runs out of memory, it gets half as many from then on.
     votes : ndarray or tensor of integers, shape (n,)
-        Overwritten; where labels are, they need not be waited for.
+        Overwritten in place, asynchronously on a device.
     batch_size : int
         Forward passes at once.
     on_batch : callable, optional
