@@ -19,7 +19,7 @@ from smoothcert.cache.manifest import Manifest
 from smoothcert.cache.pages import require_pages
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
 from smoothcert.noise import KEY_BYTES
-from smoothcert.sampling import count_votes
+from smoothcert.sampling import count_votes, most_voted, stored_dtype
 
 __all__ = ["CachedInput", "decode_part", "encode_part", "rows_at_most"]
 
@@ -80,7 +80,7 @@ def encode_part(rows: list[CachedInput], manifest: Manifest) -> bytes:
     """
     if manifest.format_version == 1 and any(row.start for row in rows):
         raise CacheMismatchError("the cache was begun by an older version: name another folder for these votes")
-    dtype = _vote_dtype(manifest)
+    dtype = stored_dtype(manifest.num_classes)
     columns = {
         "key": [row.key for row in rows],
         "top_class": [row.top_class for row in rows],
@@ -158,7 +158,7 @@ def _table(data: bytes, rows: int, manifest: Manifest, path: Path) -> pa.Table:
 
 def _bytes_per_row(manifest: Manifest) -> dict[str, int]:
     """Return what each column takes for an input when it is unpacked, in order."""
-    votes, counts = manifest.n * np.dtype(_vote_dtype(manifest)).itemsize, 8 * manifest.num_classes
+    votes, counts = manifest.n * stored_dtype(manifest.num_classes).itemsize, 8 * manifest.num_classes
     found = {"key": KEY_BYTES, "top_class": 8, "selection_counts": counts, "counts": counts, "p_lower": 8}
     return {**found, "votes": 4 + votes, **({"start": 8} if manifest.format_version > 1 else {})}
 
@@ -168,7 +168,7 @@ def _rows(table: pa.Table, manifest: Manifest) -> list[CachedInput]:
         lists = table.column(name).combine_chunks()
         return np.split(lists.flatten().to_numpy(), lists.offsets.to_numpy()[1:-1])
 
-    dtype, columns = _vote_dtype(manifest), {name: table.column(name) for name in table.column_names}
+    dtype, columns = stored_dtype(manifest.num_classes), {name: table.column(name) for name in table.column_names}
     starts = columns["start"].to_pylist() if "start" in columns else [0] * len(table)
     kept = [scalar.as_buffer() for scalar in columns["votes"]]
     if any(len(each) != manifest.n * np.dtype(dtype).itemsize for each in kept):
@@ -183,11 +183,6 @@ def _rows(table: pa.Table, manifest: Manifest) -> list[CachedInput]:
             *plain, per_class("selection_counts"), per_class("counts"), votes, starts, strict=True
         )
     ]
-
-
-def _vote_dtype(manifest: Manifest) -> str:
-    """Return the type of a stored vote, little-endian on every machine."""
-    return "<u1" if manifest.num_classes < 255 else "<u2"
 
 
 def _check(
@@ -214,7 +209,7 @@ def _check(
 def _derived(rows: list[CachedInput], manifest: Manifest, path: Path) -> list[CachedInput]:
     """Derive top class and bound from the counts: a file is not trusted about what follows from its votes."""
     selection, counts = (np.stack([getattr(row, name) for row in rows]) for name in ("selection_counts", "counts"))
-    top_class = np.where(selection.any(axis=1), selection.argmax(axis=1), -1)
+    top_class = most_voted(selection)
     count = np.where(top_class >= 0, counts[np.arange(len(rows)), top_class], 0)
     bounds = np.asarray(lower_confidence_bound(count, manifest.n, manifest.alpha))
     for row, top, bound in zip(rows, top_class, bounds, strict=True):

@@ -20,6 +20,7 @@ from smoothcert._records import RecordFormat, is_hex, is_int, is_text
 from smoothcert.cache.lines import append_line, checked_records
 from smoothcert.cache.manifest import Manifest
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
+from smoothcert.sampling import stored_dtype
 
 __all__ = ["ROUNDS_MANIFEST", "RoundJournal", "Setting"]
 
@@ -180,7 +181,7 @@ class RoundJournal:
         data = read_regular(self.path, _part(number), at_most=entry.size)
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise _damaged(path)
-        dtype = self._dtype
+        dtype = stored_dtype(self.manifest.num_classes)
         with reading(path, remedy=_remedy(path)):
             plain = pa.decompress(data, votes * dtype.itemsize, codec=_COMPRESSION, asbytes=True)
             found: Votes = np.frombuffer(plain, dtype)
@@ -201,7 +202,9 @@ class RoundJournal:
 
     def append(self, request: str, votes: Votes) -> None:
         """Add the next piece, durably: after this call a crash does not lose it."""
-        data = pa.compress(votes.astype(self._dtype).tobytes(), codec=_COMPRESSION, asbytes=True)
+        data = pa.compress(
+            votes.astype(stored_dtype(self.manifest.num_classes)).tobytes(), codec=_COMPRESSION, asbytes=True
+        )
         entry = _Entry(request, hashlib.sha256(data).hexdigest(), len(data), len(votes))
         number = len(self.entries)
         write_atomic(self.path, _part(number), data)
@@ -214,11 +217,6 @@ class RoundJournal:
         }
         append_line(self.path, _INDEX, record)
         self.entries.append(entry)
-
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        """Type of a stored vote, little-endian on every machine."""
-        return np.dtype("<u1" if self.manifest.num_classes < 255 else "<u2")
 
     def _require_same(self, manifest: Manifest, procedure: dict[str, Setting], inputs: str) -> None:
         """Refuse another call than the one that began this journal."""

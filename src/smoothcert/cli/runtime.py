@@ -21,6 +21,7 @@ from smoothcert.classifiers import (
 from smoothcert.cli.common import RuntimeName
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
 from smoothcert.noise import GaussianNoise, input_keys
+from smoothcert.procedures.voting import recorded_batch_size
 from smoothcert.sampling import calibration_batch, default_batch_size
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def run_by(classifier: TorchClassifier, runtime: RuntimeName, dataset: Dataset, 
 def run_like_cache(classifier: TorchClassifier, cache: Path, dataset: Dataset) -> Running | None:
     """Return the runtime that made a cache; None when none gives its fingerprint: it is another model."""
     manifest = votes_manifest(cache)
-    recorded = manifest.classifier.get("batch_size", "")
-    size = int(recorded) if recorded.isdecimal() and int(recorded) else _usual_size(classifier, dataset)
-    return run_as(manifest.fingerprint, classifier, dataset, size)
+    return run_as(manifest.fingerprint, classifier, dataset, recorded_batch_size(manifest))
 
 
 def run_as(

@@ -21,14 +21,13 @@ from smoothcert.procedures.pairing import PairedCounts, pair, stack_pairs
 from smoothcert.procedures.preparation import Prepared, prepare
 from smoothcert.procedures.recertificates import Bound, Method, require_method
 from smoothcert.procedures.run import CertificationRun
-from smoothcert.procedures.voting import REPLAYED, Progress
+from smoothcert.procedures.voting import REPLAY_TOLERANCE, REPLAYED, Progress
 from smoothcert.sampling import SampleRange, identify, sample_votes
 
 __all__ = ["Audit", "audit"]
 
 PREMISE = "base and candidate were fixed before the auditor chose the seed {seed}"
 _CANDIDATE = "candidate"
-_REPLAY_TOLERANCE = 0.1  # near ties may fall differently on another machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ class Audit:
     def findings(self) -> list[str]:
         """What speaks against the cache, in words; empty when nothing does."""
         found = [f"the base is not what made the cache: {self.otherwise}"] if self.otherwise else []
-        odd = np.flatnonzero(self.changed > _REPLAY_TOLERANCE * self.replayed)
+        odd = np.flatnonzero(self.changed > REPLAY_TOLERANCE * self.replayed)
         if len(odd):
             found.append(
                 f"cached votes of {len(odd)} inputs do not repeat, the first of them x[{odd[0]}] with "

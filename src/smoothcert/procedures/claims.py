@@ -15,6 +15,7 @@ from smoothcert.bounds import (
 )
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.noise import NoiseStream
+from smoothcert.sampling import most_voted
 
 __all__ = [
     "BELOW_HALF",
@@ -72,8 +73,8 @@ def cohen_certificates(
     >>> int(c.prediction[0]), round(float(c.radius[0]), 3)
     (0, 0.989)
     """
-    selected = selection_counts.any(axis=1)
-    c_A = np.where(selected, selection_counts.argmax(axis=1), ABSTAIN)
+    c_A = most_voted(selection_counts)
+    selected = c_A >= 0
     count = np.where(selected, np.take_along_axis(counts, np.maximum(c_A, 0)[:, None], axis=1)[:, 0], 0)
     level = alpha / 2 if runner_up else alpha
     p_lower = under_exact_noise(np.asarray(lower_confidence_bound(count, n, level)), noise, size)

@@ -14,11 +14,11 @@ from smoothcert.bounds import certified_radius, lower_confidence_bound
 from smoothcert.cache import CertificationCache
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.procedures.arguments import require_count, require_probability
+from smoothcert.procedures.planning import BYTES_PER_VOTE
 
 __all__ = ["PlanBasis", "assumed_basis", "basis_from_cache"]
 
 _REPRESENTATIVES = 64
-_BYTES_PER_VOTE = 0.3  # 0.22 on CIFAR-10 with n = 10,000, and more where parts are small
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -149,7 +149,7 @@ def assumed_basis(
         cached=False,
         reference=float(radius.mean()),
         seconds_per_sample=None,
-        bytes_per_vote=_BYTES_PER_VOTE,
+        bytes_per_vote=BYTES_PER_VOTE,
     )
 
 

@@ -11,9 +11,9 @@ from smoothcert.noise import Purpose, choose_noise, input_keys
 from smoothcert.procedures.arguments import require_batch_size, require_classifier, require_count
 from smoothcert.sampling import SampleRange, check_inputs, default_batch_size, device_of, sample_votes
 
-__all__ = ["estimate_cost", "seconds_per_sample"]
+__all__ = ["BYTES_PER_VOTE", "estimate_cost", "seconds_per_sample"]
 
-_BYTES_PER_VOTE = 0.3  # 0.22 on CIFAR-10 with n = 10,000, and more where parts are small
+BYTES_PER_VOTE = 0.3  # 0.22 on CIFAR-10 with n = 10,000, and more where parts are small
 
 
 def estimate_cost(
@@ -53,7 +53,7 @@ def estimate_cost(
     return {
         "samples": samples,
         "seconds": samples * seconds,
-        "bytes": len(inputs) * n * _BYTES_PER_VOTE,
+        "bytes": len(inputs) * n * BYTES_PER_VOTE,
     }
 
 

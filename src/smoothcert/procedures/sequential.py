@@ -29,7 +29,7 @@ from smoothcert.procedures.preparation import prepare
 from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
 from smoothcert.procedures.run import CertificationRun
 from smoothcert.procedures.voting import Progress, VotingPlan
-from smoothcert.sampling import SampleRange
+from smoothcert.sampling import SampleRange, most_voted
 
 __all__ = ["certify_at_radius", "threshold_of"]
 
@@ -185,9 +185,9 @@ def _test(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Sample and judge until every input is decided; counts, samples used and decisions."""
     m, k = selection_counts.shape
-    c_A = selection_counts.argmax(axis=1)
+    c_A = most_voted(selection_counts)
     counts, used = np.zeros((m, k), np.int64), np.zeros(m, np.int64)
-    decided = np.where(selection_counts.any(axis=1), UNDECIDED, GIVEN_UP)
+    decided = np.where(c_A >= 0, UNDECIDED, GIVEN_UP)
     t = to_come = 0
     while (rows := np.flatnonzero(decided == UNDECIDED)).size:
         until = test.next_size(t)
@@ -211,8 +211,8 @@ def _certificates(
     radius: float,
     noise: NoiseStream,
 ) -> Certificates:
-    selected = selection_counts.any(axis=1)
-    c_A = np.where(selected, selection_counts.argmax(axis=1), ABSTAIN)
+    c_A = most_voted(selection_counts)
+    selected = c_A >= 0
     claimed = decided == CERTIFIED
     return Certificates(
         prediction=np.where(claimed, c_A, ABSTAIN),

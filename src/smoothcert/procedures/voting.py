@@ -25,12 +25,14 @@ from smoothcert.sampling import (
     default_batch_size,
     device_of,
     identify,
+    most_voted,
     sample_votes,
 )
 
 __all__ = [
     "PART_VOTES",
     "REPLAYED",
+    "REPLAY_TOLERANCE",
     "Progress",
     "VotingPlan",
     "collect",
@@ -50,7 +52,7 @@ _BATCH_SIZE = "batch_size"
 REPLAYED = 64
 """Cached votes that are repeated before a cache is added to."""
 
-_REPLAY_TOLERANCE = 0.1  # near ties may fall differently on another machine
+REPLAY_TOLERANCE = 0.1  # near ties may fall differently on another machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +187,7 @@ def _sample(plan: VotingPlan, rows: list[int], report: Callable[[int], None]) ->
 def _summarise(plan: VotingPlan, key: bytes, selection: Votes, estimation: Votes, start: int) -> CachedInput:
     k = plan.classifier.num_classes
     selection_counts, counts = count_votes(selection, k), count_votes(estimation, k)
-    top_class = int(selection_counts.argmax()) if selection_counts.any() else -1
+    top_class = int(most_voted(selection_counts[None])[0])
     count = int(counts[top_class]) if top_class >= 0 else 0
     return CachedInput(
         key=key,
@@ -225,7 +227,7 @@ def require_repeated(path: Path, row: int, votes: Votes, cached: Votes) -> None:
         When more differ than rounding explains.
     """
     changed = int((votes != cached).sum())
-    if changed > _REPLAY_TOLERANCE * len(cached):
+    if changed > REPLAY_TOLERANCE * len(cached):
         raise CacheMismatchError(
             f"{path} does not repeat: {changed} of {len(cached)} cached votes of x[{row}] are others now; "
             "the model, its preprocessing or the libraries are not those that made the cache"

@@ -6,7 +6,7 @@ from smoothcert.sampling.engine import default_batch_size, device_of, sample_vot
 from smoothcert.sampling.identity import Identity, identify
 from smoothcert.sampling.inputs import Inputs
 from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest
-from smoothcert.sampling.votes import Votes, count_votes, invalid_vote
+from smoothcert.sampling.votes import Votes, count_votes, invalid_vote, most_voted, stored_dtype
 
 __all__ = [
     "Identity",
@@ -24,5 +24,7 @@ __all__ = [
     "device_of",
     "identify",
     "invalid_vote",
+    "most_voted",
     "sample_votes",
+    "stored_dtype",
 ]

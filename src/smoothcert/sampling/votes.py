@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["Votes", "count_votes", "invalid_vote", "vote_dtype"]
+__all__ = ["Votes", "count_votes", "invalid_vote", "most_voted", "stored_dtype", "vote_dtype"]
 
 Votes = NDArray[np.uint8 | np.uint16]
 
@@ -65,3 +67,28 @@ def vote_dtype(num_classes: int) -> type[np.uint8] | type[np.uint16]:
             f"num_classes is {num_classes}: at most {np.iinfo(np.uint16).max - 1} are supported"
         )
     return np.uint8 if num_classes < np.iinfo(np.uint8).max else np.uint16
+
+
+def stored_dtype(num_classes: int) -> np.dtype[Any]:
+    """Return the type of a vote in a file: the same, little-endian on every machine."""
+    return np.dtype(vote_dtype(num_classes)).newbyteorder("<")
+
+
+def most_voted(selection_counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the top class c_A of each input, the first with most selection votes; -1 where there are none.
+
+    Parameters
+    ----------
+    selection_counts : ndarray of int64, shape (m, k)
+        Selection votes per class.
+
+    Returns
+    -------
+    ndarray of int64, shape (m,)
+
+    Examples
+    --------
+    >>> most_voted(np.array([[1, 4, 4], [0, 0, 0]])).tolist()
+    [1, -1]
+    """
+    return np.where(selection_counts.any(axis=1), selection_counts.argmax(axis=1), -1)
