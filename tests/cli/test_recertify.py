@@ -46,6 +46,10 @@ def test_bounds_and_held_out_samples(run: Any, copy: Path) -> None:
     assert "from 1400 on" in err
     rows = json.loads(run("compare", cache, "--json")[1])["rows"]
     assert "prune-0.15-from-1000" in {row["classifier"] for row in rows}
+    (cache / "holdouts.jsonl").unlink()
+    status, _, err = run("recertify", cache, "--candidate", "prune:0.3", "--holdout", "1200:1500")
+    assert status == 2, "the candidates' records remember what the lost file said"
+    assert "from 1400 on" in err
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,12 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
     """
     with _ledger(cache):
         known = read_holdouts(cache)
-        seen = [(0, r.n_p, f"used to evaluate {r.name!r}") for r in read_candidates(cache) if not r.holdout]
+        ranges = {(h.start, h.stop) for h in known if h.held_out}
+        seen = [
+            (r.start, r.start + r.n_p, f"used to evaluate {r.name!r}")
+            for r in read_candidates(cache)
+            if not r.holdout or (r.start, r.start + r.n_p) not in ranges  # whose line was lost
+        ]
         seen += [(h.start, h.stop, "looked at before") for h in known if not set(candidates) <= set(h.candidates)]
         for first, last, why in seen:
             if first < stop and start < last:
