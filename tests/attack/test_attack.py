@@ -12,7 +12,7 @@ import pytest
 from attacks.verdicts import BAD
 
 ROOT = Path(__file__).resolve().parents[2]
-MUTATIONS, KILLS, INTERRUPTIONS, EVERY = 272, 11, 5, 20
+MUTATIONS, KILLS, INTERRUPTIONS, EVERY = 238, 11, 5, 30
 
 
 @pytest.fixture(scope="module")
