@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from closed_form_surrogate import SIGMA, classifier, inputs
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 import smoothcert as sc
-from closed_form_surrogate import SIGMA, classifier, inputs
 from smoothcert.cache import CertificationCache
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.surrogate import read_votes
