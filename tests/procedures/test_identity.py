@@ -160,3 +160,18 @@ def test_no_valid_logits_are_an_identity_too() -> None:
     assert a.difference(b, nan.description)
     many = sc.FunctionClassifier(lambda x: np.zeros((len(x), 1000)), 1000, fingerprint="f")
     assert a.difference(identify(many, (3,), NOISE), nan.description) == "it returns another number of logits"
+
+
+def test_a_candidate_is_identified_once(base: Path, tmp_path: Path) -> None:
+    """By two passes over the probe, whether its votes are kept or not."""
+    probed = 0
+    batch = identity.probe_batch((3,), NOISE)
+
+    def counting(x: NDArray[np.float32]) -> NDArray[np.floating]:
+        nonlocal probed
+        probed += np.array_equal(x, batch)
+        return function(0.5).function(x)
+
+    sc.recertify(sc.FunctionClassifier(counting, 2, "g"), X, cache=base, n_p=50, out=tmp_path / "votes")
+    sc.recertify_at_radius(sc.FunctionClassifier(counting, 2, "g"), X, 0.05, cache=base, out=tmp_path / "at")
+    assert probed == 4

@@ -73,7 +73,7 @@ def open_for(
     look = reserve if held_out else note_seen
     look(store.path, samples.start, samples.stop, [identity.name(candidate.fingerprint)])
     premise = HELD_OUT.format(start=samples.start, stop=samples.stop) if held_out else PREMISE
-    return Opened(store, plan, samples.start, premise, identical)
+    return Opened(store, replace(plan, identity=identity), samples.start, premise, identical)
 
 
 def _plan(

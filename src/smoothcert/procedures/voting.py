@@ -18,6 +18,7 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError
 from smoothcert.noise import NoiseStream, Purpose
 from smoothcert.sampling import (
+    Identity,
     Inputs,
     SampleRange,
     Votes,
@@ -80,6 +81,8 @@ class VotingPlan:
         of each start. By default they start at 0.
     purpose : Purpose
         What the n samples are for.
+    identity : Identity, optional
+        What the classifier computes, where that was looked at already.
     """
 
     classifier: Classifier
@@ -92,10 +95,12 @@ class VotingPlan:
     batch_size: int | None = None
     place: Callable[[list[int]], list[int]] | None = None
     purpose: Purpose = Purpose.ESTIMATION
+    identity: Identity | None = None
 
 
 def make_manifest(plan: VotingPlan, *, base: str = "") -> Manifest:
     """Describe the plan for a cache."""
+    identity = plan.identity or identify(plan.classifier, tuple(plan.inputs.shape[1:]), plan.noise)
     return Manifest(
         sigma=plan.noise.sigma,
         noise_law=plan.noise.law,
@@ -108,7 +113,7 @@ def make_manifest(plan: VotingPlan, *, base: str = "") -> Manifest:
         input_shape=tuple(plan.inputs.shape[1:]),
         fingerprint=plan.classifier.fingerprint,
         purpose=plan.purpose.name.lower(),
-        identity=asdict(identify(plan.classifier, tuple(plan.inputs.shape[1:]), plan.noise)),
+        identity=asdict(identity),
         classifier={**plan.classifier.description, _BATCH_SIZE: str(_batch_size(plan))},
         base=base,
         versions={

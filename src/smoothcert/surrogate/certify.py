@@ -21,7 +21,7 @@ from smoothcert.procedures.arguments import require_classifier, require_count, r
 from smoothcert.procedures.claims import BELOW_HALF
 from smoothcert.procedures.predict import predict
 from smoothcert.procedures.voting import Progress
-from smoothcert.sampling import check_inputs, identify
+from smoothcert.sampling import Identity, check_inputs, identify
 from smoothcert.surrogate.calibration import Calibration, calibrated_probit
 from smoothcert.surrogate.inputs import Rows
 from smoothcert.surrogate.model import Surrogate
@@ -264,9 +264,10 @@ def _drawn(law: str, sigma: float, seed: int) -> NoiseStream | None:
     return noise_of_law(law, sigma, seed)
 
 
-def require_fitted_for(surrogate: Surrogate, classifier: Classifier) -> None:
-    """Refuse another classifier than the one that the surrogate was fitted for."""
+def require_fitted_for(surrogate: Surrogate, classifier: Classifier) -> Identity:
+    """Refuse another classifier than the one that the surrogate was fitted for; return what it computes."""
     record = surrogate.record
     record.require("the classifier", num_classes=classifier.num_classes, fingerprint=classifier.fingerprint)
     identity = identify(classifier, tuple(record.input_shape), surrogate_noise(surrogate, 0))
     record.require_identity(identity, "the classifier", classifier.description)
+    return identity

@@ -133,7 +133,7 @@ def certify_guided(
     if radius is not None and not 0 <= radius < math.inf:
         raise InvalidArgumentError(f"radius is {radius}: give a radius of at least 0, in the units of the input")
     surrogate.record.require("the call", sigma=sigma)
-    require_fitted_for(surrogate, classifier)
+    identity = require_fitted_for(surrogate, classifier)
     ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=surrogate_noise(surrogate, seed))
     _require_unseen(surrogate, ready.keys, seed)
     prediction = surrogate.predict(ready.inputs)
@@ -149,6 +149,7 @@ def certify_guided(
         n=int(sizes.max()),
         alpha=alpha,
         batch_size=batch_size,
+        identity=identity,
     )
     procedure: dict[str, Setting] = {
         "name": "guided",
