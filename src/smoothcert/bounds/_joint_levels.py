@@ -25,11 +25,8 @@ P_BINS = ndtr(np.arange(-80, 81) / 10)
 """Inner edges of the bins of p on which the ratio is constant."""
 
 _TILTS = 1.2 ** np.arange(-25, 26)
-_NEAR, _FALL, _LEAST = (
-    0.3,
-    7.0,
-    0.2,
-)  # shares of the tilts: 1 within a factor e^0.3 of tau, 0.2 far away
+# Shares of the tilts: 1 within a factor e^0.3 of tau, 0.2 far away.
+_NEAR, _FALL, _LEAST = 0.3, 7.0, 0.2
 _PAIRED = 0.06  # the share of the cached samples that is taken to be paired, where the levels do best
 _STEP = 0.08
 _LAST = -3.5
