@@ -1,13 +1,13 @@
 """What it costs that the joint bound knows neither how many samples are paired nor how much a candidate differs.
 
-Its levels are compared with those that knew both: a half-plane with capped corners for the true ratio of the standard
-errors. They are no valid alternative, since n_p may follow from the cached counts. Then bound "auto", whose gate looks
-at unanimous votes alone, is compared with starting from scratch.
+Its levels are compared with those that knew both: a half-plane with capped corners for the true ratio of the
+standard errors. They are no valid alternative, since n_p may follow from the cached counts. Then bound "auto", whose
+gate looks at unanimous votes alone, is compared with starting from scratch.
 
     python experiments/levels_cost.py
 
-prints both tables of docs/guarantees.md. p_A is spread evenly over radii up to 3.2 sigma, and the candidates lose as
-many votes as they win; the total failure probability is 0.002.
+prints both tables of docs/guarantees.md. p_A is spread evenly over radii up to 3.2 sigma, and the candidates lose
+as many votes as they win; the total failure probability is 0.002.
 """
 
 from __future__ import annotations
