@@ -1,7 +1,7 @@
 """What it costs that the joint bound knows neither how many samples are paired nor how much a candidate differs.
 
 Its levels are compared with those that knew both: a half-plane with capped corners for the true ratio of the
-standard errors. They are no valid alternative, since n_p may follow from the cached counts. Then bound "auto", whose
+standard errors. They are no valid alternative, since n_p may follow from the cached counts. Bound "auto", whose
 gate looks at unanimous votes alone, is compared with starting from scratch.
 
     python experiments/levels_cost.py
