@@ -7,10 +7,9 @@ bound likeliest. Groups of candidates share a base, and each of them has another
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from counts import Count
+from counts import Count, PairedWorld, count_worlds
 from numpy.typing import NDArray
 
 from smoothcert.bounds import joint_lower_bound, lower_confidence_bound, prefers_direct
@@ -25,36 +24,23 @@ Counts = NDArray[np.int64]
 Bits = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class World:
-    """f votes for the class with probability p; f^p loses a share of these votes and wins one of the others."""
-
-    name: str
-    p: float
-    lost: float
-    won: float
-
-    @property
-    def truth(self) -> float:
-        """Probability of the class under f^p."""
-        return self.p * (1 - self.lost) + (1 - self.p) * self.won
-
-
 WORLDS = (
-    World("symmetric disagreement of 2 %", 0.8, 0.0125, 0.05),
-    World("one-sided disagreement of 2 %", 0.8, 0.025, 0.0),
-    World("the same classifier", 0.75, 0.0, 0.0),
-    World("the candidate only wins", 0.8, 0.0, 0.1),
-    World("symmetric, p near one half", 0.52, 0.05, 0.05),
-    World("one-sided, p = 0.97", 0.97, 0.05, 0.0),
-    World("f^p loses most votes", 0.95, 0.8, 0.02),
-    World("unrelated candidate", 0.9, 0.1, 0.9),
-    World("unanimous votes every other time", 0.9966, 0.02, 0.0),
-    World("unanimous votes, and a worse candidate", 0.999, 0.3, 0.3),
+    PairedWorld("symmetric disagreement of 2 %", 0.8, 0.0125, 0.05),
+    PairedWorld("one-sided disagreement of 2 %", 0.8, 0.025, 0.0),
+    PairedWorld("the same classifier", 0.75, 0.0, 0.0),
+    PairedWorld("the candidate only wins", 0.8, 0.0, 0.1),
+    PairedWorld("symmetric, p near one half", 0.52, 0.05, 0.05),
+    PairedWorld("one-sided, p = 0.97", 0.97, 0.05, 0.0),
+    PairedWorld("f^p loses most votes", 0.95, 0.8, 0.02),
+    PairedWorld("unrelated candidate", 0.9, 0.1, 0.9),
+    PairedWorld("unanimous votes every other time", 0.9966, 0.02, 0.0),
+    PairedWorld("unanimous votes, and a worse candidate", 0.999, 0.3, 0.3),
 )
 
 
-def draw_pairs(world: World, count: Counts, m: Counts, rng: np.random.Generator) -> tuple[Counts, Counts, Counts]:
+def draw_pairs(
+    world: PairedWorld, count: Counts, m: Counts, rng: np.random.Generator
+) -> tuple[Counts, Counts, Counts]:
     """Draw k1, n10 and n01 of m of the cached samples, of which `count` are for the class."""
     k1 = rng.hypergeometric(count, N - count, m)
     return k1, rng.binomial(k1, world.lost), rng.binomial(m - k1, world.won)
@@ -67,7 +53,7 @@ def joint(count: Counts, k1: Counts, n10: Counts, n01: Counts, m: Counts, candid
     return joint_lower_bound(K, N, kept, lost, won, size, ALPHA, candidates=candidates)[where]
 
 
-def most_harmful(world: World, rng: np.random.Generator, draws: int = 300) -> Counts:
+def most_harmful(world: PairedWorld, rng: np.random.Generator, draws: int = 300) -> Counts:
     """Return for every cached count the m of the menu with which the joint bound is false most often."""
     seen, inverse = np.unique(rng.binomial(N, world.p, 20 * draws), return_inverse=True)
     few = np.unique(seen[np.quantile(inverse, np.linspace(0, 1, 12), method="nearest")])
@@ -79,7 +65,7 @@ def most_harmful(world: World, rng: np.random.Generator, draws: int = 300) -> Co
     return chosen
 
 
-def count_world(world: World, inputs: int, seed: int) -> list[Count]:
+def count_world(world: PairedWorld, inputs: int, seed: int) -> list[Count]:
     """Count the failures of both bounds for one candidate, and for groups of candidates."""
     rng = np.random.default_rng(seed)
     harm = most_harmful(world, rng)
@@ -101,12 +87,12 @@ def count_world(world: World, inputs: int, seed: int) -> list[Count]:
     return [Count(world.name, kind, inputs, inputs, int(f.sum()), ALPHA) for kind, f in failed.items()]
 
 
-def _false(world: World, count: Counts, m: Counts, rng: np.random.Generator, candidates: int = 1) -> Bits:
+def _false(world: PairedWorld, count: Counts, m: Counts, rng: np.random.Generator, candidates: int = 1) -> Bits:
     """Tell where the joint bound of one candidate is false."""
     return np.asarray(joint(count, *draw_pairs(world, count, m, rng), m, candidates) > world.truth)
 
 
-def _false_alone(world: World, m: Counts, rng: np.random.Generator, candidates: int = 1) -> Bits:
+def _false_alone(world: PairedWorld, m: Counts, rng: np.random.Generator, candidates: int = 1) -> Bits:
     """Tell where the bound of one candidate's own votes on fresh noise is false."""
     own = rng.binomial(m, world.truth)
     return np.asarray(lower_confidence_bound(own, m, ALPHA / candidates) > world.truth)
@@ -114,9 +100,4 @@ def _false_alone(world: World, m: Counts, rng: np.random.Generator, candidates: 
 
 def count_all(inputs: int, report: Callable[[Count], None]) -> list[Count]:
     """Count the failures in all worlds."""
-    counts = []
-    for seed, world in enumerate(WORLDS):
-        for count in count_world(world, inputs, seed):
-            report(count)
-            counts.append(count)
-    return counts
+    return count_worlds(WORLDS, count_world, inputs, report)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from scipy.stats import binomtest
 
-__all__ = ["Count"]
+__all__ = ["Count", "PairedWorld", "count_worlds"]
+
+_World = TypeVar("_World")
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,33 @@ class Count:
     def p_value(self) -> float:
         """Probability of at least so many failures if each had probability alpha."""
         return float(binomtest(self.failures, self.inputs, self.alpha, alternative="greater").pvalue)
+
+
+@dataclass(frozen=True)
+class PairedWorld:
+    """f votes for the class with probability p; f^p loses a share of these votes and wins one of the others."""
+
+    name: str
+    p: float
+    lost: float
+    won: float
+
+    @property
+    def truth(self) -> float:
+        """Probability of the class under f^p."""
+        return self.p * (1 - self.lost) + (1 - self.p) * self.won
+
+
+def count_worlds(
+    worlds: Iterable[_World],
+    count_world: Callable[[_World, int, int], list[Count]],
+    inputs: int,
+    report: Callable[[Count], None],
+) -> list[Count]:
+    """Count the failures in all worlds, each under a seed of its own."""
+    counts = []
+    for seed, world in enumerate(worlds):
+        for count in count_world(world, inputs, seed):
+            report(count)
+            counts.append(count)
+    return counts

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from counts import Count
+from counts import Count, count_worlds
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
@@ -189,9 +189,4 @@ def _count(world: World, kind: str, failed: NDArray[np.bool_]) -> Count:
 
 def count_all(inputs: int, report: Callable[[Count], None]) -> list[Count]:
     """Count the failures in all worlds."""
-    counts = []
-    for seed, world in enumerate(WORLDS):
-        for count in count_world(world, inputs, seed):
-            report(count)
-            counts.append(count)
-    return counts
+    return count_worlds(WORLDS, count_world, inputs, report)

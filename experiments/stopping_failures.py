@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from counts import Count
+from counts import Count, PairedWorld
 from numpy.typing import NDArray
 
 from smoothcert.bounds import lower_confidence_bound
@@ -30,28 +30,13 @@ Bits = NDArray[np.bool_]
 Report = Callable[[Count], None]
 
 
-@dataclass(frozen=True)
-class World:
-    """f votes for the class with probability p; f^p loses a share of these votes and wins one of the others."""
-
-    name: str
-    p: float
-    lost: float
-    won: float
-
-    @property
-    def truth(self) -> float:
-        """Probability of the class under f^p."""
-        return self.p * (1 - self.lost) + (1 - self.p) * self.won
-
-
 PAIRED_WORLDS = (
-    World("f^p loses 4 %", 0.9, 0.04, 0.0),
-    World("f^p loses 6 % and wins 20 %", 0.9, 0.06, 0.2),
-    World("as many lost as won", 0.75, 0.01, 0.03),
-    World("the same classifier", 0.75, 0.0, 0.0),
-    World("f^p loses 25 %, p = 0.99", 0.99, 0.25, 0.0),
-    World("unrelated classifiers", 0.7, 0.3, 0.7),
+    PairedWorld("f^p loses 4 %", 0.9, 0.04, 0.0),
+    PairedWorld("f^p loses 6 % and wins 20 %", 0.9, 0.06, 0.2),
+    PairedWorld("as many lost as won", 0.75, 0.01, 0.03),
+    PairedWorld("the same classifier", 0.75, 0.0, 0.0),
+    PairedWorld("f^p loses 25 %, p = 0.99", 0.99, 0.25, 0.0),
+    PairedWorld("unrelated classifiers", 0.7, 0.3, 0.7),
 )
 THRESHOLDS = (0.5, 0.69, 0.84, 0.977)
 
@@ -83,7 +68,7 @@ class StubbornRule(DecisionRule):
         return np.ones(len(seen.count))
 
 
-def decide_world(rule: DecisionRule, world: World, inputs: int, seed: int) -> Bits:
+def decide_world(rule: DecisionRule, world: PairedWorld, inputs: int, seed: int) -> Bits:
     """Tell which inputs the rule certifies."""
     rng = np.random.default_rng(seed)
     X = rng.random((inputs, rule.n_p)) < world.p

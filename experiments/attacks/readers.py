@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import smoothcert as sc
 from attacks.commandline import run_command
+from attacks.model_readers import (
+    arrays,
+    checkpoint,
+    cifar_binary,
+    cifar_table,
+    images,
+    onnx,
+    published_checkpoint,
+    state_of,
+)
 from attacks.world import ALPHA, COMMANDS, SIGMA
 from smoothcert.approximate import make_candidate
 from smoothcert.data import load_dataset
@@ -93,11 +101,6 @@ def _run_json(*arguments: str) -> Any:
     return _timeless(json.loads(_run(*arguments, "--json")))
 
 
-def _certified(**call: Any) -> dict[str, Any]:
-    b = _bench[0]
-    return _counted(sc.certify(b.model, b.x, sigma=SIGMA, alpha=ALPHA, n0=20, **call))
-
-
 def _counted(run: sc.CertificationRun) -> dict[str, Any]:
     return {
         **certificates_of(run.certificates),
@@ -113,7 +116,8 @@ def _recertified(spec: str, **call: Any) -> dict[str, Any]:
 
 
 def certify() -> Any:
-    return _certified(n=400, cache="base")
+    b = _bench[0]
+    return _counted(sc.certify(b.model, b.x, sigma=SIGMA, alpha=ALPHA, n0=20, n=400, cache="base"))
 
 
 def recertify_fresh() -> Any:
@@ -244,71 +248,46 @@ def calibrate() -> Any:
 def fit() -> Any:
     recipe = dataclasses.replace(surrogate_recipe("fast"), epochs=3, batch_size=10)
     found = fit_surrogate("votes", _bench[0].votes_x, arch="digits_conv", recipe=recipe, out="fitting")
-    return _state_of(found.surrogate.module)
+    return state_of(found.surrogate.module)
 
 
 def continue_training() -> Any:
     recipe = dataclasses.replace(default_recipe("digits_conv"), epochs=3)
-    return _state_of(train(load_dataset("train.npz"), recipe, sigma=SIGMA, out="training").model.module)
+    return state_of(train(load_dataset("train.npz"), recipe, sigma=SIGMA, out="training").model.module)
 
 
-def _state_of(module: torch.nn.Module) -> str:
-    found = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        found.update(
-            name.encode() + str(tuple(tensor.shape)).encode() + tensor.cpu().contiguous().numpy().tobytes()
-        )
-    return found.hexdigest()
-
-
-def _model(path: str) -> Any:
-    loaded = load_checkpoint(path)
-    with torch.inference_mode():
-        loaded.module(torch.zeros(2, *loaded.input_shape))
-    facts = [loaded.arch, loaded.num_classes, loaded.sigma, loaded.epoch, list(loaded.input_shape)]
-    return {"facts": facts, "state": _state_of(loaded.module)}
-
-
-def checkpoint() -> Any:
-    return _model("model/checkpoint.safetensors")
-
-
-def published_checkpoint() -> Any:
-    return _model("model.pth.tar")
-
-
-def onnx() -> Any:
-    classifier = sc.OnnxClassifier("model.onnx", num_classes=3)
-    return classifier.logits(np.zeros((2, 1, 8, 8), np.float32)).tolist()
-
-
-def _data(spec: str) -> Any:
-    data = load_dataset(spec)
-    x = np.asarray(data.inputs)
-    legal = bool(((x >= 0) & (x <= 1)).all() and ((data.labels >= 0) & (data.labels < data.num_classes)).all())
-    return {"shape": list(x.shape), "x": hashlib.sha256(x.tobytes()).hexdigest(), "legal": legal}
-
-
-def arrays() -> Any:
-    return _data("data.npz")
-
-
-def images() -> Any:
-    return _data("images")
-
-
-def cifar_table() -> Any:
-    return _data("cifar")
-
-
-def cifar_binary() -> Any:
-    return _data("binary")
-
-
-READERS: dict[str, Callable[[], Any]] = {
-    name: value
-    for name, value in list(globals().items())
-    if getattr(value, "__annotations__", None) == {"return": "Any"}
-}
+_READERS: tuple[Callable[[], Any], ...] = (
+    certify,
+    recertify_fresh,
+    recertify_continued,
+    recertify_by_paper,
+    recertify_on_spent_range,
+    compare,
+    info,
+    verify,
+    verify_candidate,
+    repair,
+    plan,
+    audit,
+    report,
+    compare_command,
+    recertify_command,
+    decide_command,
+    radius,
+    adaptive,
+    decide,
+    guided,
+    by_surrogate,
+    calibrate,
+    fit,
+    continue_training,
+    checkpoint,
+    published_checkpoint,
+    onnx,
+    arrays,
+    images,
+    cifar_table,
+    cifar_binary,
+)
+READERS = {reader.__name__: reader for reader in _READERS}
 """Every reader by name."""
-READERS = {name: reader for name, reader in READERS.items() if not name.startswith("_")}

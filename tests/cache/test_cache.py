@@ -222,15 +222,6 @@ def test_a_parquet_bomb_is_refused_before_it_unpacks(copy: Path) -> None:
         decode_part(copy, forged, store.manifest)
 
 
-def test_a_link_is_not_followed(copy: Path) -> None:
-    part = sorted((copy / "parts").iterdir())[0]
-    moved = copy / "elsewhere"
-    part.rename(moved)
-    part.symlink_to(moved)
-    with pytest.raises(CacheCorruptError, match="cannot be read"):
-        again(copy)
-
-
 @pytest.mark.parametrize("change", [{"sigma": -0.5}, {"seed": "0"}, {"n": 0}, {"input_shape": []}, {"extra": 1}])
 def test_an_illegal_manifest_is_refused(copy: Path, change: dict[str, object]) -> None:
     path = copy / "manifest.json"

@@ -110,3 +110,11 @@ def test_what_kills_left_is_removed_and_nothing_else(world: World, victim: Path)
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in kept)
     assert victim.read_text() == "precious"
+
+
+def test_a_part_is_not_read_through_a_link(world: World) -> None:
+    part = sorted((world.cache / "parts").iterdir())[0]
+    part.rename(world.cache / "elsewhere")
+    part.symlink_to(world.cache / "elsewhere")
+    with pytest.raises(CacheCorruptError, match="cannot be read"):
+        world.certify()

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from smoothcert.cache import CertificationCache, votes_manifest
-from smoothcert.classifiers import CompiledClassifier, onnx_export
+from smoothcert.classifiers import CompiledClassifier
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
 
@@ -178,26 +176,6 @@ def test_candidates_of_a_compiled_base_are_compiled(
     assert votes_manifest(tmp_path / "c").classifier["runtime"].endswith("compiled")
 
 
-def test_ctrl_c_says_how_to_continue(trained: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    command = [sys.executable, "-m", "smoothcert.cli", "certify", str(trained / "checkpoint.safetensors")]
-    command += ["--data", "digits", "--sigma", "0.25", "--n", "60000", "--runtime", "eager", "--cache", str(cache)]
-    child = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        # Children of a background shell inherit that the signal is ignored: restore what a terminal gives.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    while child.poll() is None and not list(cache.glob("parts/part-*")):
-        time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
-    _, err = child.communicate()
-    assert child.returncode == 130
-    assert "run the same command again" in err
-
-
 def test_dry_run_certifies_nothing(run: Any, trained: Path, tmp_path: Path) -> None:
     model = trained / "checkpoint.safetensors"
     arguments = (
@@ -309,39 +287,3 @@ def test_no_cache_and_no_candidates_are_named(run: Any, trained: Path, tmp_path:
     status, _, err = run("compare", tmp_path / "cache", "--min-certified-accuracy", "0.4@0.5")
     assert status == 2
     assert "no recertified candidate" in err
-
-
-@pytest.mark.parametrize("rewritten", [RuntimeError, None])
-def test_ctrl_c_while_a_model_is_exported_ends_the_command(
-    run: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewritten: type[Exception] | None
-) -> None:
-    def export(*_: object) -> Any:
-        try:
-            signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt as error:
-            if rewritten is not None:
-                raise rewritten("the export failed") from error
-
-    monkeypatch.setattr(onnx_export, "_export", export)
-    monkeypatch.setenv("SMOOTHCERT_CACHE", str(tmp_path / "runtimes"))
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        arguments = (
-            "--data",
-            "digits",
-            "--limit",
-            "2",
-            "--sigma",
-            "0.25",
-            "--n",
-            "100",
-            "--cache",
-            tmp_path / "c",
-        )
-        status, out, err = run("certify", trained / "checkpoint.safetensors", *arguments)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert (status, out) == (130, "")
-    assert err.splitlines()[-1].startswith("interrupted: what was finished is kept")
-    assert "Traceback" not in err
-    assert not list(tmp_path.iterdir())

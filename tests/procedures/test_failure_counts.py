@@ -7,6 +7,7 @@ import closed_form_failures
 import numpy as np
 import pytest
 import simulated_failures
+from counts import PairedWorld
 
 
 @pytest.mark.parametrize("world", closed_form_failures.WORLDS, ids=lambda w: w.name)
@@ -22,7 +23,7 @@ def test_no_more_false_bounds_than_alpha(world: simulated_failures.World) -> Non
 
 
 @pytest.mark.parametrize("world", chosen_failures.WORLDS[::3], ids=lambda w: w.name)
-def test_no_more_than_alpha_where_n_p_was_chosen_to_do_harm(world: chosen_failures.World) -> None:
+def test_no_more_than_alpha_where_n_p_was_chosen_to_do_harm(world: PairedWorld) -> None:
     for count in chosen_failures.count_world(world, 250, seed=30):
         assert count.p_value > 1e-4, f"{count.kind}: {count.failures} of {count.inputs} at alpha = {count.alpha}"
 

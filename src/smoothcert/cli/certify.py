@@ -31,8 +31,12 @@ from smoothcert.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from smoothcert.classifiers import Classifier
+    from smoothcert.cli.runtime import Running
+    from smoothcert.data import Dataset
     from smoothcert.noise import NoiseName, NoiseStream
-    from smoothcert.procedures import Progress
+    from smoothcert.procedures import CertificationRun, Progress
+    from smoothcert.sampling import Inputs
 
 
 class _Shared(TypedDict):
@@ -91,13 +95,12 @@ def certify(
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
     from smoothcert.cache import Recipe, write_recipe
-    from smoothcert.cli.runtime import run_by, run_like_cache
-    from smoothcert.procedures import certify as run_certify
-    from smoothcert.procedures import certify_at_radius, certify_with_budget, estimate_cost
+    from smoothcert.cli.runtime import Running, run_by, run_like_cache
     from smoothcert.report import to_rich, write_cohen_log
     from smoothcert.report.certification import certification_json, certification_table
 
     _require_one_way(radius, budget, runner_up)
+    law = noise_law(noise, levels, sigma, seed)
     dataset = load_data(data, split, limit, skip)
     loaded, module = load_model(model, device, dataset.num_classes)
     # A cache goes on in the runtime that began it, unless the caller insists on another: then it is refused.
@@ -107,12 +110,7 @@ def certify(
     size = running.batch_size if batch_size is None else batch_size
     if dry_run:
         mean = n if budget is None else max(1, budget // len(dataset.labels) - n0)
-        cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=mean, batch_size=size)
-        most = "" if radius is None else "at most "
-        print_json(cost) if as_json else show(
-            f"{most}{cost['samples']:,} forward passes, about {cost['seconds']:,.0f} s and "
-            f"{cost['bytes'] / 1e6:,.1f} MB"
-        )
+        _show_cost(Running(running.classifier, size), dataset, sigma, n0, mean, radius, as_json)
         return
     if loaded.sigma is not None and loaded.sigma != sigma:
         warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
@@ -122,18 +120,12 @@ def certify(
             n0=n0,
             alpha=alpha,
             seed=seed,
-            noise=noise_law(noise, levels, sigma, seed),
+            noise=law,
             cache=cache,
             batch_size=size,
             progress=progress,
         )
-        x = dataset.inputs
-        if radius is not None:
-            run = certify_at_radius(running.classifier, x, radius, n=n, **shared)
-        elif budget is not None:
-            run = certify_with_budget(running.classifier, x, budget, runner_up=runner_up, **shared)
-        else:
-            run = run_certify(running.classifier, x, n=n, runner_up=runner_up, **shared)
+        run = _run(running.classifier, dataset.inputs, radius, budget, n, runner_up, shared)
     resolved = data if data == "digits" else str(Path(data).resolve())
     recipe = Recipe(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
     write_recipe(cache, recipe)
@@ -144,6 +136,40 @@ def certify(
     else:
         console().print(to_rich(certification_table(run, dataset.labels)))
         show(f"{run.certificates.summary()}; votes in {cache}")
+
+
+def _run(
+    classifier: Classifier,
+    x: Inputs,
+    radius: float | None,
+    budget: int | None,
+    n: int,
+    runner_up: bool,
+    shared: _Shared,
+) -> CertificationRun:
+    """Certify by the procedure that the options name."""
+    from smoothcert.procedures import certify, certify_at_radius, certify_with_budget
+
+    if radius is not None:
+        return certify_at_radius(classifier, x, radius, n=n, **shared)
+    if budget is not None:
+        return certify_with_budget(classifier, x, budget, runner_up=runner_up, **shared)
+    return certify(classifier, x, n=n, runner_up=runner_up, **shared)
+
+
+def _show_cost(
+    running: Running, dataset: Dataset, sigma: float, n0: int, n: int, radius: float | None, as_json: bool
+) -> None:
+    from smoothcert.procedures import estimate_cost
+
+    size = running.batch_size
+    cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=size)
+    if as_json:
+        print_json(cost)
+        return
+    most = "" if radius is None else "at most "
+    time, space = f"{cost['seconds']:,.0f} s", f"{cost['bytes'] / 1e6:,.1f} MB"
+    show(f"{most}{cost['samples']:,} forward passes, about {time} and {space}")
 
 
 def _require_one_way(radius: float | None, budget: int | None, runner_up: bool) -> None:

@@ -96,12 +96,8 @@ def recertify(
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
     if isinstance(samples, range):
         reserve_holdout(cache, samples, [workspace.running(made).classifier for made in candidates])
-    elif earlier := _seen_before(cache, {made.name for made in candidates}):
-        warn(
-            f"{earlier} other candidates were evaluated on samples of this cache. A candidate that was "
-            "chosen or changed after looking at their results is not covered: certify it on samples that nobody "
-            "looked at (--holdout START:STOP) or on fresh noise (smoothcert audit)"
-        )
+    else:
+        _warn_of_others(cache, {made.name for made in candidates})
     rows = []
     for spec, made in zip(candidate, candidates, strict=True):
         with progress_bar(made.name) as progress:
@@ -120,10 +116,15 @@ def recertify(
         print_json(rows)
 
 
-def _seen_before(cache: Path, names: set[str]) -> int:
+def _warn_of_others(cache: Path, names: set[str]) -> None:
     from smoothcert.cache import read_candidates
 
-    return sum(record.name not in names for record in read_candidates(cache))
+    if earlier := sum(record.name not in names for record in read_candidates(cache)):
+        warn(
+            f"{earlier} other candidates were evaluated on samples of this cache. A candidate that was chosen or "
+            "changed after looking at their results is not covered: certify it on samples that nobody looked at "
+            "(--holdout START:STOP) or on fresh noise (smoothcert audit)"
+        )
 
 
 def _row(made: Candidate, run: Recertification | RadiusDecisions) -> dict[str, Any]:

@@ -258,8 +258,7 @@ def _setup(data: VoteData, run: FitRun, arch: str | None, network: nn.Module) ->
 
 
 def _decoded(inputs: Inputs) -> Inputs:
-    decoded: Inputs = inputs.in_memory() if isinstance(inputs, Images) else inputs
-    return decoded
+    return inputs.in_memory() if isinstance(inputs, Images) else inputs
 
 
 def _described(

@@ -25,6 +25,7 @@ from smoothcert.procedures.arguments import (
     require_classifier,
     require_count,
     require_probability,
+    require_radius,
 )
 from smoothcert.procedures.claims import cohen_certificates
 from smoothcert.procedures.preparation import prepare
@@ -130,8 +131,7 @@ def certify_guided(
     classifier = require_classifier("classifier", classifier)
     alpha, batch_size = require_probability("alpha", alpha), require_batch_size(batch_size)
     n0, n = require_count("n0", n0, at_least=0), require_count("n", n, at_least=smallest_n(alpha))
-    if radius is not None and not 0 <= radius < math.inf:
-        raise InvalidArgumentError(f"radius is {radius}: give a radius of at least 0, in the units of the input")
+    radius = None if radius is None else require_radius("radius", radius)
     surrogate.record.require("the call", sigma=sigma)
     identity = require_fitted_for(surrogate, classifier)
     ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=surrogate_noise(surrogate, seed))
@@ -151,21 +151,20 @@ def certify_guided(
         batch_size=batch_size,
         identity=identity,
     )
-    procedure: dict[str, Setting] = {
+    settings: dict[str, Setting] = {
         "name": "guided",
         "surrogate": surrogate.record.digest,
         "n": n,
-        "radius": "none" if radius is None else float(radius),
+        "radius": "none" if radius is None else radius,
         "least": "default" if least is None else least,
         "plan": _digest(sizes),
     }
-    with sampling_rounds(plan, procedure=procedure, folder=cache, progress=progress) as rounds:
+    with sampling_rounds(plan, procedure=settings, folder=cache, progress=progress) as rounds:
         selection, counts = _counts(plan, rounds, sizes)
     if n0 == 0:
         selection[np.arange(len(selection)), prediction.top_class] = 1
-    certificates = cohen_certificates(
-        selection, counts, sizes, alpha, ready.noise, math.prod(ready.inputs.shape[1:])
-    )
+    size = math.prod(ready.inputs.shape[1:])
+    certificates = cohen_certificates(selection, counts, sizes, alpha, ready.noise, size)
     return CertificationRun(
         certificates=replace(certificates, method="guided"),
         counts=counts,
