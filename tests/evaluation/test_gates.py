@@ -84,3 +84,14 @@ def test_shared_failures_of_the_base_count_once() -> None:
     assert any_false([joint] * 20) == pytest.approx(0.04)
     assert any_false([paper, split, split]) == pytest.approx(0.002 + 0.0003 + 2 * 0.0017)
     assert any_false([certificates(300, alpha=0.2, alpha_split={"base": 0.03})] * 20) == 1
+
+
+def test_only_a_group_of_one_size_and_alpha_shares_its_alpha() -> None:
+    """The proof needs one level for all: of groups that differ, only the sum is known."""
+    three = certificates(300, method="joint", alpha_split={"joint": 0.002}, together=3)
+    four = dataclasses.replace(three, together=4)
+    dearer = dataclasses.replace(three, alpha=0.01, alpha_split={"joint": 0.01})
+    assert any_false([three] * 3) == pytest.approx(0.002)
+    assert any_false([three] * 4) == pytest.approx(4 * 0.002)
+    assert any_false([three, three, dearer]) == pytest.approx(0.002 + 0.002 + 0.01)
+    assert any_false([three, three, four]) == pytest.approx(3 * 0.002)

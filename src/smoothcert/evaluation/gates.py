@@ -137,8 +137,9 @@ def any_false(candidates: Sequence[Certificates]) -> float:
     It also bounds how often the certificate of the best-looking candidate is false. The one-sided bound spends a
     part of alpha on the base's probability, and all candidates of a cache fail there in the same event: it counts
     once, as the largest. Candidates that were recertified together (`recertify` with `together`) share their
-    alpha. Else, of the joint bound and the paper's, whose direct branch has no such part, only the sum
-    is proven. The candidates may depend on each other in any way, but not on the cache.
+    alpha, when the group and the alpha are the same for each. Else, of the joint bound and the paper's, whose
+    direct branch has no such part, only the sum is proven. The candidates may depend on each other in any way, but
+    not on the cache.
 
     Parameters
     ----------
@@ -159,8 +160,8 @@ def any_false(candidates: Sequence[Certificates]) -> float:
     >>> round(any_false([split] * 10), 6), round(any_false([joint] * 10), 6)
     (0.0173, 0.02)
     """
-    if len(candidates) <= min((c.together for c in candidates), default=1):
-        return max((c.alpha for c in candidates), default=0.0)
+    if len({(c.together, c.alpha) for c in candidates}) == 1 and len(candidates) <= candidates[0].together:
+        return candidates[0].alpha
     shared = [c.alpha_split[_BASE] if c.method == "one-sided" else 0.0 for c in candidates]
     own = [c.alpha - base for c, base in zip(candidates, shared, strict=True)]
     return min(1.0, sum(own) + max(shared, default=0.0))
