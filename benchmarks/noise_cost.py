@@ -25,8 +25,7 @@ import machine
 import numpy as np
 import torch
 
-from smoothcert.noise import GaussianNoise, GridNoise, NoiseStream, Purpose
-from smoothcert.noise.device import noise_on_device
+from smoothcert.noise import GaussianNoise, GridNoise, NoiseStream, Purpose, noise_on_device
 
 SIZE, IMAGES, IMAGES_THERE = 3 * 32 * 32, 64, 4096
 SIGMAS = (0.12, 0.25, 0.5, 1.0)

@@ -36,8 +36,12 @@ from calibration_study import study_calibration, study_table
 
 import smoothcert as sc
 from smoothcert.cli.workspace import open_labels
-from smoothcert.evaluation import average_certified_radius, certified_accuracy
-from smoothcert.evaluation.surrogate_evaluation import SurrogateEvaluation, evaluate_surrogate
+from smoothcert.evaluation import (
+    SurrogateEvaluation,
+    average_certified_radius,
+    certified_accuracy,
+    evaluate_surrogate,
+)
 from smoothcert.noise import input_keys
 from smoothcert.report import Column, Table, save_figure, to_rich, write_csv
 from smoothcert.report.surrogate_plots import plot_claimed_accuracy, plot_time_versus_samples

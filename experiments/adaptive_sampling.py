@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from smoothcert.bounds import lower_confidence_bound, smallest_n
-from smoothcert.bounds.allocation import Predicted, allocate_samples
-from smoothcert.procedures.adaptive import divide_budget, pilot_samples
+from smoothcert.bounds import Predicted, allocate_samples, lower_confidence_bound, smallest_n
+from smoothcert.procedures.budget import divide_budget, pilot_samples
 from smoothcert.report import read_cohen_log
 
 ALPHA, N0, LOOKS = 0.001, 100, 3

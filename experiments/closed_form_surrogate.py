@@ -11,10 +11,10 @@ from scipy.special import ndtr
 from torch import nn
 
 import smoothcert as sc
-from smoothcert.cache import Manifest
 from smoothcert.noise import GaussianNoise, input_keys
 from smoothcert.surrogate.record import SurrogateRecord
 from smoothcert.surrogate.votes import VoteData
+from smoothcert.votes.store import Manifest
 
 SIGMA = 0.25
 FINGERPRINT = "x0 > 1/2"

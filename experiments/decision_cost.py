@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from stopping_failures import Bits, run_test
 
-from smoothcert.bounds import lower_confidence_bound
-from smoothcert.bounds.at_radius import RadiusTest
-from smoothcert.procedures.deciding import decide_all
-from smoothcert.procedures.decision_rule import DecisionRule
+from smoothcert.bounds import RadiusTest, lower_confidence_bound
+from smoothcert.procedures.incremental import DecisionRule, decide_all
 
 ALPHA, N0, N_P = 0.001, 100, 10_000
 RADII = (0.25, 0.5, 1.0)

@@ -17,14 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import binomial_interval, lower_confidence_bound
-from smoothcert.bounds.at_radius import CERTIFIED, UNDECIDED, RadiusTest
-from smoothcert.cache import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
+from smoothcert.bounds import CERTIFIED, UNDECIDED, RadiusTest, binomial_interval, lower_confidence_bound
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
-from smoothcert.procedures.deciding import decide_all
-from smoothcert.procedures.decision_rule import DecisionRule
-from smoothcert.procedures.sequential import threshold_of
+from smoothcert.procedures.at_radius import threshold_of
+from smoothcert.procedures.incremental import DecisionRule, decide_all
+from smoothcert.votes.store import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
 
 Bits = NDArray[np.bool_]
 Counts = NDArray[np.int64]

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 import smoothcert as sc
-from smoothcert.cache import CertificationCache
 from smoothcert.surrogate import Surrogate, VoteData, read_votes
 from smoothcert.surrogate.guided import plan_samples
+from smoothcert.votes.store import CertificationCache
 
 ALPHA = 0.05
 MENU = np.linspace(0.53, 0.97, 9)

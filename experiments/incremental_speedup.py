@@ -26,10 +26,11 @@ from information_limit import limit_radius
 from numpy.typing import NDArray
 
 from smoothcert.bounds import certified_radius, lower_confidence_bound
-from smoothcert.cache import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
-from smoothcert.procedures import Method, PairedCounts, pair, recertificates, stack_pairs
+from smoothcert.procedures import Method, recertificates
+from smoothcert.votes import PairedCounts, pair, stack_pairs
+from smoothcert.votes.store import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
 
 BOUNDS = ("irs", "one-sided", "joint", "auto")
 RESAMPLES = 2000

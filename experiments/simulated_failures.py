@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from smoothcert.bounds import joint_lower_bound, prefers_direct
-from smoothcert.cache import Manifest
 from smoothcert.noise import GaussianNoise
-from smoothcert.procedures import Bound, Method, PairedCounts, recertificates
+from smoothcert.procedures import Bound, Method, recertificates
+from smoothcert.votes import PairedCounts
+from smoothcert.votes.store import Manifest
 
 ALPHA = 0.05
 SIGMA = 0.25

@@ -15,11 +15,10 @@ import numpy as np
 from counts import Count, PairedWorld
 from numpy.typing import NDArray
 
-from smoothcert.bounds import lower_confidence_bound
-from smoothcert.bounds.at_radius import CERTIFIED, GIVEN_UP, UNDECIDED, RadiusTest
-from smoothcert.procedures.adaptive import divide_budget, pilot_samples
-from smoothcert.procedures.deciding import decide_all
-from smoothcert.procedures.decision_rule import DecisionRule, Seen
+from smoothcert.bounds import CERTIFIED, GIVEN_UP, UNDECIDED, RadiusTest, lower_confidence_bound
+from smoothcert.procedures.budget import divide_budget, pilot_samples
+from smoothcert.procedures.incremental import decide_all
+from smoothcert.procedures.incremental.stopping import DecisionRule, Seen
 
 ALPHA = 0.05
 N, N_P = 1500, 300

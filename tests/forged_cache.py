@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import smoothcert as sc
-from smoothcert.cache import CachedInput, CertificationCache
-from smoothcert.cache.index import index_line
-from smoothcert.cache.parts import encode_part
+from smoothcert.votes.store import CachedInput, CertificationCache
+from smoothcert.votes.store.index import index_line
+from smoothcert.votes.store.parts import encode_part
 
 CALL = {"sigma": 0.5, "n0": 20, "n": 20_000, "alpha": 0.001, "seed": 7}
 X = np.random.default_rng(0).random((7, 3, 4), dtype=np.float32)

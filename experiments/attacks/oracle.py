@@ -13,7 +13,8 @@ from scipy import stats
 
 from attacks.formats import lines_of
 from smoothcert.noise import noise_of_law
-from smoothcert.procedures import Method, PairedCounts, recertificates, stack_pairs
+from smoothcert.procedures import Method, recertificates
+from smoothcert.votes import PairedCounts, stack_pairs
 
 __all__ = [
     "IllegalError",

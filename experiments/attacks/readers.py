@@ -28,7 +28,7 @@ from attacks.world import ALPHA, COMMANDS, SIGMA
 from smoothcert.approximate import make_candidate
 from smoothcert.data import load_dataset
 from smoothcert.errors import SmoothcertError
-from smoothcert.evaluation.comparison import compare_candidates
+from smoothcert.evaluation import compare_candidates
 from smoothcert.models import load_checkpoint
 from smoothcert.surrogate import fit_surrogate, load_calibration, surrogate_recipe
 from smoothcert.training import default_recipe, train

@@ -13,9 +13,9 @@ from scipy import stats
 from attacks import oracle
 from attacks.formats import lines_of
 from attacks.world import ALPHA
-from smoothcert.cache import CertificationCache
 from smoothcert.errors import SmoothcertError
 from smoothcert.procedures import Method
+from smoothcert.votes.store import CertificationCache
 
 __all__ = ["BAD", "OK", "Damage", "Verdict", "judge_answer", "judge_error"]
 

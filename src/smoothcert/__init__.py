@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smoothcert.bounds import certified_radius, lower_confidence_bound, upper_confidence_bound
-    from smoothcert.cache import CertificationCache
     from smoothcert.certificate import ABSTAIN, Certificates
     from smoothcert.classifiers import Classifier, FunctionClassifier, OnnxClassifier, TorchClassifier
     from smoothcert.errors import InvalidArgumentError, SmoothcertError
@@ -40,12 +39,13 @@ if TYPE_CHECKING:
         fit_surrogate,
         load_surrogate,
     )
+    from smoothcert.votes.store import CertificationCache
 
 _HOME = {
     "ABSTAIN": "certificate",
     "Audit": "procedures",
     "Certificates": "certificate",
-    "CertificationCache": "cache",
+    "CertificationCache": "votes.store",
     "CertificationRun": "procedures",
     "Classifier": "classifiers",
     "FunctionClassifier": "classifiers",

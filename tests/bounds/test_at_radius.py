@@ -7,8 +7,7 @@ import pytest
 from scipy.signal import fftconvolve
 from scipy.stats import binom
 
-from smoothcert.bounds import lower_confidence_bound
-from smoothcert.bounds.at_radius import CERTIFIED, GIVEN_UP, UNDECIDED, RadiusTest
+from smoothcert.bounds import CERTIFIED, GIVEN_UP, UNDECIDED, RadiusTest, lower_confidence_bound
 
 
 def outcome(test: RadiusTest, p: float, *, stubborn: bool = False) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, binom, binomtest, poisson
 
-from smoothcert.bounds.conformal import conformal_rank, smallest_calibration_set
+from smoothcert.bounds import conformal_rank, smallest_calibration_set
 from smoothcert.errors import InvalidArgumentError
 
 

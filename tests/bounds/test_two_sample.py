@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from smoothcert.bounds.two_sample import excess_p_values, pooled_excess_p_value
+from smoothcert.bounds import excess_p_values, pooled_excess_p_value
 from smoothcert.errors import InvalidArgumentError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from smoothcert.bounds import lower_confidence_bound
-from smoothcert.cache import CertificationCache
+from smoothcert.votes.store import CertificationCache
 
 
 def test_an_audit_passes_and_its_folder_can_be_compared(run: Any, copy: Path) -> None:

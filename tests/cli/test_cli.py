@@ -13,10 +13,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from smoothcert.cache import CertificationCache, votes_manifest
 from smoothcert.classifiers import CompiledClassifier
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
+from smoothcert.votes.store import CertificationCache, votes_manifest
 
 
 def test_help_loads_nothing_heavy() -> None:

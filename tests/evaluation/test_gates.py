@@ -9,7 +9,7 @@ from scipy import stats
 
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.evaluation.gates import Gate, any_false, judge
+from smoothcert.evaluation import Gate, any_false, judge
 
 M = 500
 Y = np.ones(M, np.int64)

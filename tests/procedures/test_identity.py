@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 import smoothcert as sc
-from smoothcert.cache import CertificationCache
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import GaussianNoise
 from smoothcert.sampling import identify, identity
+from smoothcert.votes.store import CertificationCache
 
 X = np.random.default_rng(3).random((12, 3), dtype=np.float32)
 CALL = {"sigma": 0.25, "n": 1000, "n0": 20, "seed": 5}

@@ -10,18 +10,20 @@ import pytest
 from scipy import stats
 
 from smoothcert.bounds import largest_radius
-from smoothcert.cache import CandidateRecord, GatedComparison
 from smoothcert.certificate import Certificates
 from smoothcert.evaluation import (
+    CandidateResult,
+    Comparison,
+    Cost,
     Curve,
     Gate,
     bounded_mean_interval,
     credited_radius,
     judge,
 )
-from smoothcert.evaluation.comparison import CandidateResult, Comparison, Cost
 from smoothcert.report.intervals import interval_table, terminal_intervals
 from smoothcert.report.statements import premises, repetition, selection_warning, statements, verdict_line
+from smoothcert.votes.store import CandidateRecord, GatedComparison
 
 M, N, N_P = 200, 10_000, 1000
 Y = np.ones(M, np.int64)

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smoothcert.classifiers import TorchClassifier
-from smoothcert.noise import GaussianNoise, GridNoise, NoiseStream, Purpose, input_keys
-from smoothcert.noise.device import noise_on_device
+from smoothcert.noise import GaussianNoise, GridNoise, NoiseStream, Purpose, input_keys, noise_on_device
 from smoothcert.sampling import SampleIndices, SampleRange, SampleRequest, sample_votes
 from smoothcert.sampling.device import device_votes
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 import smoothcert as sc
-from smoothcert.cache import CertificationCache
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.surrogate import read_votes
+from smoothcert.votes.store import CertificationCache
 
 
 def test_shares_follow_the_known_probabilities_and_read_back(tmp_path: Path) -> None:

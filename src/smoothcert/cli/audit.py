@@ -45,10 +45,10 @@ def audit(
 
     Example: smoothcert audit received --model model.safetensors --candidate int8 --n-p 1000 --seed 271828
     """
-    from smoothcert.cache import CandidateRecord, read_recipe, write_candidate, write_recipe
     from smoothcert.cli.workspace import open_workspace
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures.audit import audit as run_audit
+    from smoothcert.votes.store import CandidateRecord, read_recipe, write_candidate, write_recipe
 
     if model is None:
         raise InvalidArgumentError(

@@ -20,7 +20,7 @@ def info(cache: CacheArgument, as_json: JsonOption = False) -> None:
 
     Example: smoothcert cache info runs/base
     """
-    from smoothcert.cache import CertificationCache
+    from smoothcert.votes.store import CertificationCache
 
     store = CertificationCache(cache)
     manifest, timing, votes = store.manifest, store.timing(), len(store) * store.manifest.n
@@ -58,8 +58,8 @@ def verify(cache: CacheArgument) -> None:
 
     Example: smoothcert cache verify runs/base
     """
-    from smoothcert.cache import verify as verify_all
     from smoothcert.errors import CacheCorruptError
+    from smoothcert.votes.store import verify as verify_all
 
     found = verify_all(cache)
     for each in found:
@@ -81,7 +81,7 @@ def repair(cache: CacheArgument) -> None:
 
     Example: smoothcert cache repair runs/base
     """
-    from smoothcert.cache import CertificationCache
+    from smoothcert.votes.store import CertificationCache
 
     dropped = CertificationCache.repair(cache)
     lost = sum(len(entry.keys) for entry in dropped)

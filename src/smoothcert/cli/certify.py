@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from smoothcert.cli.runtime import Running
     from smoothcert.data import Dataset
     from smoothcert.noise import NoiseName, NoiseStream
-    from smoothcert.procedures import CertificationRun, Progress
+    from smoothcert.procedures import CertificationRun
     from smoothcert.sampling import Inputs
+    from smoothcert.votes import Progress
 
 
 class _Shared(TypedDict):
@@ -94,10 +95,10 @@ def certify(
 
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
-    from smoothcert.cache import Recipe, write_recipe
     from smoothcert.cli.runtime import Running, run_by, run_like_cache
     from smoothcert.report import to_rich, write_cohen_log
     from smoothcert.report.certification import certification_json, certification_table
+    from smoothcert.votes.store import Recipe, write_recipe
 
     _require_one_way(radius, budget, runner_up)
     law = noise_law(noise, levels, sigma, seed)

@@ -11,8 +11,7 @@ import typer
 from smoothcert.cli.common import JsonOption, console, print_json, show, warn
 
 if TYPE_CHECKING:
-    from smoothcert.evaluation import Gate, Verdict
-    from smoothcert.evaluation.comparison import Comparison
+    from smoothcert.evaluation import Comparison, Gate, Verdict
 
 
 def compare(
@@ -42,8 +41,7 @@ def compare(
     """
     from smoothcert.cli.workspace import open_labels
     from smoothcert.errors import InvalidArgumentError
-    from smoothcert.evaluation import judge
-    from smoothcert.evaluation.comparison import compare_candidates
+    from smoothcert.evaluation import compare_candidates, judge
     from smoothcert.report import to_rich
     from smoothcert.report.comparison import CONFIDENCE, comparison_json, terminal_lines, terminal_table
     from smoothcert.report.intervals import terminal_intervals
@@ -79,8 +77,8 @@ def compare(
 
 def _warnings(comparison: Comparison, verdicts: list[Verdict], cache: Path, confidence: float | None) -> list[str]:
     """Say what selecting, repeating and changing do to the verdicts, and write the comparison down."""
-    from smoothcert.cache import note_comparison
     from smoothcert.report.statements import repetition, selection_warning
+    from smoothcert.votes.store import note_comparison
 
     if not verdicts:
         return []

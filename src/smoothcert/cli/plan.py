@@ -83,9 +83,9 @@ def plan(
 
 
 def _probe(cache: Path, model: str | None, data: str | None, device: str | None) -> float:
-    from smoothcert.cache import CertificationCache
     from smoothcert.cli.workspace import open_workspace
     from smoothcert.procedures import seconds_per_sample
+    from smoothcert.votes.store import CertificationCache
 
     workspace = open_workspace(cache, model=model, data=data, device=device)
     return seconds_per_sample(

@@ -117,7 +117,7 @@ def recertify(
 
 
 def _warn_of_others(cache: Path, names: set[str]) -> None:
-    from smoothcert.cache import read_candidates
+    from smoothcert.votes.store import read_candidates
 
     if earlier := sum(record.name not in names for record in read_candidates(cache)):
         warn(

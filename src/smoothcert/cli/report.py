@@ -20,7 +20,7 @@ def report(
     Example: smoothcert report runs/base --out runs/report
     """
     from smoothcert.cli.workspace import open_labels
-    from smoothcert.evaluation.comparison import compare_candidates
+    from smoothcert.evaluation import compare_candidates
     from smoothcert.report.comparison import write_report
 
     dataset = open_labels(cache, data=data)

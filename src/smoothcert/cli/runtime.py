@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smoothcert.cache import votes_manifest
 from smoothcert.classifiers import (
     Classifier,
     CompiledClassifier,
@@ -21,8 +20,9 @@ from smoothcert.classifiers import (
 from smoothcert.cli.common import RuntimeName
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
 from smoothcert.noise import GaussianNoise, input_keys
-from smoothcert.procedures.voting import recorded_batch_size
 from smoothcert.sampling import calibration_batch, default_batch_size
+from smoothcert.votes import recorded_batch_size
+from smoothcert.votes.store import votes_manifest
 
 if TYPE_CHECKING:
     from smoothcert.data import Dataset

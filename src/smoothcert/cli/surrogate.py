@@ -66,9 +66,9 @@ def votes(
 
     Example: smoothcert surrogate votes model.safetensors --data digits --sigma 0.25 --n 1000 --out runs/votes
     """
-    from smoothcert.cache import Recipe, write_recipe
     from smoothcert.cli.runtime import run_by, run_like_cache
     from smoothcert.surrogate import collect_votes
+    from smoothcert.votes.store import Recipe, write_recipe
 
     dataset = load_data(data, split, limit, skip)
     loaded, module = load_model(model, device, dataset.num_classes)

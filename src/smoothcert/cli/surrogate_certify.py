@@ -157,7 +157,7 @@ def evaluate(
     Example: smoothcert surrogate evaluate runs/surrogate --cache runs/base
     """
     from smoothcert.cli.workspace import open_labels
-    from smoothcert.evaluation.surrogate_evaluation import evaluate_surrogate
+    from smoothcert.evaluation import evaluate_surrogate
     from smoothcert.report import surrogate as report
     from smoothcert.report import to_rich
     from smoothcert.surrogate import load_calibration, load_surrogate

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.approximate import Candidate, make_candidate
-from smoothcert.cache import (
+from smoothcert.cli.common import load_data, load_model
+from smoothcert.cli.runtime import Running, like_base, run_like_cache
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.noise import input_keys
+from smoothcert.procedures import Method, RadiusDecisions, Recertification, recertify_at_radius
+from smoothcert.procedures import recertify as run_recertify
+from smoothcert.sampling import calibration_batch
+from smoothcert.votes import Progress
+from smoothcert.votes.store import (
     CandidateRecord,
     CertificationCache,
     Recipe,
@@ -20,13 +28,6 @@ from smoothcert.cache import (
     read_recipe,
     write_candidate,
 )
-from smoothcert.cli.common import load_data, load_model
-from smoothcert.cli.runtime import Running, like_base, run_like_cache
-from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.noise import input_keys
-from smoothcert.procedures import Method, Progress, RadiusDecisions, Recertification, recertify_at_radius
-from smoothcert.procedures import recertify as run_recertify
-from smoothcert.sampling import calibration_batch
 
 if TYPE_CHECKING:
     from smoothcert.classifiers import TorchClassifier

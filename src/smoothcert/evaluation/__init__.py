@@ -6,6 +6,7 @@ Labels enter smoothcert here and nowhere earlier, and every denominator is all i
 from __future__ import annotations
 
 from smoothcert.evaluation.betting import bounded_mean_interval
+from smoothcert.evaluation.comparison import BASE, CandidateResult, Comparison, Cost, compare_candidates
 from smoothcert.evaluation.confidence import (
     average_certified_radius_lower,
     certified_accuracy_lower,
@@ -36,13 +37,19 @@ from smoothcert.evaluation.speedup import (
     pointwise_speedup,
     reach,
 )
+from smoothcert.evaluation.surrogate_evaluation import SurrogateEvaluation, evaluate_surrogate
 
 __all__ = [
+    "BASE",
+    "CandidateResult",
     "Claims",
+    "Comparison",
+    "Cost",
     "Curve",
     "Distribution",
     "Gate",
     "Reach",
+    "SurrogateEvaluation",
     "Verdict",
     "any_false",
     "area_speedup",
@@ -54,10 +61,12 @@ __all__ = [
     "certified_accuracy_interval",
     "certified_accuracy_lower",
     "common_range",
+    "compare_candidates",
     "correct",
     "cost_at",
     "credited_radius",
     "distribution",
+    "evaluate_surrogate",
     "false_certificates",
     "judge",
     "mean_zeta",

@@ -12,14 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import largest_radius
-from smoothcert.cache import CachedInput, CandidateRecord, CertificationCache, open_candidate, read_candidates
 from smoothcert.certificate import Certificates
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
 from smoothcert.evaluation.metrics import average_certified_radius
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
-from smoothcert.procedures import cohen_certificates, method_of, pair, recertificates, stack_pairs
+from smoothcert.procedures import cohen_certificates, method_of, recertificates
 from smoothcert.sampling import check_inputs, count_votes
+from smoothcert.votes import pair, stack_pairs
+from smoothcert.votes.store import (
+    CachedInput,
+    CandidateRecord,
+    CertificationCache,
+    open_candidate,
+    read_candidates,
+)
 
 __all__ = ["BASE", "CandidateResult", "Comparison", "Cost", "compare_candidates"]
 

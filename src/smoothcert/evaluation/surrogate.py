@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.cache import CertificationCache, Manifest
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation.metrics import Claims
@@ -18,6 +17,7 @@ from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates
 from smoothcert.sampling import Inputs, Votes, check_inputs, count_votes
 from smoothcert.surrogate.inputs import Rows
+from smoothcert.votes.store import CertificationCache, Manifest
 
 __all__ = [
     "EstimationErrors",

@@ -21,7 +21,7 @@ from smoothcert.evaluation.surrogate import (
     read_sampled,
     sampling_variance,
 )
-from smoothcert.procedures.predict import decide_class
+from smoothcert.procedures import decide_class
 from smoothcert.sampling import Identity
 from smoothcert.surrogate import Prediction, Surrogate, surrogate_certificates
 from smoothcert.surrogate.calibration import Calibration

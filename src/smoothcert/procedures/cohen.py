@@ -11,20 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import smallest_n
-from smoothcert.cache import CertificationCache, Timing
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream
-from smoothcert.procedures.arguments import (
+from smoothcert.procedures.certificates import cohen_certificates
+from smoothcert.procedures.run import CertificationRun
+from smoothcert.votes import (
+    Progress,
+    VotingPlan,
+    collect,
+    make_manifest,
+    prepare,
+    replay,
     require_batch_size,
     require_classifier,
     require_count,
     require_probability,
 )
-from smoothcert.procedures.claims import cohen_certificates
-from smoothcert.procedures.preparation import prepare
-from smoothcert.procedures.run import CertificationRun
-from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
+from smoothcert.votes.store import CertificationCache, Timing
 
 __all__ = ["certify"]
 

@@ -13,15 +13,16 @@ from smoothcert.certificate import ABSTAIN
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose
-from smoothcert.procedures.arguments import (
+from smoothcert.sampling import SampleRange, count_votes, sample_votes
+from smoothcert.votes import (
+    PART_VOTES,
+    Progress,
+    prepare,
     require_batch_size,
     require_classifier,
     require_count,
     require_probability,
 )
-from smoothcert.procedures.preparation import prepare
-from smoothcert.procedures.voting import PART_VOTES, Progress
-from smoothcert.sampling import SampleRange, count_votes, sample_votes
 
 __all__ = ["decide_class", "predict"]
 

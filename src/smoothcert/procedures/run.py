@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.cache import Timing
 from smoothcert.certificate import Certificates
+from smoothcert.votes.store import Timing
 
 __all__ = ["CertificationRun"]
 

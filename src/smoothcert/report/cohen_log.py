@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.errors import DataError, InvalidArgumentError
-from smoothcert.evaluation.metrics import correct
+from smoothcert.evaluation import correct
 from smoothcert.report.files import replacing
 from smoothcert.report.rounding import to_significant
 

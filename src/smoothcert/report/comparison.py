@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 from smoothcert.bounds import binomial_interval
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.evaluation import average_certified_radius, certified_accuracy, mean_zeta
-from smoothcert.evaluation.comparison import CandidateResult, Comparison, Cost
-from smoothcert.evaluation.speedup import Curve
+from smoothcert.evaluation import (
+    CandidateResult,
+    Comparison,
+    Cost,
+    Curve,
+    average_certified_radius,
+    certified_accuracy,
+    mean_zeta,
+)
 from smoothcert.report.cohen_log import write_cohen_log
 from smoothcert.report.intervals import COVERAGE, INTERVALS, interval_table
 from smoothcert.report.plots import (

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from smoothcert.certificate import Certificates
 from smoothcert.evaluation import (
+    BASE,
+    Comparison,
     average_certified_radius,
     average_certified_radius_interval,
     average_certified_radius_lower,
@@ -14,7 +16,6 @@ from smoothcert.evaluation import (
     certified_accuracy_interval,
     false_certificates,
 )
-from smoothcert.evaluation.comparison import BASE, Comparison
 from smoothcert.report.rounding import to_decimals
 from smoothcert.report.tables import Cell, Column, Table
 

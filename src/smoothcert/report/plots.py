@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from smoothcert.errors import InvalidArgumentError, import_extra
-from smoothcert.evaluation.distributions import Distribution, distribution, share_above
-from smoothcert.evaluation.speedup import Curve
+from smoothcert.evaluation import Curve, Distribution, distribution, share_above
 from smoothcert.report.files import replacing
 
 if TYPE_CHECKING:

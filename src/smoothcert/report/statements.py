@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smoothcert.cache import GatedComparison
-from smoothcert.evaluation import any_false, false_certificates
-from smoothcert.evaluation.comparison import CandidateResult, Comparison
-from smoothcert.evaluation.gates import Verdict
+from smoothcert.evaluation import CandidateResult, Comparison, Verdict, any_false, false_certificates
+from smoothcert.votes.store import GatedComparison
 
 __all__ = ["premises", "repetition", "selection_warning", "statements", "verdict_line"]
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.evaluation import average_certified_radius, certified_accuracy
-from smoothcert.evaluation.speedup import Curve
-from smoothcert.evaluation.surrogate_evaluation import SurrogateEvaluation
+from smoothcert.evaluation import Curve, SurrogateEvaluation, average_certified_radius, certified_accuracy
 from smoothcert.report.plots import plot_acr_versus_cost, save_figure
 from smoothcert.report.surrogate_plots import plot_claimed_accuracy
 from smoothcert.report.tables import Column, Table, write_certificates, write_csv

@@ -5,7 +5,7 @@ from smoothcert.sampling.checks import check_classifier, check_classifier_once, 
 from smoothcert.sampling.engine import default_batch_size, device_of, sample_votes
 from smoothcert.sampling.identity import Identity, identify
 from smoothcert.sampling.inputs import Inputs
-from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest
+from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest, pieces
 from smoothcert.sampling.votes import Votes, count_votes, invalid_vote, most_voted, stored_dtype
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "identify",
     "invalid_vote",
     "most_voted",
+    "pieces",
     "sample_votes",
     "stored_dtype",
 ]

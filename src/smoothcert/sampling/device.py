@@ -16,7 +16,7 @@ from smoothcert.sampling.votes import Votes, vote_dtype
 if TYPE_CHECKING:
     import torch
 
-    from smoothcert.noise.device import DeviceNoise
+    from smoothcert.noise import DeviceNoise
 
 __all__ = ["TensorClassifier", "device_votes"]
 
@@ -73,7 +73,7 @@ def device_votes(
     """
     import torch
 
-    from smoothcert.noise.device import upload
+    from smoothcert.noise import upload
 
     device, dtype = classifier.device, vote_dtype(classifier.num_classes)
     kept = torch.uint8 if dtype is np.uint8 else torch.int16  # the bits are what counts

@@ -19,7 +19,7 @@ from smoothcert.sampling.requests import SampleRequest
 from smoothcert.sampling.votes import Votes, vote_dtype
 
 if TYPE_CHECKING:
-    from smoothcert.noise.device import DeviceNoise
+    from smoothcert.noise import DeviceNoise
 
 __all__ = ["default_batch_size", "device_of", "sample_votes"]
 
@@ -69,7 +69,7 @@ def _noise_there(classifier: TensorClassifier, noise: NoiseStream) -> DeviceNois
     """Return the noise on the classifier's device; None where that is the CPU, or it cannot be made there."""
     if classifier.device.type == "cpu":
         return None
-    from smoothcert.noise.device import noise_on_device
+    from smoothcert.noise import noise_on_device
 
     return noise_on_device(noise, classifier.device)
 

@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from smoothcert._folders import exists
 from smoothcert._records import RecordFormat, is_bool, is_hex, is_int, is_list, is_number, is_share
-from smoothcert.bounds import smallest_n
-from smoothcert.bounds.conformal import smallest_calibration_set
+from smoothcert.bounds import smallest_calibration_set, smallest_n
 from smoothcert.errors import CheckpointError, InvalidArgumentError
-from smoothcert.procedures.arguments import require_count, require_probability
 from smoothcert.sampling import Identity
 from smoothcert.surrogate.model import Surrogate
 from smoothcert.surrogate.prediction import Prediction, sampling_probit
 from smoothcert.surrogate.scores import group_edges, group_of, lowered_probit, miss_scores, thresholds
 from smoothcert.surrogate.votes import VoteData, read_votes
+from smoothcert.votes import require_count, require_probability
 
 __all__ = [
     "Calibration",

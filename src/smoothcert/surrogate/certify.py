@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from smoothcert.bounds import certified_radius, lower_confidence_bound
-from smoothcert.cache import Timing
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseStream, noise_of_law
-from smoothcert.procedures.arguments import require_classifier, require_count, require_probability
-from smoothcert.procedures.claims import BELOW_HALF
-from smoothcert.procedures.predict import predict
-from smoothcert.procedures.voting import Progress
+from smoothcert.procedures import BELOW_HALF, predict
 from smoothcert.sampling import Identity, check_inputs, identify
 from smoothcert.surrogate.calibration import Calibration, calibrated_probit
 from smoothcert.surrogate.inputs import Rows
 from smoothcert.surrogate.model import Surrogate
 from smoothcert.surrogate.prediction import Prediction
+from smoothcert.votes import Progress, require_classifier, require_count, require_probability
+from smoothcert.votes.store import Timing
 
 __all__ = ["SurrogateRun", "certify_with_surrogate", "surrogate_certificates"]
 

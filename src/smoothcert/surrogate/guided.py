@@ -14,28 +14,28 @@ from numpy.typing import NDArray
 
 from smoothcert._folders import exists
 from smoothcert._records import RecordFormat, is_hex, is_int, is_list
-from smoothcert.bounds import smallest_n
-from smoothcert.bounds.allocation import Predicted, allocate_samples
-from smoothcert.cache import Setting
+from smoothcert.bounds import Predicted, allocate_samples, smallest_n
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.noise import Purpose
-from smoothcert.procedures.arguments import (
+from smoothcert.procedures import CertificationRun, cohen_certificates
+from smoothcert.sampling import SampleRange, count_votes
+from smoothcert.surrogate.certify import require_fitted_for, surrogate_noise
+from smoothcert.surrogate.model import Surrogate
+from smoothcert.surrogate.prediction import Prediction
+from smoothcert.votes import (
+    Progress,
+    RoundSampler,
+    VotingPlan,
+    prepare,
     require_batch_size,
     require_classifier,
     require_count,
     require_probability,
     require_radius,
+    sampling_rounds,
 )
-from smoothcert.procedures.claims import cohen_certificates
-from smoothcert.procedures.preparation import prepare
-from smoothcert.procedures.rounds import RoundSampler, sampling_rounds
-from smoothcert.procedures.run import CertificationRun
-from smoothcert.procedures.voting import Progress, VotingPlan
-from smoothcert.sampling import SampleRange, count_votes
-from smoothcert.surrogate.certify import require_fitted_for, surrogate_noise
-from smoothcert.surrogate.model import Surrogate
-from smoothcert.surrogate.prediction import Prediction
+from smoothcert.votes.store import Setting
 
 __all__ = ["certify_guided", "plan_samples"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from smoothcert._records import Legal, RecordFormat, digest_of, is_hex, is_int, is_list, is_number, is_text
-from smoothcert.cache.manifest import is_identity
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.noise import Purpose
 from smoothcert.sampling import Identity
+from smoothcert.votes.store import is_identity
 
 __all__ = ["SurrogateRecord"]
 

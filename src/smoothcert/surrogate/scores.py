@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from smoothcert.bounds import lower_confidence_bound
-from smoothcert.bounds.conformal import conformal_rank
+from smoothcert.bounds import conformal_rank, lower_confidence_bound
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.procedures.claims import under_exact_noise
+from smoothcert.procedures import under_exact_noise
 from smoothcert.surrogate.model import Surrogate
 from smoothcert.surrogate.prediction import Prediction, sampling_probit
 from smoothcert.surrogate.votes import VoteData

@@ -9,14 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.cache import CertificationCache, Manifest
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose, input_keys
-from smoothcert.procedures.arguments import require_batch_size, require_classifier, require_count
-from smoothcert.procedures.preparation import prepare
-from smoothcert.procedures.voting import Progress, VotingPlan, collect, make_manifest, replay
 from smoothcert.sampling import Inputs, check_inputs
+from smoothcert.votes import (
+    Progress,
+    VotingPlan,
+    collect,
+    make_manifest,
+    prepare,
+    replay,
+    require_batch_size,
+    require_classifier,
+    require_count,
+)
+from smoothcert.votes.store import CertificationCache, Manifest
 
 __all__ = ["VoteData", "collect_votes", "read_votes"]
 

@@ -1,0 +1,289 @@
+"""An audit: certify again on the auditor's own noise, and hold what was received against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.classifiers import Classifier
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.noise import Purpose, noise_of_law
+from smoothcert.procedures.audit.consistency import Consistency, compare_counts, compare_pairs
+from smoothcert.procedures.cohen import certify
+from smoothcert.procedures.incremental import Bound, Method, Recertification, recertify, require_method
+from smoothcert.procedures.run import CertificationRun
+from smoothcert.sampling import SampleRange, identify, sample_votes
+from smoothcert.votes import (
+    REPLAY_TOLERANCE,
+    REPLAYED,
+    PairedCounts,
+    Prepared,
+    Progress,
+    pair,
+    prepare,
+    require_classifier,
+    require_count,
+    require_probability,
+    stack_pairs,
+)
+from smoothcert.votes.store import CertificationCache, candidate_folder, read_candidates
+
+__all__ = ["Audit", "audit"]
+
+PREMISE = "base and candidate were fixed before the auditor chose the seed {seed}"
+_CANDIDATE = "candidate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What `audit` returns.
+
+    Attributes
+    ----------
+    base : CertificationRun
+        The certification of f on the auditor's noise.
+    candidate : Recertification
+        The recertification of f^p on the same noise. Its certificates owe nothing to the cache that was received.
+    changed : ndarray of int64, shape (N,)
+        Of `replayed` cached votes of each input, those that f does not repeat.
+    replayed : int
+        Cached votes of each input that were evaluated again, at places that the auditor's seed chose.
+    base_votes : Consistency
+        The cached votes of f, against its fresh ones.
+    candidate_votes : Consistency or None
+        The same for the votes of f^p; None when the cache came without them.
+    level : float
+        Probability at most that the two comparisons accuse an honest cache.
+    otherwise : str
+        What f computes otherwise than the classifier that made the cache; empty where nothing.
+    """
+
+    base: CertificationRun
+    candidate: Recertification
+    changed: NDArray[np.int64]
+    replayed: int
+    base_votes: Consistency
+    candidate_votes: Consistency | None
+    level: float
+    otherwise: str = ""
+
+    @property
+    def findings(self) -> list[str]:
+        """What speaks against the cache, in words; empty when nothing does."""
+        found = [f"the base is not what made the cache: {self.otherwise}"] if self.otherwise else []
+        odd = np.flatnonzero(self.changed > REPLAY_TOLERANCE * self.replayed)
+        if len(odd):
+            found.append(
+                f"cached votes of {len(odd)} inputs do not repeat, the first of them x[{odd[0]}] with "
+                f"{self.changed[odd[0]]} of {self.replayed} others: they are not votes of this model"
+            )
+        checks = [("base", self.base_votes), (_CANDIDATE, self.candidate_votes)]
+        known = [(name, check) for name, check in checks if check is not None]
+        for name, check in known:
+            if check.p_value < self.level / len(known):
+                found.append(
+                    f"cached votes of the {name} are better than fresh ones (p = {check.p_value:.1g}): changed, "
+                    "or the seed or the model was chosen to fit the noise"
+                )
+        return found
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against the cache."""
+        return not self.findings
+
+
+def audit(
+    base: Classifier | None,
+    candidate: Classifier,
+    x: Any,
+    *,
+    cache: str | Path,
+    seed: int,
+    n_p: int,
+    out: str | Path,
+    n: int | None = None,
+    alpha_zeta: float = 0.001,
+    bound: Bound = "auto",
+    level: float = 0.001,
+    name: str = _CANDIDATE,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Re-check a classifier, its candidate and its cache on fresh noise, without trusting the cache.
+
+    Whoever provides a cache knows its noise: seeds can be tried until the votes look good, and a candidate can be
+    fitted to the cached noise, on which it then agrees with f everywhere and nowhere else. So f and f^p are
+    evaluated on noise of a seed that the auditor chooses after both are fixed. The certificates follow from that
+    noise alone. The cache is then compared: some votes of each input are repeated, and counts that are larger
+    than fresh ones by more than chance are reported.
+
+    Parameters
+    ----------
+    base : Classifier
+        The base classifier f. It is needed: f^p is bounded from what it loses against f on the same noise, and
+        nobody knows f's votes on fresh noise without evaluating it.
+    candidate : Classifier
+        The changed classifier f^p.
+    x : array, tensor or lazy sequence, shape (N, *shape)
+        Inputs in [0, 1], all of them in the cache.
+    cache : str or Path
+        Folder of the certification cache that was received; nothing is written there.
+    seed : int
+        The auditor's own, not the cache's, chosen after the models were received.
+    n_p : int
+        Samples of f^p per input.
+    out : str or Path
+        Folder for the fresh votes; a call that was interrupted continues there.
+    n : int, optional
+        Samples of f per input, by default the cache's n.
+    alpha_zeta : float
+        Failure probability of the recertificates beyond the alpha of the cache.
+    bound : {"auto", "joint", "one-sided", "irs"}
+        See `recertify`.
+    level : float
+        Probability with which the comparison of counts may accuse an honest cache.
+    name : str
+        Name of the folder of f^p's votes below ``out/candidates``.
+    batch_size : int, optional
+        Forward passes at once.
+    progress : callable, optional
+        Called with (samples done, samples in total), first for f and then for f^p.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the base is missing, the seed is the cache's, or an argument is out of range.
+    CacheError
+        When the cache is damaged or is one of another model or other inputs.
+
+    Examples
+    --------
+    >>> import numpy as np, smoothcert as sc, tempfile
+    >>> def linear(threshold):
+    ...     def logits(batch):
+    ...         return np.stack([threshold - batch[:, 0], batch[:, 0] - threshold], axis=1)
+    ...     return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {threshold}")
+    >>> f, g, x = linear(0.5), linear(0.501), np.array([[0.7, 0.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = sc.certify(f, x, sigma=0.25, n=10_000, cache=f"{folder}/received")
+    ...     found = audit(f, g, x, cache=f"{folder}/received", seed=7, n_p=1000, out=f"{folder}/audit")
+    >>> found.passed, bool(found.candidate.certificates.certified[0])
+    (True, True)
+    """
+    if base is None:
+        raise InvalidArgumentError(
+            "base is None: on fresh noise f must be evaluated too, since the candidate is bounded from what it "
+            "loses against f and the cache has f's votes on its own noise alone; give the base model, or certify "
+            "the candidate from scratch"
+        )
+    base, candidate = require_classifier("base", base), require_classifier("candidate", candidate)
+    level, n_p = require_probability("level", level), require_count("n_p", n_p)
+    require_method(Method(bound=bound, alpha_zeta=require_probability("alpha_zeta", alpha_zeta)))
+    store = CertificationCache(cache)
+    n = store.manifest.n if n is None else require_count("n", n)
+    if n_p > n:
+        raise InvalidArgumentError(f"n_p is {n_p}, but f gets n = {n} samples per input: give n_p <= n")
+    folder = candidate_folder(Path(out), name)
+    run, ready = _certify_afresh(store, base, x, n=n, seed=seed, out=out, batch_size=batch_size, progress=progress)
+    again = recertify(
+        candidate,
+        ready.inputs,
+        cache=out,
+        n_p=n_p,
+        alpha_zeta=alpha_zeta,
+        bound=bound,
+        base=base,
+        out=folder,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    premise = f"{PREMISE.format(seed=seed)}; {ready.noise.premise}"
+    received = _candidate_votes(store, candidate, ready.keys)
+    return Audit(
+        base=run,
+        candidate=replace(again, certificates=replace(again.certificates, premise=premise)),
+        changed=_replay(store, base, ready, seed, batch_size),
+        replayed=min(REPLAYED, store.manifest.n),
+        base_votes=compare_counts([store[key] for key in ready.keys], run.counts, n, seed=seed),
+        candidate_votes=None if received is None else compare_pairs(received, again.pairs, seed=seed),
+        level=level,
+        otherwise=store.manifest.identity_difference(identify(base, store.manifest.input_shape, ready.noise)),
+    )
+
+
+def _certify_afresh(
+    store: CertificationCache,
+    base: Classifier,
+    x: Any,
+    *,
+    n: int,
+    seed: int,
+    out: str | Path,
+    batch_size: int | None,
+    progress: Progress | None,
+) -> tuple[CertificationRun, Prepared]:
+    """Certify f like the cache, on the cache's noise law under the auditor's seed."""
+    manifest = store.manifest
+    if base.fingerprint != manifest.fingerprint:
+        raise CacheMismatchError(
+            f"{store.path} holds votes of {manifest.fingerprint!r}, but base is {base.fingerprint!r}: give the "
+            "model that made the cache, in the runtime that made it"
+        )
+    if seed == manifest.seed:
+        raise InvalidArgumentError(
+            f"seed is {seed}, which is the cache's: whoever made the cache knows that noise; choose another one"
+        )
+    stream = noise_of_law(manifest.noise_law, manifest.sigma, seed)
+    if stream is None:
+        raise CacheMismatchError(f"{store.path} was made with noise_law = {manifest.noise_law!r}, unknown here")
+    ready = prepare(base, x, sigma=manifest.sigma, seed=seed, noise=stream)
+    store.require(ready.keys)
+    run = certify(
+        base,
+        ready.inputs,
+        sigma=manifest.sigma,
+        n0=manifest.n0,
+        n=n,
+        alpha=manifest.alpha,
+        seed=seed,
+        noise=stream,
+        cache=out,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return run, ready
+
+
+def _replay(
+    store: CertificationCache, base: Classifier, ready: Prepared, seed: int, batch_size: int | None
+) -> NDArray[np.int64]:
+    """Repeat some cached votes of every input, at places that nobody knew when the cache was made."""
+    count = min(REPLAYED, store.manifest.n)
+    starts = np.random.default_rng(seed).integers(0, store.manifest.n - count + 1, len(ready.keys)).tolist()
+    ranges = [
+        SampleRange(i, key, Purpose.ESTIMATION, start, start + count)
+        for i, (key, start) in enumerate(zip(ready.keys, starts, strict=True))
+    ]
+    votes = sample_votes(base, ready.inputs, store.manifest.noise(), ranges, batch_size=batch_size)
+    cached = (store[key].votes[start : start + count] for key, start in zip(ready.keys, starts, strict=True))
+    return np.array([int((now != then).sum()) for now, then in zip(votes, cached, strict=True)])
+
+
+def _candidate_votes(store: CertificationCache, candidate: Classifier, keys: list[bytes]) -> PairedCounts | None:
+    """Find the candidate's votes among those that came with the cache."""
+    identity = identify(candidate, store.manifest.input_shape, store.manifest.noise())
+    for record in read_candidates(store.path):
+        own = CertificationCache(candidate_folder(store.path, record.name))
+        if own.manifest.is_of(candidate, identity) and own.manifest.base == store.manifest.digest:
+            own.require(keys)
+            return stack_pairs([pair(store[key], own[key], own.manifest.n) for key in keys])
+    return None

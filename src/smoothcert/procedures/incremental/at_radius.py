@@ -1,0 +1,206 @@
+"""Decide from the cached votes of f whether a changed classifier is still certified at a radius."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.bounds import certified_radius
+from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.classifiers import Classifier
+from smoothcert.errors import InvalidArgumentError
+from smoothcert.noise import NoiseStream, Purpose
+from smoothcert.procedures.at_radius import threshold_of
+from smoothcert.procedures.certificates import NO_SELECTION
+from smoothcert.procedures.incremental.lost_votes import Outcome, decide_all
+from smoothcert.procedures.incremental.opening import Opened, open_for
+from smoothcert.procedures.incremental.stopping import DecisionRule
+from smoothcert.sampling import SampleIndices
+from smoothcert.votes import Progress, require_radius, sampling_rounds
+from smoothcert.votes.store import CertificationCache, Setting, Timing
+
+__all__ = ["RadiusDecisions", "recertify_at_radius"]
+
+DEFAULT_SAMPLES = 10_000
+"""Most samples of the changed classifier per input, where the cache has so many and nothing else is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RadiusDecisions:
+    """What `recertify_at_radius` returns.
+
+    Attributes
+    ----------
+    certificates : Certificates
+        One per input: the radius asked for, or abstention; ``n`` is the samples of f' that each input took.
+    identical : bool
+        Whether the candidate's outputs are bit-identical to the base's: then it is no approximation.
+    timing : Timing
+        Samples drawn and seconds spent by this call.
+    """
+
+    certificates: Certificates
+    identical: bool
+    timing: Timing
+
+
+def recertify_at_radius(
+    candidate: Classifier,
+    x: Any,
+    radius: float,
+    *,
+    cache: str | Path,
+    n_p: int | range | None = None,
+    alpha_zeta: float = 0.001,
+    base: Classifier | None = None,
+    out: str | Path | None = None,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> RadiusDecisions:
+    """Decide for each input whether a changed classifier f' is still certified at a radius, in few samples of f'.
+
+    The class is the cached one. Where f's count has room above Phi(radius / sigma), f' votes only on noises on
+    which f voted for the class, until a sequential test shows that it loses few enough of these votes; elsewhere,
+    and where that fails, up to three looks at paired votes follow (`DecisionRule`).
+
+    Parameters
+    ----------
+    candidate : Classifier
+        The changed classifier f'.
+    x : array, tensor or lazy sequence, shape (m, *shape)
+        Inputs in [0, 1], all of them in the cache, in any order.
+    radius : float
+        L2 radius, at least 0, in the units of the input.
+    cache : str or Path
+        Folder of the certification cache of f.
+    n_p : int or range, optional
+        Most samples of f' per input, by default 10,000 or all of the cache; or a range of samples that nobody
+        looked at while f' was made, see `recertify`.
+    alpha_zeta : float
+        Failure probability beyond the alpha of the cache.
+    base : Classifier, optional
+        f itself, see `recertify`.
+    out : str or Path, optional
+        Folder in which the votes of f' are kept; an interrupted call continues there.
+    batch_size : int, optional
+        Forward passes at once; it changes no noise.
+    progress : callable, optional
+        Called with (samples done, samples expected).
+
+    Returns
+    -------
+    RadiusDecisions
+        Each certificate is wrong with probability at most alpha + alpha_zeta; abstention claims nothing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When an argument is out of range, alpha, n, n_p and sigma can never reach the radius, or a range of samples
+        is spent.
+    CacheError
+        When the cache or the folder does not fit, is damaged, locked or cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np, smoothcert as sc, tempfile
+    >>> def linear(threshold):
+    ...     def logits(batch):
+    ...         return np.stack([threshold - batch[:, 0], batch[:, 0] - threshold], axis=1)
+    ...     return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {threshold}")
+    >>> x = np.array([[0.8, 0.0], [0.6, 0.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = sc.certify(linear(0.5), x, sigma=0.25, n=10_000, cache=folder)
+    ...     again = sc.recertify_at_radius(linear(0.501), x, 0.2, cache=folder)
+    >>> again.certificates.radius.tolist(), bool(again.timing.samples < 1000)
+    ([0.2, 0.0], True)
+    """
+    radius = require_radius("radius", radius)
+    if n_p is None:
+        n_p = min(DEFAULT_SAMPLES, CertificationCache(cache).manifest.n)
+    opened = open_for(candidate, x, cache, n_p, n0=0, alpha_zeta=alpha_zeta, base=base, batch_size=batch_size)
+    certificates, timing = _decide(opened, radius, out, progress)
+    return RadiusDecisions(certificates=certificates, identical=opened.identical, timing=timing)
+
+
+def _decide(
+    opened: Opened, radius: float, folder: str | Path | None, progress: Progress | None
+) -> tuple[Certificates, Timing]:
+    store, plan, start = opened.store, opened.plan, opened.start
+    size = math.prod(plan.inputs.shape[1:])
+    p0, drawn = threshold_of(radius, plan.noise, size)
+    rule = DecisionRule(p0=drawn, n=store.manifest.n, n_p=plan.n, alpha=plan.alpha)
+    _require_reachable(radius, rule, plan.noise, size)
+    top_class, count = np.full(len(plan.keys), ABSTAIN), np.zeros(len(plan.keys), np.int64)
+    bits = []
+    for i, key in enumerate(plan.keys):
+        row = store[key]
+        if row.top_class >= 0:
+            top_class[i], count[i] = row.top_class, row.counts[row.top_class]
+        bits.append(np.packbits(row.votes[start : start + rule.n_p] == top_class[i]))
+
+    def cached(i: int) -> NDArray[np.bool_]:
+        return np.unpackbits(bits[i], count=rule.n_p).astype(np.bool_)
+
+    settings: dict[str, Setting] = {"name": "decide at a radius", "radius": radius, "start": start}
+    base = store.manifest.digest
+    with sampling_rounds(plan, procedure=settings, folder=folder, base=base, progress=progress) as rounds:
+
+        def ask(wanted: list[tuple[int, NDArray[np.int64]]], to_come: int) -> list[NDArray[np.bool_]]:
+            requests = [SampleIndices(i, plan.keys[i], Purpose.ESTIMATION, start + which) for i, which in wanted]
+            votes = rounds(requests, to_come=to_come)
+            return [v == top_class[i] for (i, _), v in zip(wanted, votes, strict=True)]
+
+        outcome = decide_all(rule, count, cached, ask)
+    found = _certificates(outcome, top_class, rule, p0, radius, plan.noise, opened.premise)
+    return found, rounds.timing
+
+
+def _require_reachable(radius: float, rule: DecisionRule, noise: NoiseStream, size: int) -> None:
+    """Refuse a radius that even unanimous votes do not show."""
+    if rule.p0 < 1 and rule.is_reachable():
+        return
+    low, high = 0.5, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if replace(rule, p0=middle).is_reachable() else (low, middle)
+    radius_of = certified_radius(max(0.0, low - noise.total_variation(size)), noise.sigma)
+    largest = math.floor(1e4 * radius_of) / 1e4
+    raise InvalidArgumentError(
+        f"radius is {radius:g}: with n = {rule.n} cached votes, n_p = {rule.n_p}, alpha = {rule.alpha:g} in all "
+        f"and sigma = {noise.sigma:g} even unanimous votes certify no more than {largest:g}; "
+        "ask for less, or use more samples"
+    )
+
+
+def _certificates(
+    outcome: Outcome,
+    top_class: NDArray[np.int64],
+    rule: DecisionRule,
+    p0: float,
+    radius: float,
+    noise: NoiseStream,
+    premise: str,
+) -> Certificates:
+    claimed = outcome.certified
+    return Certificates(
+        prediction=np.where(claimed, top_class, ABSTAIN),
+        radius=np.where(claimed, radius, 0.0),
+        p_lower=np.where(claimed, p0, 0.0),
+        top_class=top_class,
+        count=outcome.votes,
+        n=outcome.samples,
+        reason=np.where(claimed, "", np.where(top_class >= 0, f"not certified at {radius:g}", NO_SELECTION)),
+        alpha=rule.alpha,
+        alpha_split=rule.alpha_split,
+        sigma=noise.sigma,
+        method="decision",
+        noise=noise.law,
+        guarantee="certified",
+        premise=f"{premise}; {noise.premise}",
+        branch=outcome.by,
+    )

@@ -1,0 +1,223 @@
+"""Incremental randomized smoothing: certify a changed classifier from the votes of the one it came from."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from smoothcert.bounds import prefers_direct
+from smoothcert.certificate import Certificates
+from smoothcert.classifiers import Classifier
+from smoothcert.errors import CacheMismatchError
+from smoothcert.procedures.incremental.bounds import DEFAULT_GAMMA, Bound, Method, recertificates, require_method
+from smoothcert.procedures.incremental.opening import open_for
+from smoothcert.votes import (
+    PairedCounts,
+    Progress,
+    VotingPlan,
+    collect,
+    make_manifest,
+    pair,
+    replay,
+    require_count,
+    stack_pairs,
+)
+from smoothcert.votes.store import CertificationCache, Timing
+
+__all__ = ["Recertification", "recertify"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recertification:
+    """What `recertify` returns.
+
+    Attributes
+    ----------
+    certificates : Certificates
+        One per input, with `zeta` and `branch`.
+    pairs : PairedCounts
+        The counts that they follow from.
+    gamma : float
+        The threshold of bound ``"irs"``; with ``gamma="auto"`` the one that was selected.
+    identical : bool
+        Whether the candidate's outputs are bit-identical to the base's: then it is no approximation.
+    timing : Timing
+        Samples drawn and seconds spent by this call.
+    """
+
+    certificates: Certificates
+    pairs: PairedCounts
+    gamma: float
+    identical: bool
+    timing: Timing
+
+
+def recertify(
+    candidate: Classifier,
+    x: Any,
+    *,
+    cache: str | Path,
+    n_p: int | range,
+    alpha_zeta: float = 0.001,
+    gamma: float | Literal["auto"] = DEFAULT_GAMMA,
+    bound: Bound = "auto",
+    runner_up: bool = False,
+    together: int = 1,
+    base: Classifier | None = None,
+    n0: int = 0,
+    out: str | Path | None = None,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Recertification:
+    """Certify a changed classifier f^p around each input from the cached votes of f.
+
+    f^p votes on n_p noises of the cache, and what it loses and wins against f there bounds its probability of the
+    cached class. The class is always the cached one. Each certificate is wrong with probability at most
+    alpha + alpha_zeta in all; the proofs are in ``docs/guarantees.md``.
+
+    Parameters
+    ----------
+    candidate : Classifier
+        The changed classifier f^p.
+    x : array, tensor or lazy sequence, shape (m, *shape)
+        Inputs in [0, 1], all of them in the cache, in any order.
+    cache : str or Path
+        Folder of the certification cache of f.
+    n_p : int or range
+        Samples of f^p per input, at most the n of the cache. A range of sample indices that nobody looked at while
+        the candidate was made is for candidates that were tuned on other cached votes. It serves one candidate (or
+        several that were fixed together, see `reserve_holdout`): what was learned from it makes it unfit for the
+        next.
+    alpha_zeta : float
+        Failure probability beyond the alpha of the cache.
+    gamma : float or "auto"
+        For bound ``"irs"``, the threshold on p_A between its branches, in (1/2, 1]. With ``"auto"`` the first
+        tenth of the inputs is used to select it by grid search (Section 5.4) and keeps 0.99 itself; it serves the
+        others, whose votes it did not see.
+    bound : {"auto", "joint", "one-sided", "irs"}
+        ``"joint"`` inverts the cached count and the paired votes together. ``"auto"`` does, and starts from
+        scratch on noise beyond the cache where the cached votes were unanimous. Certification from scratch does
+        better where n_p is above half of n, or f^p changes more than about a tenth of the votes. ``"one-sided"``
+        subtracts the votes that f^p loses. ``"irs"`` is the paper's: p_A - zeta with all disagreement in zeta, or
+        f^p's own votes where p_A >= gamma.
+    runner_up : bool
+        Also bound the probability of every other class, at half of the failure probability each; not for
+        ``"irs"``.
+    together : int
+        Candidates that were fixed together and are all recertified from this cache: with C of them, alpha +
+        alpha_zeta bounds the probability that for an input the certificate of any is false, so that also the best
+        of them may be picked. What the base's votes cost is paid once. Each may have an `n_p` of its own. Only for
+        ``"auto"`` and ``"joint"``, as all must divide the failure probability alike, and not with `runner_up`.
+    base : Classifier, optional
+        f itself. With it, some cached votes are repeated first, which catches another model or preprocessing, and
+        an identical candidate is recognised by its outputs.
+    n0 : int
+        Selection samples of f^p, for comparing with certification from scratch; the certificates need none.
+    out : str or Path, optional
+        Folder in which f^p's votes are kept; an interrupted call continues there.
+    batch_size : int, optional
+        Forward passes at once; it changes no noise.
+    progress : callable, optional
+        Called with (samples done, samples in total).
+
+    Returns
+    -------
+    Recertification
+
+    Raises
+    ------
+    InvalidArgumentError
+        When an argument is out of range, or a range of samples is spent.
+    CacheError
+        When the cache does not fit the candidate, the inputs or the noise, or is damaged.
+
+    References
+    ----------
+    Ugare et al., "Incremental randomized smoothing certification", ICLR 2024, Algorithms 2 and 3.
+
+    Examples
+    --------
+    >>> import numpy as np, smoothcert as sc, tempfile
+    >>> def linear(threshold):
+    ...     def logits(batch):
+    ...         return np.stack([threshold - batch[:, 0], batch[:, 0] - threshold], axis=1)
+    ...     return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {threshold}")
+    >>> x = np.array([[0.7, 0.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = sc.certify(linear(0.5), x, sigma=0.25, n=10_000, cache=folder)
+    ...     paper = sc.recertify(linear(0.501), x, cache=folder, n_p=1000, bound="irs")
+    ...     ours = sc.recertify(linear(0.501), x, cache=folder, n_p=1000)
+    >>> bool(0.15 < paper.certificates.radius[0] < ours.certificates.radius[0] < 0.2)
+    True
+    """
+    method = require_method(
+        Method(bound=bound, alpha_zeta=alpha_zeta, gamma=gamma, runner_up=runner_up, together=together)
+    )
+    opened = open_for(
+        candidate,
+        x,
+        cache,
+        n_p,
+        n0=require_count("n0", n0, at_least=0),
+        alpha_zeta=alpha_zeta,
+        base=base,
+        batch_size=batch_size,
+    )
+    method = replace(method, premise=opened.premise)
+    pairs, timing = _paired_votes(opened.store, opened.plan, opened.start, method, out, progress)
+    certificates, chosen = recertificates(pairs, opened.store.manifest, method)
+    return Recertification(
+        certificates=certificates,
+        pairs=pairs,
+        gamma=chosen,
+        identical=opened.identical and not pairs.n_disagree.any(),
+        timing=timing,
+    )
+
+
+def _paired_votes(
+    store: CertificationCache,
+    plan: VotingPlan,
+    start: int,
+    method: Method,
+    out: str | Path | None,
+    progress: Progress | None,
+) -> tuple[PairedCounts, Timing]:
+    """Collect f^p's votes, on the cache's noise or on noise beyond it, and pair them with f's."""
+    n, n_p = store.manifest.n, plan.n
+    paired: list[PairedCounts] = []
+
+    def place(rows: list[int]) -> list[int]:
+        """Start from scratch where f's cached votes were unanimous."""
+        cached = [store[plan.keys[i]] for i in rows]
+        count = [int(row.counts[row.top_class]) if row.top_class >= 0 else 0 for row in cached]
+        return [start + n if fresh else start for fresh in prefers_direct(count, n)]
+
+    if method.bound == "auto":
+        plan = replace(plan, place=place)
+    elif start:
+        plan = replace(plan, place=lambda rows: [start] * len(rows))
+    samples, seconds = 0, 0.0
+    with _own_votes(store, plan, out) as own:
+        if own is not None:
+            replay(plan, own)
+        for rows, timing in collect(plan, own, progress):
+            for row in rows:
+                if row.start not in (start, start + n):
+                    raise CacheMismatchError(
+                        f"{out} holds votes from sample {row.start} on, but the call asks for those from {start}: "
+                        "use another folder for the votes"
+                    )
+            paired += [pair(store[row.key], row, n_p) for row in rows]
+            samples, seconds = samples + timing.samples, seconds + timing.seconds
+    return stack_pairs(paired), Timing(samples, seconds)
+
+
+def _own_votes(
+    store: CertificationCache, plan: VotingPlan, out: str | Path | None
+) -> AbstractContextManager[CertificationCache | None]:
+    if out is None:
+        return nullcontext()
+    return CertificationCache.writing(out, make_manifest(plan, base=store.manifest.digest))

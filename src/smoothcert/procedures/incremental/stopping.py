@@ -1,0 +1,186 @@
+"""Whether a changed classifier is still certified at a radius: thresholds and predictions of the decision."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, xlogy
+
+from smoothcert.bounds import (
+    DEFAULT_DISAGREEMENT,
+    expected_disagreement,
+    joint_lower_bound,
+    log_evidence_below,
+    lower_confidence_bound,
+)
+
+__all__ = ["DecisionRule", "Seen"]
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Bits = NDArray[np.bool_]
+
+_BASE, _SEQUENTIAL, _LOOKS = 0.05, 0.35, (0.10, 0.15, 0.35)
+_LOOK_SIZES = (0.1, 0.3, 1.0)
+_FIRST, _SMALLEST = 64, 16
+_FUTILE = math.log(20)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of m inputs, each array of shape (m,).
+
+    Attributes
+    ----------
+    count : ndarray of int64
+        Cached votes of f for its top class A, of n.
+    t, d : ndarray of int64
+        Samples on which f voted A and f' was asked, the first of them, and how many of these votes f' lost.
+    m, k1, n10, n01 : ndarray of int64
+        Paired samples, the first m; votes of f for A among them; those that f' lost; and those that it won.
+    """
+
+    count: Counts
+    t: Counts
+    d: Counts
+    m: Counts
+    k1: Counts
+    n10: Counts
+    n01: Counts
+
+    def take(self, rows: Counts) -> Seen:
+        """Return what was seen of some inputs."""
+        return Seen(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """How alpha and samples are spent on the question whether p' = P(f'(x + eps) = A) exceeds p0.
+
+    Attributes
+    ----------
+    p0 : float
+        The threshold, in (0, 1).
+    n : int
+        Cached votes of the base f, of each input.
+    n_p : int
+        Most samples of the changed classifier f', of each input: the first n_p of the cached ones.
+    alpha : float
+        Failure probability.
+
+    Notes
+    -----
+    Three kinds of evidence share alpha by the union bound, in shares that are fixed here: that the base's
+    probability p is at least its lower bound p_L (5 %); that of the votes for A of f, f' loses a share a' < a0 =
+    1 - p0 / p_L (35 %); and three looks at the paired votes through the joint bound, after 10 %, 30 % and all of
+    the n_p samples (10, 15 and 35 %). The first two together give p' >= p (1 - a') > p_L (1 - a0) = p0. The
+    evidence about a' is a test supermartingale given the base's votes, each look is a bound at a level of its own,
+    and "not certified" claims nothing. So the total holds however often and whenever an input is looked at,
+    skipped or given up; the predictions below steer nothing else. The full proof is in ``docs/guarantees.md``.
+    """
+
+    p0: float
+    n: int
+    n_p: int
+    alpha: float
+
+    @property
+    def alpha_split(self) -> dict[str, float]:
+        """How alpha is spent."""
+        looks = {f"look {j + 1}": share * self.alpha for j, share in enumerate(_LOOKS)}
+        return {"base": _BASE * self.alpha, "lost votes": _SEQUENTIAL * self.alpha, **looks}
+
+    @property
+    def looks(self) -> list[int]:
+        """Paired samples of each look."""
+        return [math.ceil(share * self.n_p) for share in _LOOK_SIZES]
+
+    def largest_loss(self, count: Counts) -> Array:
+        """Return a0, rounded down: which share of f's votes f' may lose; 0 where the base is too weak."""
+        p_L = np.asarray(lower_confidence_bound(count, self.n, _BASE * self.alpha))
+        a0 = 1 - self.p0 / np.maximum(p_L, 2.0**-50) - 2.0**-50
+        return np.clip(a0, 0.0, 0.999)
+
+    def shows_small_loss(self, seen: Seen, a0: Array) -> Bits:
+        """Tell where the lost votes show a' < a0, with a0 > 0."""
+        return self._small_loss(seen.d, seen.t, a0)
+
+    def shows_by_joint_bound(self, look: int, seen: Seen) -> Bits:
+        """Tell where the paired votes of a look show p' > p0."""
+        m, alpha = self.looks[look], _LOOKS[look] * self.alpha
+        return joint_lower_bound(seen.count, self.n, seen.k1, seen.n10, seen.n01, m, alpha) > self.p0
+
+    def is_reachable(self) -> bool:
+        """Whether unanimous votes without a change can show p' > p0."""
+        n, m, none = np.array([self.n]), np.array([self.n_p]), np.zeros(1, np.int64)
+        a0 = self.largest_loss(n)
+        if a0[0] > 0 and self._small_loss(none, m, a0)[0]:
+            return True
+        unanimous = Seen(count=n, t=none, d=none, m=m, k1=m, n10=none, n01=none)
+        return bool(self.shows_by_joint_bound(2, unanimous)[0])
+
+    def predicted_length(self, count: Counts, a0: Array, c: float) -> Array:
+        """Predict how many votes of f it takes to show a' < a0; infinite where a' is expected to be larger."""
+        p = self._share(count)
+        a = np.minimum(self._expected(p, c) / (2 * p), 0.999)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            kl = xlogy(a, a / a0) + xlogy(1 - a, (1 - a) / (1 - a0))
+            length = 1.15 * self._evidence_needed / kl
+        return np.where((a0 > 0) & (a < a0), length, np.inf)
+
+    def hint(self, seen: Seen) -> float:
+        """Estimate the constant c of the expected disagreement from the lost votes of all inputs."""
+        p = self._share(seen.count)
+        # With as many votes won as lost, f' is expected to lose a share c phi(Phi^-1(p)) / (2 p) of f's votes.
+        weight = (seen.t * np.exp(-(ndtri(p) ** 2) / 2) / np.sqrt(2 * np.pi) / (2 * p)).sum()
+        return float((seen.d.sum() + 0.5) / weight) if weight > 0 else DEFAULT_DISAGREEMENT
+
+    def next_size(self, d: Counts, t: Counts, a0: Array, most: Counts) -> Counts:
+        """Return after how many votes of f it is worth judging again: when a' < a0 may be shown, at the earliest.
+
+        Where votes already were lost, at most twice as many as now, and never steps too small for a batch.
+        """
+        low, high = t.copy(), most.copy()
+        while (high - low > 1).any():
+            middle = (low + high) // 2
+            shown = self._small_loss(d, np.maximum(middle, 1), a0)
+            low, high = np.where(shown, low, middle), np.where(shown, middle, high)
+        return np.minimum(np.clip(high, t + _SMALLEST, t + np.maximum(_FIRST, t)), most)
+
+    def is_futile(self, d: Counts, t: Counts, a0: Array, most: Counts) -> Bits:
+        """Tell where a' is rather 2 a0 than a0 / 2, or can no longer be shown to be small."""
+        low, high = a0 / 2, np.minimum(2 * a0, (1 + a0) / 2)
+        ratio = d * np.log(high / low) + (t - d) * np.log((1 - high) / (1 - low))
+        return np.asarray((ratio >= _FUTILE) | ~self._small_loss(d, np.maximum(most, 1), a0) | (t >= most))
+
+    def power(self, look: int, seen: Seen, c: float) -> Array:
+        """Predict the probability that a look will show p' > p0, from what was seen of the input."""
+        p, prior = self._share(seen.count), self._expected(self._share(seen.count), c)
+        size, m = self.looks[look], np.maximum(seen.m, 1)
+        lost = p * (seen.d + 1) / (seen.t + 2 * p / prior)  # of all samples; one loss is what the prior weighs
+        q = np.where(seen.m > 0, (seen.n10 + seen.n01 + 1) / (m + 1 / prior), lost + prior / 2)
+        change = np.where(seen.m > 0, (seen.n01 - seen.n10) / m, prior / 2 - lost)
+        spread = np.where(
+            seen.m > 0,
+            q * np.maximum(1 / m - 1 / size, 0),
+            q / size + lost**2 / (seen.d + 1) + (prior / 2) ** 2,
+        )
+        needed = -ndtri(_LOOKS[look] * self.alpha) * np.sqrt(p * (1 - p) / self.n + q / size)
+        return np.asarray(ndtr((p + change - self.p0 - needed) / np.sqrt(spread + 1e-12)))
+
+    def _small_loss(self, d: Counts, t: Counts, a0: Array) -> Bits:
+        return np.asarray(log_evidence_below(d, t, a0) >= self._evidence_needed)
+
+    @property
+    def _evidence_needed(self) -> float:
+        return -math.log(_SEQUENTIAL * self.alpha)
+
+    def _share(self, count: Counts) -> Array:
+        """Return p as the cache estimates it; unanimous votes are as uncertain as half a vote."""
+        return np.clip(count / self.n, 0.5 / self.n, 1 - 0.5 / self.n)
+
+    def _expected(self, p: Array, c: float) -> Array:
+        return np.maximum(expected_disagreement(p, c), 1e-9)

@@ -1,0 +1,321 @@
+"""What each method will need for a target, before anything is run."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
+
+from smoothcert.bounds import (
+    DEFAULT_DISAGREEMENT,
+    PAIRED_METHODS,
+    PairedMethod,
+    RadiusTest,
+    certified_radius,
+    expected_bounds_from_scratch,
+    expected_bounds_paired,
+    prefers_direct,
+    smallest_n,
+)
+from smoothcert.certificate import Guarantee
+from smoothcert.errors import InvalidArgumentError
+from smoothcert.procedures.incremental import DEFAULT_SAMPLES, DecisionRule
+from smoothcert.procedures.plan.basis import PlanBasis, assumed_basis, basis_from_cache
+from smoothcert.procedures.plan.simulation import play_adaptive, play_decision, play_sequential
+from smoothcert.votes import require_count, require_probability, require_radius
+
+__all__ = ["Plan", "PlannedMethod", "plan"]
+
+_MOST = 10_000_000
+_RESOLUTION = 1.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedMethod:
+    """What one method is expected to need.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    samples : float or None
+        Forward passes per input and candidate, selection included; None when the target is out of reach.
+    base_samples : int
+        Forward passes of the base per input that have to be made first, once for all candidates.
+    passes : int or None
+        Forward passes in all.
+    seconds : float or None
+        Their time; None when the time of one is unknown.
+    bytes : int or None
+        Votes on disk.
+    reaches : float
+        With these samples: expected mean certified radius over the reference's, or the share of the inputs that
+        are certified at the radius. Where the target is out of reach, the most that the method gets to.
+    """
+
+    method: str
+    samples: float | None
+    base_samples: int
+    passes: int | None
+    seconds: float | None
+    bytes: int | None
+    reaches: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What `plan` returns.
+
+    Attributes
+    ----------
+    target : {"radius", "mean radius"}
+        What is asked for: a decision at a radius, or a mean certified radius.
+    value : float
+        The radius, or the mean certified radius that is needed.
+    reference : float
+        The mean certified radius that it is a share of: the cache's, or that of n -> infinity.
+    inputs, candidates : int
+        How many there are.
+    sigma, alpha : float
+        Standard deviation of the noise, and failure probability of a candidate's certificates.
+    disagreement : float
+        How much candidates are assumed to disagree with the base, see `expected_disagreement`.
+    methods : list of PlannedMethod
+        The methods.
+    guarantee : "estimated"
+        A plan promises nothing.
+    """
+
+    target: Literal["radius", "mean radius"]
+    value: float
+    reference: float
+    inputs: int
+    candidates: int
+    sigma: float
+    alpha: float
+    disagreement: float
+    methods: list[PlannedMethod]
+    guarantee: Guarantee = field(default="estimated")
+
+
+def plan(
+    *,
+    cache: str | Path | None = None,
+    p_A: ArrayLike | None = None,
+    beta: tuple[float, float] | None = None,
+    inputs: int | None = None,
+    sigma: float | None = None,
+    acr_within: float | None = None,
+    radius: float | None = None,
+    candidates: int = 1,
+    n0: int = 100,
+    n: int = 100_000,
+    alpha: float = 0.001,
+    alpha_zeta: float = 0.001,
+    disagreement: float = DEFAULT_DISAGREEMENT,
+    seconds_per_sample: float | None = None,
+) -> Plan:
+    """Estimate the samples, time and disk that each method needs for a target, without a forward pass.
+
+    The bounds are evaluated at five equally likely counts for each of at most 64 groups of similar inputs;
+    decisions at a radius are played with drawn votes. Candidates are assumed to be as good as the base and to
+    disagree as `disagreement` says. No labels are used: a mean certified radius stands for the ACR, as if all
+    classes were right.
+
+    Parameters
+    ----------
+    cache : str or Path, optional
+        Folder of a certification cache: p_A, noise, n0, n, alpha and the time of a sample are taken from it.
+    p_A : float or array_like of float, optional
+        Without a cache: P(f(x + eps) = c_A) of the inputs.
+    beta : (float, float), optional
+        Without a cache: parameters of a Beta distribution of p_A.
+    inputs : int, optional
+        Number of inputs, by default that of the cache or of `p_A`; needed with `beta`.
+    sigma : float, optional
+        Standard deviation of the noise, needed without a cache.
+    acr_within : float, optional
+        Target: a mean certified radius at most this share below the reference, as 0.01 for 1 %. The reference is
+        the cache's own, or that of n -> infinity.
+    radius : float, optional
+        Target: a decision for each input whether it is certified at this radius.
+    candidates : int
+        Number of candidates.
+    n0, n, alpha
+        Of the base's certification, without a cache.
+    alpha_zeta : float
+        Failure probability of the candidates beyond alpha.
+    disagreement : float
+        The constant c of `expected_disagreement`: 0.044 is about 1 % of the votes at p_A = 0.8.
+    seconds_per_sample : float, optional
+        Time of a forward pass, instead of the cache's.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InvalidArgumentError
+        When there is not exactly one target, an argument is out of range, or the radius can never be reached.
+    CacheError
+        When the cache is damaged or there is none.
+
+    Examples
+    --------
+    >>> found = plan(p_A=[0.6, 0.7, 0.8, 0.9], sigma=0.5, acr_within=0.1, n=20_000, candidates=10)
+    >>> for method in found.methods:
+    ...     print(method.method, method.samples)
+    from scratch 3340
+    from scratch, adaptive 3488
+    irs None
+    one-sided 3456
+    joint 630
+    auto 630
+    """
+    if (acr_within is None) == (radius is None):
+        raise InvalidArgumentError("give one target: acr_within, such as 0.01, or radius")
+    if cache is None:
+        basis = assumed_basis(p_A, beta, inputs=inputs, sigma=sigma, n0=n0, n=n, alpha=alpha)
+    else:
+        if p_A is not None or beta is not None:
+            raise InvalidArgumentError("give a cache or an assumption about p_A, not both")
+        basis = basis_from_cache(cache)
+    price = _Price(basis, require_count("candidates", candidates), _seconds(basis, seconds_per_sample))
+    alpha_zeta = require_probability("alpha_zeta", alpha_zeta)
+    if not (math.isfinite(disagreement) and disagreement > 0):
+        raise InvalidArgumentError(f"disagreement is {disagreement!r}: give a positive number, such as 0.044")
+    if acr_within is not None:
+        value = (1 - require_probability("acr_within", acr_within)) * basis.reference
+        found = _for_mean_radius(basis, price, value, alpha_zeta, disagreement)
+    else:
+        value = require_radius("radius", radius)
+        found = _for_radius(basis, price, value, alpha_zeta, disagreement)
+    return Plan(
+        target="mean radius" if acr_within is not None else "radius",
+        value=value,
+        reference=basis.reference,
+        inputs=basis.inputs,
+        candidates=candidates,
+        sigma=basis.sigma,
+        alpha=basis.alpha + alpha_zeta,
+        disagreement=disagreement,
+        methods=list(found),
+    )
+
+
+@dataclass(frozen=True)
+class _Price:
+    """From samples per input and candidate to what they cost in all."""
+
+    basis: PlanBasis
+    candidates: int
+    seconds_per_sample: float | None
+
+    def of(self, method: str, samples: float | None, reaches: float, *, uses_base: bool) -> PlannedMethod:
+        basis = self.basis
+        base = basis.n0 + basis.n if uses_base and not basis.cached else 0
+        passes = None if samples is None else round(basis.inputs * (base + self.candidates * samples))
+        seconds = None
+        if passes is not None and self.seconds_per_sample is not None:
+            seconds = passes * self.seconds_per_sample
+        size = None if passes is None else round(passes * basis.bytes_per_vote)
+        return PlannedMethod(
+            method=method,
+            samples=samples,
+            base_samples=base,
+            passes=passes,
+            seconds=seconds,
+            bytes=size,
+            reaches=reaches,
+        )
+
+
+def _for_mean_radius(
+    basis: PlanBasis, price: _Price, needed: float, alpha_zeta: float, disagreement: float
+) -> Iterator[PlannedMethod]:
+    """Find for each method the fewest samples with the mean radius that is needed."""
+    alpha, per_reference = basis.alpha + alpha_zeta, 1 / max(basis.reference, np.finfo(float).tiny)
+
+    def scratch(m: int) -> NDArray[np.float64]:
+        return expected_bounds_from_scratch(basis.p, m, alpha)
+
+    @functools.cache
+    def paired(method: PairedMethod, m: int) -> NDArray[np.float64]:
+        return expected_bounds_paired(
+            method, basis.count, basis.n, m, basis.alpha, alpha_zeta, disagreement=disagreement
+        )
+
+    def auto(m: int) -> NDArray[np.float64]:
+        direct = prefers_direct(basis.count, basis.n)
+        return np.where(direct, scratch(m), paired("joint", m))
+
+    methods = {method: functools.partial(paired, method) for method in PAIRED_METHODS} | {"auto": auto}
+    least = smallest_n(alpha)
+    samples, reached = _fewest(functools.partial(_mean_radius, basis, scratch), needed, least, _MOST)
+    passes = None if samples is None else basis.n0 + samples
+    yield price.of("from scratch", passes, reached * per_reference, uses_base=False)
+    adaptive = functools.partial(_mean_radius, basis, lambda m: play_adaptive(basis.p, basis.n0, m, alpha))
+    samples, reached = _fewest(adaptive, needed, basis.n0 + least, _MOST)
+    yield price.of("from scratch, adaptive", samples, reached * per_reference, uses_base=False)
+    for name, bounds in methods.items():
+        mean = functools.partial(_mean_radius, basis, bounds)
+        samples, reached = _fewest(mean, needed, min(least, basis.n), basis.n)
+        yield price.of(name, samples, reached * per_reference, uses_base=True)
+
+
+def _for_radius(
+    basis: PlanBasis, price: _Price, radius: float, alpha_zeta: float, disagreement: float
+) -> Iterator[PlannedMethod]:
+    """Play the decisions at a radius, beside certification with n samples for all."""
+    alpha, p0 = basis.alpha + alpha_zeta, float(ndtr(radius / basis.sigma))
+    test = RadiusTest(p0, basis.n, alpha)
+    if p0 >= test.largest_p0:
+        largest = math.floor(1e4 * certified_radius(test.largest_p0, basis.sigma)) / 1e4
+        raise InvalidArgumentError(
+            f"radius is {radius:g}: with n = {basis.n}, alpha = {alpha:g} and sigma = {basis.sigma:g} even "
+            f"unanimous votes certify no more than {largest:g}; ask for less or use a larger n"
+        )
+    above = expected_bounds_from_scratch(basis.p, basis.n, alpha) > p0
+    certified = basis.mean(above.astype(np.float64))
+    yield price.of(f"from scratch, n = {basis.n}", basis.n0 + basis.n, certified, uses_base=False)
+    samples, decided = play_sequential(basis.p, test)
+    yield price.of(
+        "from scratch, sequential", basis.n0 + basis.mean(samples), basis.mean(decided), uses_base=False
+    )
+    rule = DecisionRule(p0=p0, n=basis.n, n_p=min(DEFAULT_SAMPLES, basis.n), alpha=alpha)
+    samples, decided = play_decision(basis.count, rule, disagreement)
+    yield price.of("decision on the cache", basis.mean(samples), basis.mean(decided), uses_base=True)
+
+
+def _mean_radius(basis: PlanBasis, bounds: Callable[[int], NDArray[np.float64]], m: int) -> float:
+    return basis.mean(np.asarray(certified_radius(bounds(m), basis.sigma)))
+
+
+def _fewest(reached: Callable[[int], float], needed: float, least: int, most: int) -> tuple[int | None, float]:
+    """Find the fewest samples that reach what is needed, within 2 %; else what the most reach."""
+    low, high = 0, least
+    while (best := reached(high)) < needed:
+        if high == most:
+            return None, best
+        low, high = high, min(2 * high, most)
+    while high > max(low, least) * _RESOLUTION and high > low + 1:
+        middle = (max(low, least - 1) + high) // 2
+        if (value := reached(middle)) >= needed:
+            high, best = middle, value
+        else:
+            low = middle
+    return high, best
+
+
+def _seconds(basis: PlanBasis, given: float | None) -> float | None:
+    if given is not None and not (math.isfinite(given) and given > 0):
+        raise InvalidArgumentError(f"seconds_per_sample is {given!r}: give a positive time")
+    return basis.seconds_per_sample if given is None else given

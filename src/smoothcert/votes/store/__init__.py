@@ -1,0 +1,49 @@
+"""The certification cache on disk: schema, atomic append, resume, integrity check."""
+
+from smoothcert.votes.store.cache import CertificationCache, votes_manifest
+from smoothcert.votes.store.candidates import open_candidate
+from smoothcert.votes.store.comparisons import GatedComparison, note_comparison
+from smoothcert.votes.store.holdouts import Holdout, note_seen, read_holdouts, reserve
+from smoothcert.votes.store.index import PartEntry
+from smoothcert.votes.store.journal import RoundJournal, Setting
+from smoothcert.votes.store.manifest import Manifest, is_identity
+from smoothcert.votes.store.parts import CachedInput
+from smoothcert.votes.store.records import (
+    CandidateRecord,
+    Recipe,
+    candidate_folder,
+    read_candidates,
+    read_recipe,
+    write_candidate,
+    write_recipe,
+)
+from smoothcert.votes.store.timings import Timing
+from smoothcert.votes.store.verification import Verified, verify
+
+__all__ = [
+    "CachedInput",
+    "CandidateRecord",
+    "CertificationCache",
+    "GatedComparison",
+    "Holdout",
+    "Manifest",
+    "PartEntry",
+    "Recipe",
+    "RoundJournal",
+    "Setting",
+    "Timing",
+    "Verified",
+    "candidate_folder",
+    "is_identity",
+    "note_comparison",
+    "note_seen",
+    "open_candidate",
+    "read_candidates",
+    "read_holdouts",
+    "read_recipe",
+    "reserve",
+    "verify",
+    "votes_manifest",
+    "write_candidate",
+    "write_recipe",
+]

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smoothcert.errors import CacheCorruptError, CacheMismatchError
+from smoothcert.noise import GaussianNoise
+from smoothcert.votes.store import CachedInput, CertificationCache, Manifest, Timing
+
+NOISE = GaussianNoise(sigma=0.5, seed=3)
+MANIFEST = Manifest(
+    sigma=0.5,
+    noise_law=NOISE.law,
+    noise_digest=NOISE.digest,
+    seed=3,
+    n0=0,
+    n=4,
+    alpha=0.001,
+    num_classes=2,
+    input_shape=(3,),
+    fingerprint="f",
+    classifier={},
+    versions={},
+)
+OLD_DIGEST = "2deac85adf602321ef8e981f661629982d62f2271426ce8a3859e290048dc18e"
+"""Of the manifest as versions 1 and 2 of the format wrote it."""
+
+
+def row(start: int) -> CachedInput:
+    return CachedInput(
+        key=bytes(32),
+        top_class=-1,
+        selection_counts=np.zeros(2, np.int64),
+        counts=np.array([3, 1]),
+        p_lower=0.0,
+        votes=np.array([0, 0, 1, 0], np.uint8),
+        start=start,
+    )
+
+
+def write(folder: Path, manifest: Manifest, start: int) -> CertificationCache:
+    with CertificationCache.writing(folder, manifest) as store:
+        store.append([row(start)], Timing(4, 0.1))
+    return CertificationCache(folder)
+
+
+def test_votes_remember_where_they_start(tmp_path: Path) -> None:
+    paired = replace(MANIFEST, base="0" * 64)
+    assert write(tmp_path / "c", paired, start=1 << 40)[bytes(32)].start == 1 << 40
+
+
+def test_votes_that_others_are_paired_with_start_at_0(tmp_path: Path) -> None:
+    store = write(tmp_path / "c", MANIFEST, start=5)
+    with pytest.raises(CacheCorruptError, match="start at sample 5"):
+        store[bytes(32)]
+
+
+def test_caches_of_version_1_are_read(tmp_path: Path) -> None:
+    """They have no column for the start and no other digest than they were written with."""
+    store = write(tmp_path / "c", replace(MANIFEST, format_version=1), start=0)
+    assert json.loads((tmp_path / "c" / "manifest.json").read_text())["format_version"] == 1
+    assert store.manifest.format_version == 1
+    assert store.manifest.digest == OLD_DIGEST
+    assert store[bytes(32)].start == 0
+    assert store.damaged() == []
+
+
+def test_version_1_cannot_say_where_votes_start(tmp_path: Path) -> None:
+    with pytest.raises(CacheMismatchError, match="older version: name another folder"):
+        write(tmp_path / "c", replace(MANIFEST, format_version=1), start=5)
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "c", MANIFEST, start=0)
+    path = tmp_path / "c" / "manifest.json"
+    path.write_text(path.read_text().replace('"format_version": 3', '"format_version": 4'))
+    with pytest.raises(CacheMismatchError, match="this version reads 'smoothcert-cache', 1 to 3"):
+        CertificationCache(tmp_path / "c")

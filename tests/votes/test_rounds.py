@@ -1,0 +1,287 @@
+"""Votes in rounds: the right ones, kept durably, and identical after any interruption."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import smoothcert as sc
+from smoothcert.errors import CacheCorruptError, CacheLockedError, CacheMismatchError
+from smoothcert.noise import GaussianNoise, Purpose, input_keys
+from smoothcert.sampling import SampleIndices, SampleRange, SampleRequest, sample_votes
+from smoothcert.votes import RoundSampler, VotingPlan, sampling_rounds
+from smoothcert.votes.store import Setting
+
+X = np.random.default_rng(0).random((6, 5), dtype=np.float32)
+KEYS = list(input_keys(X))
+W = np.random.default_rng(1).standard_normal((5, 3))
+PROCEDURE: dict[str, Setting] = {"name": "test", "radius": 0.5}
+
+
+def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+    scores: NDArray[np.float64] = (batch.astype(np.float64)[:, :, None] * W).sum(axis=1)
+    return scores
+
+
+def plan(
+    fingerprint: str = "W", batch_size: int | None = None, seed: int = 0, rows: slice = slice(None)
+) -> VotingPlan:
+    return VotingPlan(
+        classifier=sc.FunctionClassifier(logits, num_classes=3, fingerprint=fingerprint),
+        inputs=X[rows],
+        keys=KEYS[rows],
+        noise=GaussianNoise(0.5, seed),
+        n0=10,
+        n=1000,
+        alpha=0.001,
+        batch_size=batch_size,
+    )
+
+
+def run(rounds: RoundSampler) -> list[int]:
+    """Ask for votes of which later requests are a function, as a procedure does."""
+    start, seen = 0, [0] * len(X)
+    for number in range(6):
+        size = 20 + sum(seen) % 13
+        requests: list[SampleRequest] = [
+            SampleRange(i, KEYS[i], Purpose.ESTIMATION, start, start + size)
+            for i in range(len(X))
+            if seen[i] < 40 or number % 2
+        ]
+        picked = np.arange(0, 10 * size, 10) + number
+        requests.append(SampleIndices(3, KEYS[3], Purpose.ESTIMATION, picked))
+        for request, votes in zip(requests, rounds(requests, to_come=7), strict=True):
+            assert len(votes) == len(request)
+            seen[request.row] += int((votes == 1).sum())
+        start += size
+    return seen
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("smoothcert.votes.rounds.PART_VOTES", 64)  # several pieces in a round
+    with sampling_rounds(plan(), procedure=PROCEDURE, folder=tmp_path / "j") as rounds:
+        run(rounds)
+    return tmp_path / "j"
+
+
+def test_votes_are_those_of_the_samples_asked_for() -> None:
+    requests: list[SampleRequest] = [
+        SampleRange(2, KEYS[2], Purpose.SELECTION, 3, 50),
+        SampleIndices(1, KEYS[1], Purpose.ESTIMATION, np.array([5, 700, 701, 99_000])),
+        SampleRange(2, KEYS[2], Purpose.ESTIMATION, 0, 200),
+    ]
+    p = plan()
+    with sampling_rounds(p, procedure=PROCEDURE) as rounds:
+        found = rounds(requests)
+        assert rounds([]) == []
+        assert [len(v) for v in rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 9, 9)])] == [0]
+        assert rounds.timing.samples == 47 + 4 + 200
+    for votes, request in zip(found, requests, strict=True):
+        np.testing.assert_array_equal(votes, sample_votes(p.classifier, X, p.noise, [request])[0])
+
+
+@pytest.mark.parametrize("batch_size", [1, 17, 1000])
+def test_results_do_not_depend_on_the_batch_size(batch_size: int) -> None:
+    with sampling_rounds(plan(), procedure=PROCEDURE) as rounds:
+        expected = run(rounds)
+    with sampling_rounds(plan(batch_size=batch_size), procedure=PROCEDURE) as rounds:
+        assert run(rounds) == expected
+
+
+def test_a_finished_journal_is_replayed_without_sampling(journal: Path) -> None:
+    before = kept(journal)
+    with sampling_rounds(plan(), procedure=PROCEDURE) as rounds:
+        expected, samples = run(rounds), rounds.timing.samples
+    with sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds:
+        assert run(rounds) == expected
+        assert rounds.timing.samples == 0
+    assert kept(journal) == before
+    assert samples == sum(p["votes"] for p in _index(journal))
+
+
+def _index(journal: Path) -> list[dict[str, int]]:
+    return [json.loads(line.partition(" ")[2]) for line in (journal / "rounds.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 4, 9])
+def test_an_interrupted_run_continues_to_the_same_bytes(journal: Path, tmp_path: Path, pieces: int) -> None:
+    calls = 0
+
+    def failing(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        nonlocal calls
+        calls += 1
+        if calls > pieces + 2:  # the first two identify the classifier
+            raise KeyboardInterrupt
+        return logits(batch)
+
+    broken = plan(batch_size=1024)
+    broken = replace(broken, classifier=sc.FunctionClassifier(failing, 3, "W"))
+    folder = tmp_path / "again"
+    with (
+        pytest.raises(KeyboardInterrupt),
+        sampling_rounds(broken, procedure=PROCEDURE, folder=folder) as rounds,
+    ):
+        run(rounds)
+    assert len(_index(folder) if (folder / "rounds.jsonl").exists() else []) == pieces
+    with sampling_rounds(plan(batch_size=1024), procedure=PROCEDURE, folder=folder) as rounds:
+        run(rounds)
+    different = {"rounds.json"}  # the batch size is written down
+    assert {k: v for k, v in kept(folder).items() if k not in different} == {
+        k: v for k, v in kept(journal).items() if k not in different
+    }
+
+
+def test_a_torn_line_and_a_torn_file_do_not_count(journal: Path) -> None:
+    expected = kept(journal)
+    index = journal / "rounds.jsonl"
+    lines = index.read_text().splitlines(keepends=True)
+    index.write_text("".join(lines[:-1]) + lines[-1][:30])
+    (journal / "rounds" / f".{len(lines) - 1:06d}.votes.{'0' * 32}.tmp").write_bytes(b"half")
+    with sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds:
+        run(rounds)
+        assert 0 < rounds.timing.samples <= 64
+    assert kept(journal) == expected
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = {path!r}
+import procedures.test_rounds as t
+slow = lambda batch: (time.sleep(0.004), t.logits(batch))[1]
+plan = t.replace(t.plan(batch_size=16), classifier=t.sc.FunctionClassifier(slow, 3, "W"))
+t.sampling_rounds.__wrapped__.__globals__["PART_VOTES"] = 64
+print("ready", flush=True)
+with t.sampling_rounds(plan, procedure=t.PROCEDURE, folder=Path(sys.argv[1])) as rounds:
+    t.run(rounds)
+"""
+
+
+def test_kill_9_costs_a_piece_and_changes_nothing(journal: Path, tmp_path: Path) -> None:
+    code = KILLED.format(path=[str(Path(__file__).parents[1])])
+    folder = tmp_path / "killed"
+    for wait in (0.05, 0.15):
+        child = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(wait)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    with sampling_rounds(plan(), procedure=PROCEDURE, folder=folder) as rounds:
+        run(rounds)
+    same = [name for name in kept(journal) if name != "rounds.json"]
+    assert {n: kept(folder)[n] for n in same} == {n: kept(journal)[n] for n in same}
+
+
+def test_the_lock_is_held(journal: Path) -> None:
+    with (
+        sampling_rounds(plan(), procedure=PROCEDURE, folder=journal),
+        pytest.raises(CacheLockedError),
+        sampling_rounds(plan(), procedure=PROCEDURE, folder=journal),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("call", "settings", "message"),
+    [
+        (plan(), {"name": "test", "radius": 0.25}, r"radius = 0.5, but the call has 0.25"),
+        (plan(), {"name": "other", "radius": 0.5}, "name = 'test'"),
+        (plan(fingerprint="V"), PROCEDURE, "fingerprint"),
+        (plan(seed=1), PROCEDURE, "seed"),
+        (plan(rows=slice(None, None, -1)), PROCEDURE, "other inputs, or in another order"),
+        (plan(rows=slice(5)), PROCEDURE, "other inputs"),
+    ],
+)
+def test_another_call_is_refused(
+    journal: Path, call: VotingPlan, settings: dict[str, Setting], message: str
+) -> None:
+    before = kept(journal)
+    with (
+        pytest.raises(CacheMismatchError, match=message),
+        sampling_rounds(call, procedure=settings, folder=journal),
+    ):
+        pass
+    assert kept(journal) == before
+
+
+def test_other_requests_and_another_model_are_refused(journal: Path) -> None:
+    other = [SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 64)]
+    with (
+        sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds,
+        pytest.raises(CacheMismatchError, match="other samples than this call asks for, from piece 0 on"),
+    ):
+        rounds(other)
+    liar = replace(plan(), classifier=sc.FunctionClassifier(lambda b: -logits(b), 3, "W"))
+    with (
+        pytest.raises(CacheMismatchError, match="votes of another classifier under the fingerprint"),
+        sampling_rounds(liar, procedure=PROCEDURE, folder=journal) as rounds,
+    ):
+        run(rounds)
+
+
+@pytest.mark.parametrize("name", ["rounds.json", "rounds.jsonl", "rounds/000003.votes"])
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
+def test_a_flipped_bit_is_found(journal: Path, name: str, where: float) -> None:
+    data = bytearray((journal / name).read_bytes())
+    data[int(where * len(data))] ^= 4
+    (journal / name).write_bytes(data)
+    with (
+        pytest.raises((CacheCorruptError, CacheMismatchError)),
+        sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds,
+    ):
+        run(rounds)
+
+
+@pytest.mark.parametrize("name", ["rounds.json", "rounds/000003.votes"])
+def test_a_missing_or_linked_file_is_refused(journal: Path, name: str, tmp_path: Path) -> None:
+    def refused() -> None:
+        with (
+            pytest.raises(CacheCorruptError),
+            sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds,
+        ):
+            run(rounds)
+
+    (journal / name).rename(tmp_path / "elsewhere")
+    refused()
+    (journal / name).symlink_to(tmp_path / "elsewhere")
+    refused()
+
+
+def test_the_two_kinds_of_folder_do_not_mix(journal: Path, tmp_path: Path) -> None:
+    classifier = plan().classifier
+    with pytest.raises(CacheMismatchError, match="samples in rounds"):
+        sc.certify(classifier, X, sigma=0.5, n=100, cache=journal)
+    with pytest.raises(CacheMismatchError, match="samples in rounds"):
+        sc.recertify(classifier, X, cache=journal, n_p=100)
+    sc.certify(classifier, X, sigma=0.5, n=100, cache=tmp_path / "cache")
+    with (
+        pytest.raises(CacheMismatchError, match="is a certification cache"),
+        sampling_rounds(plan(), procedure=PROCEDURE, folder=tmp_path / "cache"),
+    ):
+        pass
+
+
+def test_progress_says_what_is_done_and_expected() -> None:
+    seen: list[tuple[int, int]] = []
+    with sampling_rounds(
+        plan(batch_size=50), procedure=PROCEDURE, progress=lambda done, total: seen.append((done, total))
+    ) as rounds:
+        rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 120)], to_come=80)
+        rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 120, 170)])
+    assert seen == [(50, 200), (100, 200), (120, 200), (170, 170), (170, 170)]
