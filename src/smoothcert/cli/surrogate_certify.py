@@ -59,8 +59,7 @@ def certify(
 
     Example: smoothcert surrogate certify runs/surrogate model/checkpoint.safetensors --data digits --n0 100
     """
-    from smoothcert.report import to_rich, write_certificates
-    from smoothcert.report.surrogate import surrogate_json, surrogate_table
+    from smoothcert.report import surrogate_json, surrogate_table, to_rich, write_certificates
     from smoothcert.surrogate import certify_with_surrogate, load_calibration, load_surrogate
 
     dataset = load_data(data, split, limit, skip)
@@ -112,8 +111,7 @@ def guided(
 
     Example: smoothcert surrogate guided runs/surrogate model.safetensors --data digits --n 1000 --cache runs/new
     """
-    from smoothcert.report import to_rich
-    from smoothcert.report.certification import certification_json, certification_table
+    from smoothcert.report import certification_json, certification_table, to_rich
     from smoothcert.surrogate import certify_guided, load_surrogate
 
     dataset = load_data(data, split, limit, skip)

@@ -16,7 +16,7 @@ from smoothcert.evaluation.metrics import Claims
 from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates
 from smoothcert.sampling import Inputs, Votes, check_inputs, count_votes
-from smoothcert.surrogate.inputs import Rows
+from smoothcert.surrogate import Rows
 from smoothcert.votes.store import CertificationCache, Manifest
 
 __all__ = [

@@ -23,10 +23,14 @@ from smoothcert.evaluation.surrogate import (
 )
 from smoothcert.procedures import decide_class
 from smoothcert.sampling import Identity
-from smoothcert.surrogate import Prediction, Surrogate, surrogate_certificates
-from smoothcert.surrogate.calibration import Calibration
-from smoothcert.surrogate.certify import with_agreement
-from smoothcert.surrogate.guided import plan_samples
+from smoothcert.surrogate import (
+    Calibration,
+    Prediction,
+    Surrogate,
+    plan_samples,
+    surrogate_certificates,
+    with_agreement,
+)
 
 __all__ = ["GuidedPoint", "SurrogateEvaluation", "evaluate_surrogate", "guided_curve"]
 
