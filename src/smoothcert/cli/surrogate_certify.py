@@ -156,8 +156,7 @@ def evaluate(
     """
     from smoothcert.cli.workspace import open_labels
     from smoothcert.evaluation import evaluate_surrogate
-    from smoothcert.report import surrogate as report
-    from smoothcert.report import to_rich
+    from smoothcert.report import evaluation_json, evaluation_tables, to_rich, write_evaluation
     from smoothcert.surrogate import load_calibration, load_surrogate
 
     dataset = open_labels(cache, data=data)
@@ -172,12 +171,12 @@ def evaluate(
         alpha=alpha,
     )
     if out is not None:
-        report.write_evaluation(found, out)
+        write_evaluation(found, out)
     if as_json:
-        print_json(report.evaluation_json(found))
+        print_json(evaluation_json(found))
         return
-    for table in (report.accuracy_table, report.errors_table, report.variance_table, report.guided_table):
-        console().print(to_rich(table(found)))
+    for table in evaluation_tables(found).values():
+        console().print(to_rich(table))
     if found.left_out:
         show(f"{found.left_out} inputs that the surrogate was fitted to or calibrated on are left out")
 

@@ -1,8 +1,8 @@
+from ._arguments import require_confidence as require_confidence
 from .betting import bounded_mean_interval as bounded_mean_interval
 from .comparison import BASE as BASE
 from .comparison import CandidateResult as CandidateResult
 from .comparison import Comparison as Comparison
-from .comparison import Cost as Cost
 from .comparison import compare_candidates as compare_candidates
 from .confidence import average_certified_radius_lower as average_certified_radius_lower
 from .confidence import certified_accuracy_lower as certified_accuracy_lower
@@ -18,11 +18,13 @@ from .gates import any_false as any_false
 from .gates import judge as judge
 from .intervals import average_certified_radius_interval as average_certified_radius_interval
 from .intervals import certified_accuracy_interval as certified_accuracy_interval
-from .metrics import Claims as Claims
+from .metrics import RADIUS_STEP as RADIUS_STEP
+from .metrics import HasRadius as HasRadius
 from .metrics import average_certified_radius as average_certified_radius
 from .metrics import certified_accuracy as certified_accuracy
 from .metrics import correct as correct
 from .metrics import credited_radius as credited_radius
+from .metrics import radius_grid as radius_grid
 from .speedup import Curve as Curve
 from .speedup import Reach as Reach
 from .speedup import area_speedup as area_speedup

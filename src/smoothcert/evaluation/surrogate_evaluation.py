@@ -13,14 +13,9 @@ from numpy.typing import NDArray
 
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.evaluation.cached_votes import SampledInputs, count_first, read_sampled
+from smoothcert.evaluation.estimation import EstimationErrors, estimation_errors, sampling_variance
 from smoothcert.evaluation.metrics import average_certified_radius
-from smoothcert.evaluation.surrogate import (
-    EstimationErrors,
-    SampledInputs,
-    estimation_errors,
-    read_sampled,
-    sampling_variance,
-)
 from smoothcert.procedures import decide_class
 from smoothcert.sampling import Identity
 from smoothcert.surrogate import (
@@ -166,7 +161,7 @@ def evaluate_surrogate(
         lowered = surrogate_certificates(surrogate, prediction, calibration=calibration)
         certificates[f"calibrated, n0 = {manifest.n0}"] = with_agreement(lowered, agreed)
         certificates["calibrated, n0 = 0"] = lowered
-    most_votes = sampled.counts(full).argmax(axis=1)
+    most_votes = count_first(full, sampled.votes, manifest.num_classes).argmax(axis=1)
     return SurrogateEvaluation(
         y=sampled.y,
         certificates=certificates,
@@ -181,23 +176,7 @@ def evaluate_surrogate(
 def guided_curve(
     prediction: Prediction, sampled: SampledInputs, budgets: Sequence[int], alpha: float
 ) -> list[GuidedPoint]:
-    """Certify with a surrogate's numbers of samples and with one number for all, from the same cached votes.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        Of the inputs.
-    sampled : SampledInputs
-        Their votes; no input gets more samples than there are.
-    budgets : sequence of int
-        Estimation samples per input on average. Selection samples are the same for both, or none.
-    alpha : float
-        Failure probability of each certificate.
-
-    Returns
-    -------
-    list of GuidedPoint
-    """
+    """Certify with a surrogate's numbers of samples and with one number for all, from the same cached votes."""
     its_own, points = sampled.with_classes(prediction.top_class), []
     for n in budgets:
         sizes = plan_samples(prediction, n, alpha, most=sampled.manifest.n)
