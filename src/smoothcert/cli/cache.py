@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import JsonOption, print_json, show
+from smoothcert.cli.common import JsonOption, print_result, show
 from smoothcert.printable import printable
 
 app = typer.Typer(help="Look at a certification cache, check it, repair it.", no_args_is_help=True)
@@ -44,10 +44,7 @@ def info(cache: CacheArgument, as_json: JsonOption = False) -> None:
         "samples": timing.samples,
         "seconds": round(timing.seconds, 2),
     }
-    if as_json:
-        print_json(facts)
-    else:
-        show(*(f"{name}: {value}" for name, value in facts.items()))
+    print_result(as_json, facts, *(f"{name}: {value}" for name, value in facts.items()))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Options and helpers that several commands share."""
+"""The options that several commands share, and how all of them print."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -16,13 +15,12 @@ from smoothcert.printable import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from smoothcert.classifiers import TorchClassifier
-    from smoothcert.data import Dataset
-    from smoothcert.models import LoadedModel
-    from smoothcert.noise import NoiseName, NoiseStream
+    from smoothcert.report import Table
     from smoothcert.training import Progress
 
+ModelArgument = Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")]
 DataOption = Annotated[str, typer.Option("--data", help="'digits', or the path of a data set.")]
+MovedOption = Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")]
 SplitOption = Annotated[str, typer.Option("--split", help="Which part of the data set.")]
 LimitOption = Annotated[int | None, typer.Option("--limit", help="Take at most this many inputs.")]
 SkipOption = Annotated[int, typer.Option("--skip", help="Take every skip-th input.")]
@@ -45,6 +43,9 @@ RuntimeOption = Annotated[
 LevelsOption = Annotated[
     int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid or quantised.")
 ]
+AlphaZetaOption = Annotated[
+    float, typer.Option("--alpha-zeta", help="Failure probability beyond the cache's alpha.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the noise stream.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to run, such as 'cuda'.")]
 BatchOption = Annotated[int | None, typer.Option("--batch-size", help="Forward passes at once.")]
@@ -56,7 +57,7 @@ def show(*lines: str) -> None:
     from rich.text import Text
 
     for line in lines:
-        console().print(Text(printable(line)), soft_wrap=True)
+        _console().print(Text(printable(line)), soft_wrap=True)
 
 
 def warn(text: str) -> None:
@@ -64,8 +65,26 @@ def warn(text: str) -> None:
     typer.echo(f"warning: {printable(text)}", err=True)
 
 
-def console() -> Console:
-    """Return a console for people, on standard output."""
+def print_result(as_json: bool, facts: Any, *shown: Table | str) -> None:
+    """Print a command's result: one JSON object, or tables and lines for people."""
+    from smoothcert.report import to_rich
+
+    if as_json:
+        print_json(facts)
+        return
+    for part in shown:
+        if isinstance(part, str):
+            show(part)
+        else:
+            _console().print(to_rich(part))
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object."""
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -117,41 +136,3 @@ def training_bar() -> Iterator[Callable[[Progress], None]]:
             bar.update(task, completed=done, total=p.epochs * p.steps, state=state)
 
         yield report
-
-
-def load_model(path: str, device: str | None, num_classes: int) -> tuple[LoadedModel, TorchClassifier]:
-    """Load a checkpoint as a classifier, checking it against the data's number of classes."""
-    from smoothcert.classifiers import TorchClassifier
-    from smoothcert.errors import InvalidArgumentError
-    from smoothcert.models import load_checkpoint
-
-    model = load_checkpoint(Path(path))
-    if model.num_classes != num_classes:
-        raise InvalidArgumentError(
-            f"{path} has {model.num_classes} classes, but the data has {num_classes}: use data of the same classes"
-        )
-    return model, TorchClassifier(model.module, model.num_classes, device=device)
-
-
-def load_data(data: str, split: str, limit: int | None, skip: int) -> Dataset:
-    """Load a data set."""
-    from smoothcert.data import load_dataset
-
-    return load_dataset(data, split, limit, skip)
-
-
-def noise_law(noise: NoiseName, levels: int | None, sigma: float, seed: int) -> NoiseName | NoiseStream:
-    """Return what `certify` takes as its noise: a name, or the stream of a grid of the caller's."""
-    from smoothcert.errors import InvalidArgumentError
-    from smoothcert.noise import GridNoise
-
-    if levels is None:
-        return noise
-    if noise not in ("grid", "quantised"):
-        raise InvalidArgumentError(f"levels is {levels}, but noise is {noise!r}: it is for grid and quantised")
-    return GridNoise(sigma, seed, levels, quantise=noise == "quantised")
-
-
-def print_json(value: Any) -> None:
-    """Print one JSON object."""
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))

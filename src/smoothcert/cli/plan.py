@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import DeviceOption, JsonOption, console, print_json, show
+from smoothcert.cli.common import DeviceOption, JsonOption, print_result
 
 
 def plan(
@@ -52,7 +52,7 @@ def plan(
     """
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures import plan as run_plan
-    from smoothcert.report import plan_json, plan_lines, plan_table, to_rich
+    from smoothcert.report import plan_json, plan_lines, plan_table
 
     if probe:
         if cache is None:
@@ -74,11 +74,7 @@ def plan(
         disagreement=disagreement,
         seconds_per_sample=seconds_per_sample,
     )
-    if as_json:
-        print_json(plan_json(found))
-        return
-    console().print(to_rich(plan_table(found)))
-    show(*plan_lines(found))
+    print_result(as_json, plan_json(found), plan_table(found), *plan_lines(found))
 
 
 def _probe(cache: Path, model: str | None, data: str | None, device: str | None) -> float:

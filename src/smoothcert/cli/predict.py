@@ -13,22 +13,19 @@ from smoothcert.cli.common import (
     JsonOption,
     LevelsOption,
     LimitOption,
+    ModelArgument,
     NoiseOption,
     SeedOption,
     SigmaOption,
     SkipOption,
     SplitOption,
-    load_data,
-    load_model,
-    noise_law,
-    print_json,
+    print_result,
     progress_bar,
-    show,
 )
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")],
+    model: ModelArgument,
     data: DataOption,
     sigma: SigmaOption,
     split: SplitOption = "test",
@@ -47,9 +44,12 @@ def predict(
 
     Example: smoothcert predict model/checkpoint.safetensors --data digits --sigma 0.25 --limit 20
     """
+    from smoothcert.cli.workspace import load_model, noise_law
+    from smoothcert.data import load_dataset
     from smoothcert.procedures import predict as run_predict
 
-    dataset = load_data(data, split, limit, skip)
+    law = noise_law(noise, levels, sigma, seed)
+    dataset = load_dataset(data, split, limit, skip)
     _, classifier = load_model(model, device, dataset.num_classes)
     with progress_bar("predict") as progress:
         labels = run_predict(
@@ -59,13 +59,14 @@ def predict(
             n=n,
             alpha=alpha,
             seed=seed,
-            noise=noise_law(noise, levels, sigma, seed),
+            noise=law,
             batch_size=batch_size,
             progress=progress,
         )
     abstained, right = int((labels == -1).sum()), int((labels == dataset.labels).sum())
-    if as_json:
-        print_json({"predictions": labels.tolist(), "abstained": abstained, "correct": right})
-        return
-    show(" ".join(str(label) for label in labels))
-    show(f"{right} of {len(labels)} right, {abstained} abstained (-1), alpha = {alpha:g}")
+    print_result(
+        as_json,
+        {"predictions": labels.tolist(), "abstained": abstained, "correct": right},
+        " ".join(str(label) for label in labels),
+        f"{right} of {len(labels)} right, {abstained} abstained (-1), alpha = {alpha:g}",
+    )

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from smoothcert.cli.common import BatchOption, DeviceOption, JsonOption, print_json, progress_bar, show, warn
+from smoothcert.cli.common import (
+    AlphaZetaOption,
+    BatchOption,
+    DeviceOption,
+    JsonOption,
+    MovedOption,
+    print_json,
+    progress_bar,
+    show,
+    warn,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,9 +48,7 @@ def recertify(
         Literal["auto", "joint", "one-sided", "irs"],
         typer.Option("--bound", help="How votes become a bound; 'irs' is the incremental paper's."),
     ] = "auto",
-    alpha_zeta: Annotated[
-        float, typer.Option("--alpha-zeta", help="Failure probability beyond the cache's alpha.")
-    ] = 0.001,
+    alpha_zeta: AlphaZetaOption = 0.001,
     gamma: Annotated[
         str, typer.Option("--gamma", help="For bound irs: threshold between its branches in (1/2, 1], or 'auto'.")
     ] = "0.99",
@@ -63,7 +71,7 @@ def recertify(
         ),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Checkpoint of the base, if it has moved.")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")] = None,
+    data: MovedOption = None,
     baseline: Annotated[
         bool, typer.Option(help="Draw selection samples too, so that compare can show certification from scratch.")
     ] = True,
@@ -75,7 +83,8 @@ def recertify(
 
     Example: smoothcert recertify runs/base --candidate int8 --candidate prune:0.10 --n-p 1000
     """
-    from smoothcert.cli.workspace import decide_candidate, open_workspace, recertify_candidate
+    from smoothcert.cli.candidates import decide_candidate, recertify_candidate
+    from smoothcert.cli.workspace import open_workspace
     from smoothcert.procedures import Method, require_method, require_samples, reserve_holdout
 
     samples = _samples(n_p, holdout)
@@ -92,7 +101,7 @@ def recertify(
             together=len(candidate) if together else 1,
         )
     )
-    workspace = open_workspace(cache, model=model, data=data, device=device)
+    workspace = open_workspace(cache, model=model, data=data, device=device, batch_size=batch_size)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
     if isinstance(samples, range):
         reserve_holdout(cache, samples, [workspace.running(made).classifier for made in candidates])
@@ -102,12 +111,10 @@ def recertify(
     for spec, made in zip(candidate, candidates, strict=True):
         with progress_bar(made.name) as progress:
             if radius is not None:
-                decided = decide_candidate(
-                    workspace, spec, made, radius, samples, alpha_zeta, batch_size, progress
-                )
+                decided = decide_candidate(workspace, spec, made, radius, samples, alpha_zeta, progress)
                 row = {**_row(made, decided), **_decided(decided, radius, workspace.dataset.labels)}
             elif samples is not None:
-                run = recertify_candidate(workspace, spec, made, samples, method, baseline, batch_size, progress)
+                run = recertify_candidate(workspace, spec, made, samples, method, baseline, progress)
                 row = {**_row(made, run), **_counted(run)}
         rows.append(row)
         if not as_json:

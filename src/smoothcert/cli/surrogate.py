@@ -14,25 +14,21 @@ from smoothcert.cli.common import (
     JsonOption,
     LevelsOption,
     LimitOption,
+    ModelArgument,
+    MovedOption,
     NoiseOption,
     RuntimeOption,
     SeedOption,
     SigmaOption,
     SkipOption,
     SplitOption,
-    load_data,
-    load_model,
-    noise_law,
-    print_json,
+    print_result,
     progress_bar,
-    show,
     training_bar,
-    warn,
 )
 from smoothcert.cli.surrogate_certify import (
     AlphaOption,
     FolderArgument,
-    MovedOption,
     certify,
     evaluate,
     guided,
@@ -41,7 +37,6 @@ from smoothcert.cli.surrogate_certify import (
 app = typer.Typer(
     help="Learn a classifier's votes under noise, and certify with few samples or none.", no_args_is_help=True
 )
-ModelArgument = Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")]
 
 
 @app.command()
@@ -66,17 +61,13 @@ def votes(
 
     Example: smoothcert surrogate votes model.safetensors --data digits --sigma 0.25 --n 1000 --out runs/votes
     """
-    from smoothcert.cli.runtime import run_by, run_like_cache
+    from smoothcert.cli.workspace import keep_recipe, noise_law, open_recipe
     from smoothcert.surrogate import collect_votes
-    from smoothcert.votes.store import Recipe, write_recipe
+    from smoothcert.votes.store import Recipe
 
-    dataset = load_data(data, split, limit, skip)
-    loaded, module = load_model(model, device, dataset.num_classes)
-    resumes = runtime == "auto" and (out / "manifest.json").exists()
-    made = run_like_cache(module, out, dataset) if resumes else None
-    running = made or run_by(module, runtime, dataset, sigma)
-    if loaded.sigma is not None and loaded.sigma != sigma:
-        warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
+    law = noise_law(noise, levels, sigma, seed)
+    recipe = Recipe(model=model, data=data, split=split, limit=limit, skip=skip)
+    dataset, running = open_recipe(recipe, out, runtime=runtime, sigma=sigma, device=device, batch_size=batch_size)
     with progress_bar("votes") as progress:
         found = collect_votes(
             running.classifier,
@@ -85,18 +76,17 @@ def votes(
             n=n,
             cache=out,
             seed=seed,
-            noise=noise_law(noise, levels, sigma, seed),
-            batch_size=running.batch_size if batch_size is None else batch_size,
+            noise=law,
+            batch_size=running.batch_size,
             progress=progress,
         )
-    resolved = data if data == "digits" else str(Path(data).resolve())
-    recipe = Recipe(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
-    write_recipe(out, recipe)
+    keep_recipe(out, recipe)
     invalid = int(n * len(found) - found.counts.sum())
-    if as_json:
-        print_json({"votes": str(out), "inputs": len(found), "n": n, "invalid_votes": invalid})
-    else:
-        show(f"{out}: {n:,} votes of each of {len(found)} inputs, {invalid} of them invalid")
+    print_result(
+        as_json,
+        {"votes": str(out), "inputs": len(found), "n": n, "invalid_votes": invalid},
+        f"{out}: {n:,} votes of each of {len(found)} inputs, {invalid} of them invalid",
+    )
 
 
 @app.command()
@@ -164,9 +154,11 @@ def fit(
         "loss": last.loss,
         "held_out_loss": last.held_out_loss,
     }
-    print_json(facts) if as_json else show(
+    print_result(
+        as_json,
+        facts,
         f"{out}: fitted to {record.inputs} inputs, {record.held_out} held out; {how.loss} {last.loss:.4f}, "
-        f"held out {last.held_out_loss:.4f}"
+        f"held out {last.held_out_loss:.4f}",
     )
 
 
@@ -200,10 +192,8 @@ def calibrate(
         alpha=alpha,
         out=surrogate,
     )
-    if as_json:
-        print_json({"promise": found.summary(), "thresholds": found.thresholds, "counts": found.counts})
-    else:
-        show(f"calibrated: {found.summary()}")
+    facts = {"promise": found.summary(), "thresholds": found.thresholds, "counts": found.counts}
+    print_result(as_json, facts, f"calibrated: {found.summary()}")
 
 
 app.command()(certify)

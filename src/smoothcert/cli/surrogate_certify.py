@@ -13,15 +13,12 @@ from smoothcert.cli.common import (
     DeviceOption,
     JsonOption,
     LimitOption,
+    MovedOption,
     SeedOption,
     SkipOption,
     SplitOption,
-    console,
-    load_data,
-    load_model,
-    print_json,
+    print_result,
     progress_bar,
-    show,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from smoothcert.surrogate import Surrogate
 
 FolderArgument = Annotated[Path, typer.Argument(help="Folder of the surrogate.")]
-MovedOption = Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")]
 AlphaOption = Annotated[float, typer.Option("--alpha", help="Failure probability of what sampling certifies.")]
 
 
@@ -59,10 +55,11 @@ def certify(
 
     Example: smoothcert surrogate certify runs/surrogate model/checkpoint.safetensors --data digits --n0 100
     """
-    from smoothcert.report import surrogate_json, surrogate_table, to_rich, write_certificates
+    from smoothcert.data import load_dataset
+    from smoothcert.report import surrogate_json, surrogate_table, write_certificates
     from smoothcert.surrogate import certify_with_surrogate, load_calibration, load_surrogate
 
-    dataset = load_data(data, split, limit, skip)
+    dataset = load_dataset(data, split, limit, skip)
     loaded = load_surrogate(surrogate, device=device)
     calibration = None if raw else load_calibration(surrogate, loaded)
     running = None if model is None else _run_as_fitted(loaded, model, dataset, device)
@@ -81,11 +78,13 @@ def certify(
         )
     if out is not None:
         write_certificates(out, run.certificates, dataset.labels)
-    if as_json:
-        print_json(surrogate_json(run, dataset.labels))
-    else:
-        console().print(to_rich(surrogate_table(run, dataset.labels)))
-        show(run.certificates.summary(), run.certificates.premise)
+    print_result(
+        as_json,
+        surrogate_json(run, dataset.labels),
+        surrogate_table(run, dataset.labels),
+        run.certificates.summary(),
+        run.certificates.premise,
+    )
 
 
 def guided(
@@ -111,10 +110,11 @@ def guided(
 
     Example: smoothcert surrogate guided runs/surrogate model.safetensors --data digits --n 1000 --cache runs/new
     """
-    from smoothcert.report import certification_json, certification_table, to_rich
+    from smoothcert.data import load_dataset
+    from smoothcert.report import certification_json, certification_table
     from smoothcert.surrogate import certify_guided, load_surrogate
 
-    dataset = load_data(data, split, limit, skip)
+    dataset = load_dataset(data, split, limit, skip)
     loaded = load_surrogate(surrogate, device=device)
     running = _run_as_fitted(loaded, model, dataset, device)
     with progress_bar("guided") as progress:
@@ -132,11 +132,12 @@ def guided(
             batch_size=running.batch_size if batch_size is None else batch_size,
             progress=progress,
         )
-    if as_json:
-        print_json(certification_json(run, dataset.labels))
-    else:
-        console().print(to_rich(certification_table(run, dataset.labels)))
-        show(f"{run.certificates.summary()}; votes in {cache}")
+    print_result(
+        as_json,
+        certification_json(run, dataset.labels),
+        certification_table(run, dataset.labels),
+        f"{run.certificates.summary()}; votes in {cache}",
+    )
 
 
 def evaluate(
@@ -156,7 +157,7 @@ def evaluate(
     """
     from smoothcert.cli.workspace import open_labels
     from smoothcert.evaluation import evaluate_surrogate
-    from smoothcert.report import evaluation_json, evaluation_tables, to_rich, write_evaluation
+    from smoothcert.report import evaluation_json, evaluation_tables, write_evaluation
     from smoothcert.surrogate import load_calibration, load_surrogate
 
     dataset = open_labels(cache, data=data)
@@ -172,18 +173,15 @@ def evaluate(
     )
     if out is not None:
         write_evaluation(found, out)
-    if as_json:
-        print_json(evaluation_json(found))
-        return
-    for table in evaluation_tables(found).values():
-        console().print(to_rich(table))
-    if found.left_out:
-        show(f"{found.left_out} inputs that the surrogate was fitted to or calibrated on are left out")
+    left_out = f"{found.left_out} inputs that the surrogate was fitted to or calibrated on are left out"
+    tables = evaluation_tables(found).values()
+    print_result(as_json, evaluation_json(found), *tables, *([left_out] if found.left_out else []))
 
 
 def _run_as_fitted(surrogate: Surrogate, model: str, dataset: Dataset, device: str | None) -> Running:
     """Run a checkpoint as the classifier that the surrogate was fitted for."""
     from smoothcert.cli.runtime import run_as
+    from smoothcert.cli.workspace import load_model
     from smoothcert.errors import InvalidArgumentError
 
     _, module = load_model(model, device, dataset.num_classes)

@@ -15,9 +15,7 @@ from smoothcert.cli.common import (
     SigmaOption,
     SkipOption,
     SplitOption,
-    load_data,
-    print_json,
-    show,
+    print_result,
     training_bar,
 )
 
@@ -47,17 +45,18 @@ def train(
     """
     from dataclasses import replace
 
+    from smoothcert.data import load_dataset
     from smoothcert.training import default_recipe, noisy_accuracy
     from smoothcert.training import train as run_train
 
     chosen = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     recipe = replace(default_recipe(arch), **{k: v for k, v in chosen.items() if v is not None})  # type: ignore[arg-type]
-    dataset = load_data(data, split, limit, skip)
+    dataset = load_dataset(data, split, limit, skip)
     with training_bar() as progress:
         result = run_train(dataset, recipe, sigma=sigma, out=out, seed=seed, device=device, progress=progress)
     accuracy = noisy_accuracy(result.model.module, dataset, sigma=sigma)
     checkpoint = out / "checkpoint.safetensors"
-    if as_json:
-        print_json({"checkpoint": str(checkpoint), "epochs": recipe.epochs, "accuracy_under_noise": accuracy})
-    else:
-        show(f"{checkpoint}: accuracy {accuracy:.3f} on {len(dataset.inputs)} noisy inputs of {split!r}")
+    facts = {"checkpoint": str(checkpoint), "epochs": recipe.epochs, "accuracy_under_noise": accuracy}
+    print_result(
+        as_json, facts, f"{checkpoint}: accuracy {accuracy:.3f} on {len(dataset.inputs)} noisy inputs of {split!r}"
+    )

@@ -14,7 +14,7 @@ from smoothcert.evaluation.metrics import certified_accuracy
 
 __all__ = ["Gate", "Verdict", "any_false", "judge"]
 
-_BASE = "base"  # the part of alpha that a one-sided bound spends there
+_BASE = "base"
 
 
 @dataclass(frozen=True)
