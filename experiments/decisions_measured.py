@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from smoothcert.bounds import CERTIFIED, UNDECIDED, RadiusTest, binomial_interval, lower_confidence_bound
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
-from smoothcert.procedures.at_radius import threshold_of
-from smoothcert.procedures.incremental import DecisionRule, decide_all
+from smoothcert.procedures.incremental import StoppingRule, decide_all
+from smoothcert.procedures.threshold import threshold_of
 from smoothcert.votes.store import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
 
 Bits = NDArray[np.bool_]
@@ -34,7 +34,7 @@ def from_cache(
     """Return the class that the decision certifies for each input, -1 for none, and the samples it took."""
     top = np.array([row.top_class for row in base])
     count = np.array([row.counts[row.top_class] if row.top_class >= 0 else 0 for row in base])
-    rule = DecisionRule(p0=p0, n=len(base[0].votes), n_p=n_p, alpha=alpha)
+    rule = StoppingRule(p0=p0, n=len(base[0].votes), n_p=n_p, alpha=alpha)
 
     def cached(i: int) -> Bits:
         return np.asarray(base[i].votes[:n_p] == top[i])

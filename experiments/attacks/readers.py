@@ -104,8 +104,8 @@ def _run_json(*arguments: str) -> Any:
 def _counted(run: sc.CertificationRun) -> dict[str, Any]:
     return {
         **certificates_of(run.certificates),
-        "counts": run.counts.tolist(),
-        "selection_counts": run.selection_counts.tolist(),
+        "counts": run.tally.counts.tolist(),
+        "selection_counts": run.tally.selection.tolist(),
     }
 
 
@@ -230,7 +230,7 @@ def guided() -> Any:
         seed=5,
         cache="guided",
     )
-    return {**certificates_of(run.certificates), "counts": run.counts.tolist()}
+    return {**certificates_of(run.certificates), "counts": run.tally.counts.tolist()}
 
 
 def by_surrogate() -> Any:

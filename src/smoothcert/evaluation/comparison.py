@@ -18,8 +18,8 @@ from smoothcert.evaluation.metrics import average_certified_radius
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates, method_of, recertificates
-from smoothcert.sampling import check_inputs, count_votes
-from smoothcert.votes import pair, stack_pairs
+from smoothcert.sampling import check_inputs
+from smoothcert.votes import pair, stack_pairs, tally_of
 from smoothcert.votes.store import (
     CachedInput,
     CandidateRecord,
@@ -234,12 +234,8 @@ def _evaluate(
 
 def _scratch(rows: list[CachedInput], m: int, alpha: float, cache: CertificationCache) -> Certificates:
     """Certify from the first m votes of each input and nothing else."""
-    manifest = cache.manifest
-    counts = np.stack([count_votes(row.votes[:m], manifest.num_classes) for row in rows])
-    selection = np.stack([row.selection_counts for row in rows])
-    return cohen_certificates(
-        selection, counts, m, alpha, manifest.noise(str(cache.path)), math.prod(manifest.input_shape)
-    )
+    noise, size = cache.manifest.noise(str(cache.path)), math.prod(cache.manifest.input_shape)
+    return cohen_certificates(tally_of(rows, m), alpha, noise, size)
 
 
 def _rows(cache: CertificationCache, keys: list[bytes]) -> Iterator[CachedInput]:

@@ -15,9 +15,10 @@ from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation.metrics import Claims
 from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates
-from smoothcert.sampling import Inputs, Votes, check_inputs, count_votes
+from smoothcert.sampling import Inputs, Votes, check_inputs
 from smoothcert.surrogate.inputs import Rows
-from smoothcert.votes.store import CertificationCache, Manifest
+from smoothcert.votes import tally_of
+from smoothcert.votes.store import CachedInput, CertificationCache, Manifest
 
 __all__ = [
     "EstimationErrors",
@@ -39,60 +40,46 @@ class SampledInputs:
         What the votes are votes of.
     inputs : Inputs, shape (m, *shape)
         The clean inputs.
-    keys : list of bytes
-        Their keys.
     y : ndarray of int64, shape (m,)
         Labels, used for accuracies alone.
-    votes : ndarray of uint8 or uint16, shape (m, n)
-        Every estimation vote.
-    selection_counts : ndarray of int64, shape (m, k)
-        Selection votes per class.
+    rows : list of CachedInput
+        Every vote.
     """
 
     manifest: Manifest
     inputs: Inputs
-    keys: list[bytes]
     y: NDArray[np.int64]
-    votes: Votes
-    selection_counts: NDArray[np.int64]
+    rows: list[CachedInput]
 
-    def __len__(self) -> int:
-        """Return the number of inputs."""
-        return len(self.keys)
+    @property
+    def keys(self) -> list[bytes]:
+        """The inputs' keys."""
+        return [row.key for row in self.rows]
+
+    @property
+    def votes(self) -> Votes:
+        """Every estimation vote, (m, n)."""
+        return np.stack([row.votes for row in self.rows])
 
     def select(self, rows: NDArray[np.int64]) -> SampledInputs:
         """Return some of the inputs."""
-        return SampledInputs(
-            manifest=self.manifest,
-            inputs=Rows(self.inputs, rows),
-            keys=[self.keys[i] for i in rows],
-            y=self.y[rows],
-            votes=self.votes[rows],
-            selection_counts=self.selection_counts[rows],
+        return replace(
+            self, inputs=Rows(self.inputs, rows), y=self.y[rows], rows=[self.rows[i] for i in rows.tolist()]
         )
 
-    def with_classes(self, top_class: NDArray[np.int64]) -> SampledInputs:
-        """Return the same with classes that were chosen without selection votes, one for each input."""
-        chosen = np.zeros_like(self.selection_counts)
-        chosen[np.arange(len(self)), top_class] = 1
-        return replace(self, selection_counts=chosen)
+    def certificates(
+        self, n: int | NDArray[np.int64], alpha: float, top_class: NDArray[np.int64] | None = None
+    ) -> Certificates:
+        """Certify from the first n votes of each input and nothing else; n may differ from input to input.
 
-    def counts(self, n: int | NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return votes per class among the first n of each input, (m, k)."""
-        sizes = np.broadcast_to(n, len(self))
-        k = self.manifest.num_classes
-        return np.stack([count_votes(row[:size], k) for row, size in zip(self.votes, sizes, strict=True)])
-
-    def certificates(self, n: int | NDArray[np.int64], alpha: float) -> Certificates:
-        """Certify from the first n votes of each input and nothing else; n may differ from input to input."""
-        return cohen_certificates(
-            self.selection_counts,
-            self.counts(n),
-            n,
-            alpha,
-            self.manifest.noise(),
-            math.prod(self.manifest.input_shape),
-        )
+        The class is that of the selection votes, or one that was chosen without them.
+        """
+        tally = tally_of(self.rows, n)
+        if top_class is not None:
+            chosen = np.zeros_like(tally.selection)
+            chosen[np.arange(len(chosen)), top_class] = 1
+            tally = replace(tally, selection=chosen)
+        return cohen_certificates(tally, alpha, self.manifest.noise(), math.prod(self.manifest.input_shape))
 
 
 def read_sampled(cache: str | Path, x: Any, y: NDArray[np.int64]) -> SampledInputs:
@@ -131,14 +118,8 @@ def read_sampled(cache: str | Path, x: Any, y: NDArray[np.int64]) -> SampledInpu
         )
     keys = list(input_keys(inputs))
     store.require(keys)
-    rows = [store[key] for key in keys]
     return SampledInputs(
-        manifest=store.manifest,
-        inputs=inputs,
-        keys=keys,
-        y=np.asarray(y),
-        votes=np.stack([row.votes for row in rows]),
-        selection_counts=np.stack([row.selection_counts for row in rows]),
+        manifest=store.manifest, inputs=inputs, y=np.asarray(y), rows=[store[key] for key in keys]
     )
 
 

@@ -14,9 +14,14 @@ from smoothcert.surrogate.votes import VoteData, collect_votes, read_votes
 
 if TYPE_CHECKING:
     from smoothcert.surrogate.calibration import Calibration, calibrate_surrogate, load_calibration
-    from smoothcert.surrogate.certify import SurrogateRun, certify_with_surrogate, surrogate_certificates
+    from smoothcert.surrogate.certify import (
+        SurrogateRun,
+        certify_with_surrogate,
+        surrogate_certificates,
+        surrogate_noise,
+    )
     from smoothcert.surrogate.fit import FitResult, fit_surrogate
-    from smoothcert.surrogate.guided import certify_guided
+    from smoothcert.surrogate.guide import SurrogateGuide, plan_samples
     from smoothcert.surrogate.model import Surrogate, load_surrogate, save_surrogate
     from smoothcert.surrogate.state import FitRecord
 
@@ -27,13 +32,15 @@ _MODULE_OF = {
     "Surrogate": "model",
     "SurrogateRun": "certify",
     "calibrate_surrogate": "calibration",
-    "certify_guided": "guided",
+    "SurrogateGuide": "guide",
+    "plan_samples": "guide",
     "certify_with_surrogate": "certify",
     "fit_surrogate": "fit",
     "load_calibration": "calibration",
     "load_surrogate": "model",
     "save_surrogate": "model",
     "surrogate_certificates": "certify",
+    "surrogate_noise": "certify",
 }
 
 __all__ = [
@@ -43,19 +50,21 @@ __all__ = [
     "FitResult",
     "Prediction",
     "Surrogate",
+    "SurrogateGuide",
     "SurrogateRecipe",
     "SurrogateRun",
     "VoteData",
     "calibrate_surrogate",
-    "certify_guided",
     "certify_with_surrogate",
     "collect_votes",
     "fit_surrogate",
     "load_calibration",
     "load_surrogate",
+    "plan_samples",
     "read_votes",
     "save_surrogate",
     "surrogate_certificates",
+    "surrogate_noise",
     "surrogate_recipe",
 ]
 

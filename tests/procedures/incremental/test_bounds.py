@@ -127,7 +127,7 @@ def test_the_runner_up_certifies_what_others_share(tmp_path: Path) -> None:
     found = sc.certify(f, x, sigma=SIGMA, n=N, seed=1, runner_up=True).certificates
     assert plain.prediction[0] == -1
     assert found.prediction[0] == 0
-    counts = sc.certify(f, x, sigma=SIGMA, n=N, seed=1).counts[0]
+    counts = sc.certify(f, x, sigma=SIGMA, n=N, seed=1).tally.counts[0]
     p_A = beta.ppf(0.0005, counts[0], N - counts[0] + 1)
     p_B = beta.ppf(1 - 0.0005, counts[1:].max() + 1, N - counts[1:].max())
     assert found.radius[0] == pytest.approx(SIGMA / 2 * (ndtri(p_A) - ndtri(p_B)), rel=1e-8)

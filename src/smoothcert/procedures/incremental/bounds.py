@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,9 +17,9 @@ from smoothcert.bounds import (
     one_sided_bound,
     upper_confidence_bound,
 )
-from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.certificate import Certificates
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.procedures.certificates import NO_SELECTION, claims, under_exact_noise
+from smoothcert.procedures.certificates import certificates_of, claims, under_exact_noise
 from smoothcert.procedures.incremental.gamma import select_gamma
 from smoothcert.procedures.incremental.holdout import HELD_OUT, PREMISE
 from smoothcert.votes import PairedCounts, require_count
@@ -65,7 +65,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Bounds:
     p_lower: Array
     branch: NDArray[np.str_]
     alpha_split: dict[str, float]
@@ -153,7 +153,7 @@ def recertificates(pairs: PairedCounts, manifest: Manifest, method: Method) -> t
     return _certificates(pairs, manifest, method, found), found.gamma
 
 
-def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Found:
+def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Bounds:
     """Lines 2 to 14 of the paper's Algorithm 2."""
     threshold = np.full(len(pairs.count), DEFAULT_GAMMA if method.gamma == "auto" else method.gamma)
     if method.gamma == "auto":
@@ -180,10 +180,10 @@ def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Found:
     )
     _require_paired(pairs.fresh & (found.branch == "zeta"), "irs")
     split = {"base": manifest.alpha, "disparity": method.alpha_zeta}
-    return _Found(found.p_lower, found.branch, split, gamma=float(threshold[-1]))
+    return _Bounds(found.p_lower, found.branch, split, gamma=float(threshold[-1]))
 
 
-def _by_class(pairs: PairedCounts, bound: Bound, alpha: float, together: int = 1) -> _Found:
+def _by_class(pairs: PairedCounts, bound: Bound, alpha: float, together: int = 1) -> _Bounds:
     """Bound the probability of the cached class: joint or one-sided where paired, its own votes where fresh."""
     if bound != "auto":
         _require_paired(pairs.fresh, bound)
@@ -193,10 +193,10 @@ def _by_class(pairs: PairedCounts, bound: Bound, alpha: float, together: int = 1
     if bound == "one-sided":
         split = {"base": _SHARE_OF_BASE * alpha, "lost votes": (1 - _SHARE_OF_BASE) * alpha}
     branch = np.where(pairs.fresh, "direct", "paired")
-    return _Found(np.where(pairs.fresh, direct, paired), branch, split)
+    return _Bounds(np.where(pairs.fresh, direct, paired), branch, split)
 
 
-def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Found:
+def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Bounds:
     """Bound the cached class from below and every other class from above, half of alpha each.
 
     The true runner-up is one class, and the largest of all classes' upper bounds is at least its own: no
@@ -221,7 +221,7 @@ def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Found:
         direct = np.asarray(upper_confidence_bound(pairs.own[:, b], pairs.m, level))
         p_b = np.where(pairs.fresh, direct, np.nextafter(1 - complement, 2))
         p_upper = np.where(pairs.top_class == b, p_upper, np.maximum(p_upper, p_b))
-    return _Found(top.p_lower, top.branch, {"top class": alpha / 2, "runner-up": alpha / 2}, p_upper=p_upper)
+    return _Bounds(top.p_lower, top.branch, {"top class": alpha / 2, "runner-up": alpha / 2}, p_upper=p_upper)
 
 
 def _lower(
@@ -247,31 +247,27 @@ def _lower(
     return p_lower
 
 
-def _certificates(pairs: PairedCounts, manifest: Manifest, method: Method, found: _Found) -> Certificates:
+def _certificates(pairs: PairedCounts, manifest: Manifest, method: Method, found: _Bounds) -> Certificates:
     noise, size = manifest.noise(), math.prod(manifest.input_shape)
-    selected = pairs.top_class >= 0
-    p_lower = under_exact_noise(np.where(selected, found.p_lower, 0.0), noise, size)
-    claim = claims(p_lower, found.p_upper, noise, size)
+    p_lower = under_exact_noise(np.where(pairs.top_class >= 0, found.p_lower, 0.0), noise, size)
     zeta = np.asarray(upper_confidence_bound(pairs.n_disagree, pairs.m, method.alpha_zeta))
-    return Certificates(
-        prediction=np.where(claim.made, pairs.top_class, ABSTAIN),
-        radius=claim.radius,
+    certificates = certificates_of(
+        claims(p_lower, found.p_upper, noise, size),
         p_lower=p_lower,
         top_class=pairs.top_class,
         count=pairs.n_direct,
         n=np.full(len(p_lower), pairs.m),
-        reason=np.where(claim.made, "", np.where(selected, claim.reason, NO_SELECTION)),
         alpha=manifest.alpha + method.alpha_zeta,
         alpha_split=found.alpha_split,
-        sigma=manifest.sigma,
         method=method.bound,
-        noise=manifest.noise_law,
-        guarantee="certified",
+        noise=noise,
         premise="; ".join(_premises(method, noise.premise)),
+    )
+    return replace(
+        certificates,
         together=method.together,
         zeta=np.where(pairs.fresh, np.nan, zeta),
         branch=found.branch,
-        runner_up=claim.runner_up,
     )
 
 
