@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import binomial_interval
+from smoothcert.bounds import lower_confidence_bound, upper_confidence_bound
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import (
@@ -279,8 +279,9 @@ def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dic
 
 
 def _band(certificates: Certificates, accuracy: NDArray[np.float64]) -> tuple[Any, Any]:
-    m = len(certificates)
-    return binomial_interval(np.round(accuracy * m), m, (1 - COVERAGE) / 2)
+    m, tail = len(certificates), (1 - COVERAGE) / 2
+    k = np.round(accuracy * m)
+    return lower_confidence_bound(k, m, tail), upper_confidence_bound(k, m, tail)
 
 
 def _mean_zeta(certificates: Certificates) -> float | None:
