@@ -15,7 +15,6 @@ from smoothcert.bounds.expected import (
 from smoothcert.bounds.gating import prefers_direct
 from smoothcert.bounds.incremental import IrsBound, irs_bound
 from smoothcert.bounds.joint import joint_lower_bound
-from smoothcert.bounds.one_sided import one_sided_bound
 from smoothcert.bounds.radius import (
     certified_radius,
     certified_radius_two_sided,
@@ -50,7 +49,6 @@ __all__ = [
     "largest_radius",
     "log_evidence_below",
     "lower_confidence_bound",
-    "one_sided_bound",
     "pooled_excess_p_value",
     "prefers_direct",
     "smallest_calibration_set",

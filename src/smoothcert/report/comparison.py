@@ -114,7 +114,7 @@ def comparison_table(comparison: Comparison) -> Table:
         rows.append(
             [
                 result.record.name,
-                result.record.bound,
+                result.incremental.method,
                 int(incremental.n[0]),
                 _mean_zeta(incremental),
                 *shares,
@@ -162,7 +162,7 @@ def curve_table(comparison: Comparison) -> Table:
     rows = [
         (result.record.name, kind, float(acr), float(seconds))
         for result in comparison.candidates
-        for kind, curve in ((result.record.bound, result.curve), ("scratch", result.scratch_curve))
+        for kind, curve in ((result.incremental.method, result.curve), ("scratch", result.scratch_curve))
         if curve is not None
         for acr, seconds in zip(curve.acr, curve.cost, strict=True)
     ]
@@ -270,7 +270,7 @@ def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dic
         if zetas:
             figures["zeta"] = plot_zeta_distribution(zetas)
     for result in comparison.candidates:
-        curves: dict[str, Curve] = {result.record.bound: result.curve}
+        curves: dict[str, Curve] = {result.incremental.method: result.curve}
         if result.scratch_curve is not None:
             curves["from scratch"] = result.scratch_curve
         label = f"certification time of {result.record.name} (s)"
