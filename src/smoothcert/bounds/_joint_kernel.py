@@ -12,18 +12,17 @@ cached machine code is stale.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from smoothcert._machine_code import compiled
 
 __all__ = ["largest_rejected"]
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _ROUNDING = 1 + 1e-9  # more than sums and recurrences lose: some thousand steps at 4e-16 each
 _SLACK = 1e-15
@@ -53,14 +52,7 @@ class Cells(NamedTuple):
     z: Array
 
 
-def _compiled(function: _Function) -> _Function:
-    try:
-        return cast("_Function", numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:  # Numba found no folder to keep machine code in: every process compiles for itself.
-        return cast("_Function", numba.njit(nogil=True)(function))
-
-
-@_compiled
+@compiled
 def fill_reach(n10: int, n01: int, k1: int, kappa: float, z: float, reach: Integers) -> None:
     """Write the staircase.
 
@@ -84,7 +76,7 @@ def fill_reach(n10: int, n01: int, k1: int, kappa: float, z: float, reach: Integ
         reach[y] = highest
 
 
-@_compiled
+@compiled
 def _fill(trials: int, p: float, cut: float, weight: Array) -> tuple[int, int, float, float]:
     """Write Bin(trials, p) relative to its mode, as far as it is above `cut` or the buffer allows.
 
@@ -121,7 +113,7 @@ def _fill(trials: int, p: float, cut: float, weight: Array) -> tuple[int, int, f
     return first, last, below, above
 
 
-@_compiled
+@compiled
 def staircase_probability(pairs: Pairs, a: float, b: float, cut: float) -> float:
     """Return at least P(n10 <= reach[n01]); `cut` is what tails are followed down to, relative to the mode.
 
@@ -147,13 +139,13 @@ def staircase_probability(pairs: Pairs, a: float, b: float, cut: float) -> float
     return min(inside / y_total * _ROUNDING, 1.0)
 
 
-@_compiled
+@compiled
 def null_a(b: float, t: float, p: float) -> float:
     """Return the a with p (1 - a) + (1 - p) b = t, rounded down; 0 where it is negative."""
     return float(max(1 - b + (b - t) / p - _SLACK * (1 + 1 / p), 0.0))
 
 
-@_compiled
+@compiled
 def _line_meets(mean: float, t: float, p_low: float, p_high: float, pairs: Pairs) -> tuple[float, float]:
     """Return the b at which the line of smallest a meets k1 a + k0 b = mean, and what rounding may add to it."""
     k1, k0 = pairs.k1, pairs.k0
@@ -164,7 +156,7 @@ def _line_meets(mean: float, t: float, p_low: float, p_high: float, pairs: Pairs
     return (mean - k1 * (1 - t / p)) / slope, 1e-14 * (mean + k1 * (1 + t / p)) / slope
 
 
-@_compiled
+@compiled
 def range_of_b(t: float, p_low: float, p_high: float, pairs: Pairs) -> tuple[float, float]:
     """Return between which b the likeliest null within the limits of the mean is; an empty range for no null.
 
@@ -184,7 +176,7 @@ def range_of_b(t: float, p_low: float, p_high: float, pairs: Pairs) -> tuple[flo
     return first, last
 
 
-@_compiled
+@compiled
 def _variance(low: float, high: float) -> float:
     """Return the largest x (1 - x) for x between the two."""
     if high <= 0.5:
@@ -192,7 +184,7 @@ def _variance(low: float, high: float) -> float:
     return low * (1 - low) if low >= 0.5 else 0.25
 
 
-@_compiled
+@compiled
 def log_gap(a0: float, b0: float, a1: float, b1: float, slope: float, pairs: Pairs) -> float:
     """Bound log of the largest probability on the null line between two points, less the larger end's log.
 
@@ -210,7 +202,7 @@ def log_gap(a0: float, b0: float, a1: float, b1: float, slope: float, pairs: Pai
     return float((convexity + bend * db * db * pairs.k1 * a1) / 8)
 
 
-@_compiled
+@compiled
 def _line_rejected(first: float, last: float, t: float, p: float, level: float, pairs: Pairs) -> bool:
     """Tell whether all nulls (p, a(b), b), b from first to last, give the staircase at most probability `level`.
 
@@ -249,7 +241,7 @@ def _line_rejected(first: float, last: float, t: float, p: float, level: float, 
     return True
 
 
-@_compiled
+@compiled
 def cell_rejected(t: float, p_low: float, p_high: float, level: float, pairs: Pairs) -> bool:
     """Tell whether every null with p in the cell is rejected: of its a, the smallest is at p_low up to b = t."""
     first, last = range_of_b(t, p_low, p_high, pairs)
@@ -260,7 +252,7 @@ def cell_rejected(t: float, p_low: float, p_high: float, level: float, pairs: Pa
     return last <= t or _line_rejected(max(first, t), last, t, p_high, level, pairs)
 
 
-@_compiled
+@compiled
 def _block_rejected(t: float, first: int, last: int, cells: Cells, pairs: Pairs) -> bool:
     """Tell whether the cells first..last are rejected at t, taking them together as long as that suffices."""
     stack = np.empty((_DEPTH, 2), np.int64)
@@ -281,7 +273,7 @@ def _block_rejected(t: float, first: int, last: int, cells: Cells, pairs: Pairs)
     return True
 
 
-@_compiled
+@compiled
 def _largest_in_block(
     t: float, step: float, finest: float, first: int, last: int, cells: Cells, pairs: Pairs
 ) -> float:
@@ -305,7 +297,7 @@ def _largest_in_block(
     return t
 
 
-@_compiled
+@compiled
 def _fill_cells(bins: Array, tau: Integers, prepared: Array, prepared_z: Array, cells: Cells) -> None:
     """Write each cell's level: the smallest over the bins of p that the cell touches."""
     high = 0
@@ -320,7 +312,7 @@ def _fill_cells(bins: Array, tau: Integers, prepared: Array, prepared_z: Array, 
         cells.levels[j], cells.z[j] = prepared[best, j], prepared_z[best, j]
 
 
-@_compiled
+@compiled
 def _input_bound(n10: int, n01: int, cells: Cells, pairs: Pairs, estimate: Array) -> float:
     p, p_new, s_base, s_pair, kappa = estimate
     size = len(cells.levels)
@@ -351,7 +343,7 @@ def _input_bound(n10: int, n01: int, cells: Cells, pairs: Pairs, estimate: Array
     return t
 
 
-@_compiled
+@compiled
 def largest_rejected(
     edges: Array,
     bins: Array,

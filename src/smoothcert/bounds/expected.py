@@ -116,6 +116,6 @@ def expected_bounds_paired(
 
 
 def _quantile(levels: Array, n: Counts | int, p: Array) -> Counts:
-    from scipy.stats import binom  # a second to import, which the bounds can do without
+    from scipy.stats import binom  # half of what importing the bounds would take
 
     return np.asarray(binom.ppf(levels[:, None], n, p)).astype(np.int64)
