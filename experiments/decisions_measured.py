@@ -17,7 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import CERTIFIED, UNDECIDED, RadiusTest, binomial_interval, lower_confidence_bound
+from smoothcert.bounds import (
+    CERTIFIED,
+    UNDECIDED,
+    RadiusTest,
+    lower_confidence_bound,
+    upper_confidence_bound,
+)
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
 from smoothcert.procedures.incremental import StoppingRule, decide_all
@@ -92,7 +98,7 @@ def main() -> None:
                 f"decision, cache of {store.manifest.n:,}": from_cache(base, own, p0, n, alpha),
             }.items():
                 right = int((top == data.labels).sum())
-                low, high = binomial_interval(right, len(keys), 0.05)
+                low, high = (b(right, len(keys), 0.05) for b in (lower_confidence_bound, upper_confidence_bound))
                 figures = [f"{v:.3f}" for v in (right / len(keys), low, high)]
                 rows.append([record.name, f"{radius:g}", name, *figures, f"{used.mean():.1f}"])
                 print(*rows[-1], sep="\t", flush=True)

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from smoothcert.approximate.identity import same_function
-
 if TYPE_CHECKING:
     from smoothcert.approximate.candidate import SPECS, Candidate, make_candidate
 
-__all__ = ["SPECS", "Candidate", "make_candidate", "same_function"]
+__all__ = ["SPECS", "Candidate", "make_candidate"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("SPECS", "Candidate", "make_candidate"):
+    if name in __all__:
         from smoothcert.approximate import candidate
 
         return getattr(candidate, name)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import binomial_interval
+from smoothcert.bounds import lower_confidence_bound, upper_confidence_bound
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import (
@@ -114,7 +114,7 @@ def comparison_table(comparison: Comparison) -> Table:
         rows.append(
             [
                 result.record.name,
-                result.record.bound,
+                result.incremental.method,
                 int(incremental.n[0]),
                 _mean_zeta(incremental),
                 *shares,
@@ -162,7 +162,7 @@ def curve_table(comparison: Comparison) -> Table:
     rows = [
         (result.record.name, kind, float(acr), float(seconds))
         for result in comparison.candidates
-        for kind, curve in ((result.record.bound, result.curve), ("scratch", result.scratch_curve))
+        for kind, curve in ((result.incremental.method, result.curve), ("scratch", result.scratch_curve))
         if curve is not None
         for acr, seconds in zip(curve.acr, curve.cost, strict=True)
     ]
@@ -270,7 +270,7 @@ def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dic
         if zetas:
             figures["zeta"] = plot_zeta_distribution(zetas)
     for result in comparison.candidates:
-        curves: dict[str, Curve] = {result.record.bound: result.curve}
+        curves: dict[str, Curve] = {result.incremental.method: result.curve}
         if result.scratch_curve is not None:
             curves["from scratch"] = result.scratch_curve
         label = f"certification time of {result.record.name} (s)"
@@ -279,8 +279,9 @@ def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dic
 
 
 def _band(certificates: Certificates, accuracy: NDArray[np.float64]) -> tuple[Any, Any]:
-    m = len(certificates)
-    return binomial_interval(np.round(accuracy * m), m, (1 - COVERAGE) / 2)
+    m, tail = len(certificates), (1 - COVERAGE) / 2
+    k = np.round(accuracy * m)
+    return lower_confidence_bound(k, m, tail), upper_confidence_bound(k, m, tail)
 
 
 def _mean_zeta(certificates: Certificates) -> float | None:

@@ -143,7 +143,7 @@ def audit(
         Samples of f per input, by default the cache's n.
     alpha_zeta : float
         Failure probability of the recertificates beyond the alpha of the cache.
-    bound : {"auto", "joint", "one-sided", "irs"}
+    bound : {"auto", "joint", "irs"}
         See `recertify`.
     level : float
         Probability with which the comparison of counts may accuse an honest cache.

@@ -10,13 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import (
-    irs_bound,
-    joint_lower_bound,
-    lower_confidence_bound,
-    one_sided_bound,
-    upper_confidence_bound,
-)
+from smoothcert.bounds import irs_bound, joint_lower_bound, lower_confidence_bound, upper_confidence_bound
 from smoothcert.certificate import Certificates
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures.certificates import certificates_of, claims, under_exact_noise
@@ -28,11 +22,10 @@ from smoothcert.votes.store import CandidateRecord, Manifest
 __all__ = ["DEFAULT_GAMMA", "Bound", "Method", "method_of", "recertificates", "require_method"]
 
 DEFAULT_GAMMA = 0.99
-_SHARE_OF_BASE = 0.15
 _TOGETHER = ("auto", "joint")
 _FIXED_N_P = "n_p was fixed without looking at the cached votes"
 
-Bound = Literal["auto", "joint", "one-sided", "irs"]
+Bound = Literal["auto", "joint", "irs"]
 Array = NDArray[np.float64]
 
 
@@ -42,7 +35,7 @@ class Method:
 
     Attributes
     ----------
-    bound : {"auto", "joint", "one-sided", "irs"}
+    bound : {"auto", "joint", "irs"}
         See `recertify`.
     alpha_zeta : float
         What is spent beyond the cache's alpha.
@@ -76,18 +69,19 @@ class _Bounds:
 def method_of(record: CandidateRecord) -> Method:
     """Return the method that a candidate was recertified with.
 
-    A record of together with another bound than "auto" and "joint", which was once written, counts for each
-    candidate by itself.
+    Older records can name a bound "one-sided": their candidates get "joint" now, whatever the votes are. They can
+    also be of together with another bound than "auto" and "joint", and then count for each candidate by itself.
 
     Raises
     ------
     InvalidArgumentError
         When the record names one that this version does not know.
     """
-    bounds: dict[str, Bound] = {bound: bound for bound in get_args(Bound)}
+    known = get_args(Bound)
+    bounds: dict[str, Bound] = {"one-sided": "joint", **dict(zip(known, known, strict=True))}
     if record.bound not in bounds:
         raise InvalidArgumentError(
-            f"bound of candidate {record.name!r} is {record.bound!r}: it must be one of {', '.join(bounds)}"
+            f"bound of candidate {record.name!r} is {record.bound!r}: it must be one of {', '.join(known)}"
         )
     stop = record.start + record.n_p
     return Method(
@@ -184,16 +178,13 @@ def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Bounds:
 
 
 def _by_class(pairs: PairedCounts, bound: Bound, alpha: float, together: int = 1) -> _Bounds:
-    """Bound the probability of the cached class: joint or one-sided where paired, its own votes where fresh."""
+    """Bound the probability of the cached class: jointly where paired, by its own votes where fresh."""
     if bound != "auto":
         _require_paired(pairs.fresh, bound)
-    paired = _lower(pairs, bound, pairs.count, pairs.k1, pairs.n10, pairs.n01, alpha, together)
+    paired = _lower(pairs, pairs.count, pairs.k1, pairs.n10, pairs.n01, alpha, together)
     direct = np.asarray(lower_confidence_bound(pairs.n_direct, pairs.m, alpha / together))
-    split = {"joint": alpha}
-    if bound == "one-sided":
-        split = {"base": _SHARE_OF_BASE * alpha, "lost votes": (1 - _SHARE_OF_BASE) * alpha}
     branch = np.where(pairs.fresh, "direct", "paired")
-    return _Bounds(np.where(pairs.fresh, direct, paired), branch, split)
+    return _Bounds(np.where(pairs.fresh, direct, paired), branch, {"joint": alpha})
 
 
 def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Bounds:
@@ -211,7 +202,6 @@ def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Bounds:
         # "Not b" is the class whose probability is bounded from below.
         complement = _lower(
             pairs,
-            bound,
             pairs.n - pairs.counts[:, b],
             pairs.m - pairs.paired[:, b],
             lost,
@@ -226,7 +216,6 @@ def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Bounds:
 
 def _lower(
     pairs: PairedCounts,
-    bound: Bound,
     count: NDArray[np.int64],
     k1: NDArray[np.int64],
     n10: NDArray[np.int64],
@@ -236,11 +225,6 @@ def _lower(
 ) -> Array:
     """Bound one event's probability under f^p in the paired rows; 0 in the others."""
     p_lower, rows = np.zeros(len(count)), ~pairs.fresh
-    if bound == "one-sided":
-        p_lower[rows] = one_sided_bound(
-            count[rows], pairs.n, n10[rows], k1[rows], alpha, base_share=_SHARE_OF_BASE
-        )
-        return p_lower
     p_lower[rows] = joint_lower_bound(
         count[rows], pairs.n, k1[rows], n10[rows], n01[rows], pairs.m, alpha, candidates=together
     )

@@ -85,12 +85,11 @@ def recertify(
         For bound ``"irs"``, the threshold on p_A between its branches, in (1/2, 1]. With ``"auto"`` the first
         tenth of the inputs is used to select it by grid search (Section 5.4) and keeps 0.99 itself; it serves the
         others, whose votes it did not see.
-    bound : {"auto", "joint", "one-sided", "irs"}
+    bound : {"auto", "joint", "irs"}
         ``"joint"`` inverts the cached count and the paired votes together. ``"auto"`` does, and starts from
         scratch on noise beyond the cache where the cached votes were unanimous. Certification from scratch does
-        better where n_p is above half of n, or f^p changes more than about a tenth of the votes. ``"one-sided"``
-        subtracts the votes that f^p loses. ``"irs"`` is the paper's: p_A - zeta with all disagreement in zeta, or
-        f^p's own votes where p_A >= gamma.
+        better where n_p is above half of n, or f^p changes more than about a tenth of the votes. ``"irs"`` is the
+        paper's: p_A - zeta with all disagreement in zeta, or f^p's own votes where p_A >= gamma.
     runner_up : bool
         Also bound the probability of every other class, at half of the failure probability each; not for
         ``"irs"``.

@@ -176,7 +176,6 @@ def plan(
     from scratch 3340
     from scratch, adaptive 3488
     irs None
-    one-sided 3456
     joint 630
     auto 630
     """
