@@ -219,13 +219,13 @@ def decide() -> Any:
 
 def guided() -> Any:
     b = _bench[0]
-    run = sc.certify_guided(
+    run = sc.certify_with_budget(
         b.model,
         b.x,
-        surrogate=sc.load_surrogate("surrogate"),
+        len(b.x) * (20 + 300),
+        guide=sc.SurrogateGuide(sc.load_surrogate("surrogate")),
         sigma=SIGMA,
         n0=20,
-        n=300,
         alpha=ALPHA,
         seed=5,
         cache="guided",

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.evaluation.cached_votes import SampledInputs, read_sampled
+from smoothcert.evaluation.estimation import EstimationErrors, estimation_errors, sampling_variance
 from smoothcert.evaluation.metrics import average_certified_radius
-from smoothcert.evaluation.surrogate import (
-    EstimationErrors,
-    SampledInputs,
-    estimation_errors,
-    read_sampled,
-    sampling_variance,
-)
 from smoothcert.procedures import decide_class
 from smoothcert.sampling import Identity
-from smoothcert.surrogate import Prediction, Surrogate, plan_samples, surrogate_certificates
-from smoothcert.surrogate.calibration import Calibration
-from smoothcert.surrogate.certify import with_agreement
+from smoothcert.surrogate import (
+    Calibration,
+    Prediction,
+    Surrogate,
+    plan_samples,
+    surrogate_certificates,
+    with_agreement,
+)
 from smoothcert.votes import tally_of
 
 __all__ = ["GuidedPoint", "SurrogateEvaluation", "evaluate_surrogate", "guided_curve"]
@@ -177,23 +177,7 @@ def evaluate_surrogate(
 def guided_curve(
     prediction: Prediction, sampled: SampledInputs, budgets: Sequence[int], alpha: float
 ) -> list[GuidedPoint]:
-    """Certify with a surrogate's numbers of samples and with one number for all, from the same cached votes.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        Of the inputs.
-    sampled : SampledInputs
-        Their votes; no input gets more samples than there are.
-    budgets : sequence of int
-        Estimation samples per input on average. Selection samples are the same for both, or none.
-    alpha : float
-        Failure probability of each certificate.
-
-    Returns
-    -------
-    list of GuidedPoint
-    """
+    """Certify with a surrogate's numbers of samples and with one number for all, from the same cached votes."""
     its_own, points = prediction.top_class, []
     for n in budgets:
         sizes = plan_samples(prediction, n, alpha, most=sampled.manifest.n)
