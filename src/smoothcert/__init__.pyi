@@ -24,9 +24,9 @@ from .procedures import predict as predict
 from .procedures import recertify as recertify
 from .procedures import recertify_at_radius as recertify_at_radius
 from .surrogate import Surrogate as Surrogate
+from .surrogate import SurrogateGuide as SurrogateGuide
 from .surrogate import SurrogateRecipe as SurrogateRecipe
 from .surrogate import calibrate_surrogate as calibrate_surrogate
-from .surrogate import certify_guided as certify_guided
 from .surrogate import certify_with_surrogate as certify_with_surrogate
 from .surrogate import collect_votes as collect_votes
 from .surrogate import fit_surrogate as fit_surrogate

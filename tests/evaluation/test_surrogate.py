@@ -26,7 +26,7 @@ from smoothcert.report.surrogate_evaluation import (
     write_evaluation,
 )
 from smoothcert.report.tables import cells
-from smoothcert.surrogate.guided import plan_samples
+from smoothcert.surrogate import plan_samples
 
 
 @pytest.fixture(scope="module")

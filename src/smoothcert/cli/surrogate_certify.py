@@ -111,23 +111,24 @@ def guided(
     Example: smoothcert surrogate guided runs/surrogate model.safetensors --data digits --n 1000 --cache runs/new
     """
     from smoothcert.data import load_dataset
+    from smoothcert.procedures import certify_with_budget
     from smoothcert.report import certification_json, certification_table
-    from smoothcert.surrogate import certify_guided, load_surrogate
+    from smoothcert.surrogate import SurrogateGuide, load_surrogate, surrogate_noise
 
     dataset = load_dataset(data, split, limit, skip)
     loaded = load_surrogate(surrogate, device=device)
     running = _run_as_fitted(loaded, model, dataset, device)
     with progress_bar("guided") as progress:
-        run = certify_guided(
+        run = certify_with_budget(
             running.classifier,
             dataset.inputs,
-            surrogate=loaded,
+            len(dataset) * (n0 + n),
             sigma=loaded.record.sigma,
+            guide=SurrogateGuide(loaded, radius=radius),
             n0=n0,
-            n=n,
             alpha=alpha,
-            radius=radius,
             seed=seed,
+            noise=surrogate_noise(loaded, seed),
             cache=cache,
             batch_size=running.batch_size if batch_size is None else batch_size,
             progress=progress,

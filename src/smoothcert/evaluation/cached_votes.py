@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates
-from smoothcert.sampling import Inputs, Votes, check_inputs, count_votes
+from smoothcert.sampling import Inputs, Votes, check_inputs
 from smoothcert.surrogate import Rows
+from smoothcert.votes import tally_of
 from smoothcert.votes.store import CachedInput, CertificationCache, Manifest
 
-__all__ = ["SampledInputs", "cached_rows", "certify_first", "count_first", "labelled_inputs", "read_sampled"]
+__all__ = ["SampledInputs", "cached_rows", "certify_first", "labelled_inputs", "read_sampled"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,66 +33,53 @@ class SampledInputs:
         What the votes are votes of.
     inputs : Inputs, shape (m, *shape)
         The clean inputs.
-    keys : list of bytes
-        Their keys.
     y : ndarray of int64, shape (m,)
         Labels, used for accuracies alone.
-    votes : ndarray of uint8 or uint16, shape (m, n)
-        Every estimation vote.
-    selection_counts : ndarray of int64, shape (m, k)
-        Selection votes per class.
+    rows : list of CachedInput
+        Every vote.
     """
 
     manifest: Manifest
     inputs: Inputs
-    keys: list[bytes]
     y: NDArray[np.int64]
-    votes: Votes
-    selection_counts: NDArray[np.int64]
+    rows: list[CachedInput]
 
-    def __len__(self) -> int:
-        """Return the number of inputs."""
-        return len(self.keys)
+    @property
+    def keys(self) -> list[bytes]:
+        """The inputs' keys."""
+        return [row.key for row in self.rows]
+
+    @property
+    def votes(self) -> Votes:
+        """Every estimation vote, (m, n)."""
+        return np.stack([row.votes for row in self.rows])
 
     def select(self, rows: NDArray[np.int64]) -> SampledInputs:
         """Return some of the inputs."""
-        return SampledInputs(
-            manifest=self.manifest,
-            inputs=Rows(self.inputs, rows),
-            keys=[self.keys[i] for i in rows],
-            y=self.y[rows],
-            votes=self.votes[rows],
-            selection_counts=self.selection_counts[rows],
-        )
+        kept = [self.rows[i] for i in rows]
+        return replace(self, inputs=Rows(self.inputs, rows), y=self.y[rows], rows=kept)
 
-    def with_classes(self, top_class: NDArray[np.int64]) -> SampledInputs:
-        """Return the same with classes that were chosen without selection votes, one for each input."""
-        chosen = np.zeros_like(self.selection_counts)
-        chosen[np.arange(len(self)), top_class] = 1
-        return replace(self, selection_counts=chosen)
-
-    def certificates(self, n: int | NDArray[np.int64], alpha: float) -> Certificates:
-        """Certify from the first n votes of each input and nothing else; n may differ from input to input."""
-        return certify_first(n, alpha, self.votes, self.selection_counts, self.manifest)
+    def certificates(
+        self, n: int | NDArray[np.int64], alpha: float, top_class: NDArray[np.int64] | None = None
+    ) -> Certificates:
+        """Certify from the first n votes, the class of the selection votes or one chosen without them."""
+        return certify_first(n, alpha, self.rows, self.manifest, top_class)
 
 
 def certify_first(
     n: int | NDArray[np.int64],
     alpha: float,
-    votes: Sequence[Votes] | Votes,
-    selection_counts: NDArray[np.int64],
+    rows: list[CachedInput],
     manifest: Manifest,
-    cache: str = "the cache",
+    top_class: NDArray[np.int64] | None = None,
 ) -> Certificates:
     """Certify from the first n votes of each input and nothing else, as CERTIFY with n samples does."""
-    counts, size = count_first(n, votes, manifest.num_classes), math.prod(manifest.input_shape)
-    return cohen_certificates(selection_counts, counts, n, alpha, manifest.noise(cache), size)
-
-
-def count_first(n: int | NDArray[np.int64], votes: Sequence[Votes] | Votes, num_classes: int) -> NDArray[np.int64]:
-    """Return votes per class among the first n of each input, (m, k)."""
-    sizes = np.broadcast_to(n, len(votes))
-    return np.stack([count_votes(row[:size], num_classes) for row, size in zip(votes, sizes, strict=True)])
+    tally = tally_of(rows, n)
+    if top_class is not None:
+        chosen = np.zeros_like(tally.selection)
+        chosen[np.arange(len(chosen)), top_class] = 1
+        tally = replace(tally, selection=chosen)
+    return cohen_certificates(tally, alpha, manifest.noise(), math.prod(manifest.input_shape))
 
 
 def read_sampled(cache: str | Path, x: Any, y: NDArray[np.int64]) -> SampledInputs:
@@ -103,16 +91,8 @@ def read_sampled(cache: str | Path, x: Any, y: NDArray[np.int64]) -> SampledInpu
             "smoothcert certify made"
         )
     inputs = labelled_inputs(x, y)
-    keys = list(input_keys(inputs))
-    rows = list(cached_rows(store, keys))
-    return SampledInputs(
-        manifest=store.manifest,
-        inputs=inputs,
-        keys=keys,
-        y=np.asarray(y),
-        votes=np.stack([row.votes for row in rows]),
-        selection_counts=np.stack([row.selection_counts for row in rows]),
-    )
+    rows = list(cached_rows(store, list(input_keys(inputs))))
+    return SampledInputs(manifest=store.manifest, inputs=inputs, y=np.asarray(y), rows=rows)
 
 
 def labelled_inputs(x: Any, y: NDArray[np.int64]) -> Inputs:

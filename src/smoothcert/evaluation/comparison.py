@@ -220,5 +220,4 @@ def _evaluate(
 
 def _scratch(rows: list[CachedInput], m: int, alpha: float, cache: CertificationCache) -> Certificates:
     """Certify from the first m votes of each input and nothing else."""
-    selection = np.stack([row.selection_counts for row in rows])
-    return certify_first(m, alpha, [row.votes for row in rows], selection, cache.manifest, str(cache.path))
+    return certify_first(m, alpha, rows, cache.manifest)

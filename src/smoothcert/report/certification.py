@@ -65,7 +65,7 @@ def certification_json(run: CertificationRun, y: NDArray[np.int64]) -> dict[str,
     c = run.certificates
     # Decided at one radius, it is the only one about which anything is known.
     radii = c.radius[[c.radius.argmax()]] if c.method == "sequential" else radius_grid([c])
-    right = run.counts[np.arange(len(y)), y]
+    right = run.tally.counts[np.arange(len(y)), y]
     return {
         "guarantee": c.guarantee,
         "alpha": c.alpha,
@@ -77,7 +77,7 @@ def certification_json(run: CertificationRun, y: NDArray[np.int64]) -> dict[str,
         "abstained": float(1 - c.certified.mean()),
         "accuracy_under_noise": float((right / np.maximum(c.n, 1)).mean()),
         "mean_p_lower": float(c.p_lower.mean()),
-        "invalid_votes": int(c.n.sum() - run.counts.sum()),
+        "invalid_votes": int(c.n.sum() - run.tally.counts.sum()),
         "samples": run.timing.samples,
         "seconds": round(run.timing.seconds, 2),
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import binomial_interval
+from smoothcert.bounds import lower_confidence_bound, upper_confidence_bound
 from smoothcert.certificate import Certificates
 from smoothcert.evaluation import (
     BASE,
@@ -89,7 +89,7 @@ def _incremental_row(comparison: Comparison, result: CandidateResult) -> list[Ce
     c, record = result.incremental, result.record
     shares = (result.share("paired"), result.share("direct"), result.share("abstain"))
     speedups = (_none_if_nan(result.area_speedup), _none_if_nan(result.pointwise_speedup))
-    head: list[Cell] = [record.name, record.bound, int(c.n[0]), _mean_zeta(c), *shares]
+    head: list[Cell] = [record.name, c.method, int(c.n[0]), _mean_zeta(c), *shares]
     return [*head, *_measured(comparison, c, result.cost), *speedups, _note(result), c.alpha, c.premise]
 
 
@@ -125,7 +125,7 @@ def curve_table(comparison: Comparison) -> Table:
     rows = [
         (result.record.name, kind, float(acr), float(seconds))
         for result in comparison.candidates
-        for kind, curve in ((result.record.bound, result.curve), ("scratch", result.scratch_curve))
+        for kind, curve in ((result.incremental.method, result.curve), ("scratch", result.scratch_curve))
         if curve is not None
         for acr, seconds in zip(curve.acr, curve.cost, strict=True)
     ]
@@ -209,7 +209,7 @@ def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dic
     if zetas := {name: c.zeta for name, c in bounded if c.zeta is not None and not np.isnan(c.zeta).all()}:
         figures["zeta"] = plot_zeta_distribution(zetas)
     for result in comparison.candidates:
-        curves: dict[str, Curve] = {result.record.bound: result.curve}
+        curves: dict[str, Curve] = {result.incremental.method: result.curve}
         if result.scratch_curve is not None:
             curves["from scratch"] = result.scratch_curve
         label = f"certification time of {result.record.name} (s)"
@@ -218,7 +218,8 @@ def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dic
 
 
 def _band(accuracy: NDArray[np.float64], m: int) -> tuple[Any, Any]:
-    return binomial_interval(np.round(accuracy * m), m, (1 - COVERAGE) / 2)
+    k, tail = np.round(accuracy * m), (1 - COVERAGE) / 2
+    return lower_confidence_bound(k, m, tail), upper_confidence_bound(k, m, tail)
 
 
 def _mean_zeta(certificates: Certificates) -> float | None:

@@ -4,11 +4,12 @@ from .calibration import load_calibration as load_calibration
 from .certify import SurrogateRun as SurrogateRun
 from .certify import certify_with_surrogate as certify_with_surrogate
 from .certify import surrogate_certificates as surrogate_certificates
+from .certify import surrogate_noise as surrogate_noise
 from .certify import with_agreement as with_agreement
 from .fit import FitResult as FitResult
 from .fit import fit_surrogate as fit_surrogate
-from .guided import certify_guided as certify_guided
-from .guided import plan_samples as plan_samples
+from .guide import SurrogateGuide as SurrogateGuide
+from .guide import plan_samples as plan_samples
 from .inputs import Rows as Rows
 from .model import Surrogate as Surrogate
 from .model import load_surrogate as load_surrogate
