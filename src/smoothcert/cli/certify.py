@@ -22,6 +22,7 @@ from smoothcert.cli.common import (
     SkipOption,
     SplitOption,
     print_result,
+    print_run,
     progress_bar,
 )
 
@@ -91,7 +92,7 @@ def certify(
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
     from smoothcert.cli.workspace import keep_recipe, noise_law, open_recipe
-    from smoothcert.report import certification_json, certification_table, write_cohen_log
+    from smoothcert.report import write_cohen_log
     from smoothcert.votes.store import Recipe
 
     _require_one_way(radius, budget, runner_up)
@@ -119,12 +120,7 @@ def certify(
     keep_recipe(cache, recipe)
     if log is not None:
         write_cohen_log(log, run.certificates, dataset.labels)
-    print_result(
-        as_json,
-        certification_json(run, dataset.labels),
-        certification_table(run, dataset.labels),
-        f"{run.certificates.summary()}; votes in {cache}",
-    )
+    print_run(as_json, run, dataset.labels, cache)
 
 
 def _run(

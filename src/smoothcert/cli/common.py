@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -13,8 +14,11 @@ import typer
 from smoothcert.printable import printable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from rich.console import Console
 
+    from smoothcert.procedures import CertificationRun
     from smoothcert.report import Table
     from smoothcert.training import Progress
 
@@ -77,6 +81,14 @@ def print_result(as_json: bool, facts: Any, *shown: Table | str) -> None:
             show(part)
         else:
             _console().print(to_rich(part))
+
+
+def print_run(as_json: bool, run: CertificationRun, y: NDArray[np.int64], cache: Path) -> None:
+    """Print what a certification found, and where its votes are."""
+    from smoothcert.report import certification_json, certification_table
+
+    line = f"{run.certificates.summary()}; votes in {cache}"
+    print_result(as_json, certification_json(run, y), certification_table(run, y), line)
 
 
 def print_json(value: Any) -> None:

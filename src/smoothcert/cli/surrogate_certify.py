@@ -18,6 +18,7 @@ from smoothcert.cli.common import (
     SkipOption,
     SplitOption,
     print_result,
+    print_run,
     progress_bar,
 )
 
@@ -112,7 +113,6 @@ def guided(
     """
     from smoothcert.data import load_dataset
     from smoothcert.procedures import certify_with_budget
-    from smoothcert.report import certification_json, certification_table
     from smoothcert.surrogate import SurrogateGuide, load_surrogate, surrogate_noise
 
     dataset = load_dataset(data, split, limit, skip)
@@ -133,12 +133,7 @@ def guided(
             batch_size=running.batch_size if batch_size is None else batch_size,
             progress=progress,
         )
-    print_result(
-        as_json,
-        certification_json(run, dataset.labels),
-        certification_table(run, dataset.labels),
-        f"{run.certificates.summary()}; votes in {cache}",
-    )
+    print_run(as_json, run, dataset.labels, cache)
 
 
 def evaluate(
