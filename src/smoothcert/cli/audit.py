@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smoothcert.cli.common import (
-    AlphaZetaOption,
-    BatchOption,
-    DeviceOption,
-    JsonOption,
-    MovedOption,
-    print_result,
-    progress_bar,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, progress_bar
 
 if TYPE_CHECKING:
     from smoothcert.approximate import Candidate
@@ -35,17 +28,17 @@ def audit(
     n: Annotated[
         int | None, typer.Option("--n", help="Fresh samples of the base per input; by default the cache's n.")
     ] = None,
-    alpha_zeta: AlphaZetaOption = 0.001,
+    alpha_zeta: options.AlphaZeta = 0.001,
     level: Annotated[
         float, typer.Option("--level", help="Probability with which an honest cache may be accused.")
     ] = 0.001,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the fresh votes; by default CACHE-audit-SEED.")
     ] = None,
-    data: MovedOption = None,
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    data: options.MovedData = None,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Re-check a model, a candidate and a cache on fresh noise of your own seed.
 

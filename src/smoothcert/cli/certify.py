@@ -7,24 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from smoothcert.cli.common import (
-    BatchOption,
-    DataOption,
-    DeviceOption,
-    JsonOption,
-    LevelsOption,
-    LimitOption,
-    ModelArgument,
-    NoiseOption,
-    RuntimeOption,
-    SeedOption,
-    SigmaOption,
-    SkipOption,
-    SplitOption,
-    print_result,
-    print_run,
-    progress_bar,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, print_run, progress_bar
 
 if TYPE_CHECKING:
     from smoothcert.classifiers import Classifier
@@ -50,15 +34,15 @@ class _Shared(TypedDict):
 
 
 def certify(
-    model: ModelArgument,
-    data: DataOption,
-    sigma: SigmaOption,
+    model: options.Model,
+    data: options.Data,
+    sigma: options.Sigma,
     cache: Annotated[
         Path, typer.Option("--cache", help="Folder for the votes; a call that was interrupted continues.")
     ],
-    split: SplitOption = "test",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
+    split: options.Split = "test",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
     n0: Annotated[int, typer.Option("--n0", help="Selection samples per input.")] = 100,
     n: Annotated[int, typer.Option("--n", help="Estimation samples per input.")] = 100_000,
     budget: Annotated[
@@ -68,12 +52,12 @@ def certify(
         ),
     ] = None,
     alpha: Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")] = 0.001,
-    seed: SeedOption = 0,
-    noise: NoiseOption = "auto",
-    levels: LevelsOption = None,
-    runtime: RuntimeOption = "auto",
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
+    seed: options.Seed = 0,
+    noise: options.Noise = "auto",
+    levels: options.Levels = None,
+    runtime: options.Runtime = "auto",
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
     radius: Annotated[
         float | None,
         typer.Option(
@@ -85,7 +69,7 @@ def certify(
     ] = False,
     log: Annotated[Path | None, typer.Option("--log", help="Also write the tab-separated log.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Certify a model's smoothed classifier around each input, and keep every vote.
 

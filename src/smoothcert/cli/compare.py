@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smoothcert.cli.common import JsonOption, MovedOption, print_result, warn
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, warn
 
 if TYPE_CHECKING:
     from smoothcert.evaluation import Comparison, Gate, Verdict
@@ -32,8 +33,8 @@ def compare(
             "all gates and candidates at once; alpha is accounted for.",
         ),
     ] = None,
-    data: MovedOption = None,
-    as_json: JsonOption = False,
+    data: options.MovedData = None,
+    as_json: options.Json = False,
 ) -> None:
     """Compare the base with its recertified candidates, and gate a CI job.
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import DeviceOption, JsonOption, print_result
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result
 
 
 def plan(
@@ -43,8 +44,8 @@ def plan(
     probe: Annotated[bool, typer.Option("--probe", help="Time the cache's model now, on a few batches.")] = False,
     model: Annotated[str | None, typer.Option("--model", help="Checkpoint of the base, for --probe.")] = None,
     data: Annotated[str | None, typer.Option("--data", help="Data set, for --probe.")] = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Say what each method would need for a target: samples, time and disk, before anything is run.
 

@@ -6,39 +6,25 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import (
-    BatchOption,
-    DataOption,
-    DeviceOption,
-    JsonOption,
-    LevelsOption,
-    LimitOption,
-    ModelArgument,
-    NoiseOption,
-    SeedOption,
-    SigmaOption,
-    SkipOption,
-    SplitOption,
-    print_result,
-    progress_bar,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, progress_bar
 
 
 def predict(
-    model: ModelArgument,
-    data: DataOption,
-    sigma: SigmaOption,
-    split: SplitOption = "test",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
+    model: options.Model,
+    data: options.Data,
+    sigma: options.Sigma,
+    split: options.Split = "test",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
     n: Annotated[int, typer.Option("--n", help="Samples per input.")] = 1000,
     alpha: Annotated[float, typer.Option("--alpha", help="Probability of a wrong class.")] = 0.001,
-    seed: SeedOption = 0,
-    noise: NoiseOption = "auto",
-    levels: LevelsOption = None,
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    seed: options.Seed = 0,
+    noise: options.Noise = "auto",
+    levels: options.Levels = None,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Predict the smoothed classifier's class of each input, or abstain (-1).
 

@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from smoothcert.cli.common import (
-    AlphaZetaOption,
-    BatchOption,
-    DeviceOption,
-    JsonOption,
-    MovedOption,
-    print_json,
-    progress_bar,
-    show,
-    warn,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_json, progress_bar, show, warn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +39,7 @@ def recertify(
         Literal["auto", "joint", "irs"],
         typer.Option("--bound", help="How votes become a bound; 'irs' is the incremental paper's."),
     ] = "auto",
-    alpha_zeta: AlphaZetaOption = 0.001,
+    alpha_zeta: options.AlphaZeta = 0.001,
     gamma: Annotated[
         str, typer.Option("--gamma", help="For bound irs: threshold between its branches in (1/2, 1], or 'auto'.")
     ] = "0.99",
@@ -71,13 +62,13 @@ def recertify(
         ),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Checkpoint of the base, if it has moved.")] = None,
-    data: MovedOption = None,
+    data: options.MovedData = None,
     baseline: Annotated[
         bool, typer.Option(help="Draw selection samples too, so that compare can show certification from scratch.")
     ] = True,
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Recertify changed models from the votes of the base, with few samples each.
 

@@ -17,7 +17,7 @@ from smoothcert.classifiers import (
     runtime_at,
     with_runtime,
 )
-from smoothcert.cli.common import RuntimeName
+from smoothcert.cli import options
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
 from smoothcert.noise import GaussianNoise, input_keys
 from smoothcert.sampling import calibration_batch, default_batch_size
@@ -38,7 +38,7 @@ class Running:
     batch_size: int
 
 
-def run_by(classifier: TorchClassifier, runtime: RuntimeName, dataset: Dataset, sigma: float) -> Running:
+def run_by(classifier: TorchClassifier, runtime: options.RuntimeName, dataset: Dataset, sigma: float) -> Running:
     """Choose a runtime by name, or by a probe that is remembered."""
     size = _usual_size(classifier, dataset)
     if runtime == "eager":

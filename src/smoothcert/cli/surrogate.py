@@ -7,32 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from smoothcert.cli.common import (
-    BatchOption,
-    DataOption,
-    DeviceOption,
-    JsonOption,
-    LevelsOption,
-    LimitOption,
-    ModelArgument,
-    MovedOption,
-    NoiseOption,
-    RuntimeOption,
-    SeedOption,
-    SigmaOption,
-    SkipOption,
-    SplitOption,
-    print_result,
-    progress_bar,
-    training_bar,
-)
-from smoothcert.cli.surrogate_certify import (
-    AlphaOption,
-    FolderArgument,
-    certify,
-    evaluate,
-    guided,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, progress_bar, training_bar
+from smoothcert.cli.surrogate_certify import certify, evaluate, guided
 
 app = typer.Typer(
     help="Learn a classifier's votes under noise, and certify with few samples or none.", no_args_is_help=True
@@ -41,21 +18,21 @@ app = typer.Typer(
 
 @app.command()
 def votes(
-    model: ModelArgument,
-    data: DataOption,
-    sigma: SigmaOption,
+    model: options.Model,
+    data: options.Data,
+    sigma: options.Sigma,
     n: Annotated[int, typer.Option("--n", help="Samples per input; 100,000 in the paper.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the votes; an interrupted call continues.")],
-    split: SplitOption = "train",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
-    seed: SeedOption = 0,
-    noise: NoiseOption = "auto",
-    levels: LevelsOption = None,
-    runtime: RuntimeOption = "auto",
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    split: options.Split = "train",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
+    seed: options.Seed = 0,
+    noise: options.Noise = "auto",
+    levels: options.Levels = None,
+    runtime: options.Runtime = "auto",
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Sample a model's votes under noise, to fit or to calibrate a surrogate.
 
@@ -114,10 +91,10 @@ def fit(
             "--start-from", help="Checkpoint of the same architecture to start from, such as the model's."
         ),
     ] = None,
-    data: MovedOption = None,
+    data: options.MovedData = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order, and what is held out.")] = 0,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Fit a surrogate to votes: a network that predicts them from the clean input.
 
@@ -164,16 +141,16 @@ def fit(
 
 @app.command()
 def calibrate(
-    surrogate: FolderArgument,
+    surrogate: options.SurrogateFolder,
     votes: Annotated[Path, typer.Option("--votes", help="Votes of inputs that the surrogate was not fitted to.")],
     miss: Annotated[
         float, typer.Option("--miss", help="Share of inputs whose radius may exceed the sampled one.")
     ] = 0.05,
     beta: Annotated[float, typer.Option("--beta", help="Failure probability of the calibration.")] = 0.05,
     groups: Annotated[int, typer.Option("--groups", help="Groups of radius in which it holds.")] = 3,
-    alpha: AlphaOption = 0.001,
-    data: MovedOption = None,
-    as_json: JsonOption = False,
+    alpha: options.SamplingAlpha = 0.001,
+    data: options.MovedData = None,
+    as_json: options.Json = False,
 ) -> None:
     """Calibrate a surrogate's radii: few of them then exceed the ones that sampling certifies.
 

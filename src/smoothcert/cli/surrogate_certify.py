@@ -7,50 +7,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smoothcert.cli.common import (
-    BatchOption,
-    DataOption,
-    DeviceOption,
-    JsonOption,
-    LimitOption,
-    MovedOption,
-    SeedOption,
-    SkipOption,
-    SplitOption,
-    print_result,
-    print_run,
-    progress_bar,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, print_run, progress_bar
 
 if TYPE_CHECKING:
     from smoothcert.cli.runtime import Running
     from smoothcert.data import Dataset
     from smoothcert.surrogate import Surrogate
 
-FolderArgument = Annotated[Path, typer.Argument(help="Folder of the surrogate.")]
-AlphaOption = Annotated[float, typer.Option("--alpha", help="Failure probability of what sampling certifies.")]
-
 
 def certify(
-    surrogate: FolderArgument,
-    data: DataOption,
+    surrogate: options.SurrogateFolder,
+    data: options.Data,
     model: Annotated[
         str | None, typer.Argument(help="Checkpoint of the model, for the agreement check; not needed for --n0 0.")
     ] = None,
-    split: SplitOption = "test",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
+    split: options.Split = "test",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
     n0: Annotated[int, typer.Option("--n0", help="Samples per input that must agree on the class.")] = 100,
     n: Annotated[int, typer.Option("--n", help="Samples that a raw radius stands in for.")] = 100_000,
-    alpha: AlphaOption = 0.001,
+    alpha: options.SamplingAlpha = 0.001,
     raw: Annotated[
         bool, typer.Option("--raw", help="Estimated radii, even where there is a calibration.")
     ] = False,
-    seed: SeedOption = 0,
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
+    seed: options.Seed = 0,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the radii, .csv or .parquet.")] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Give each input a radius by one forward pass: calibrated if there is a calibration, else only estimated.
 
@@ -89,23 +74,23 @@ def certify(
 
 
 def guided(
-    surrogate: FolderArgument,
+    surrogate: options.SurrogateFolder,
     model: Annotated[str, typer.Argument(help="Checkpoint of the model.")],
-    data: DataOption,
+    data: options.Data,
     cache: Annotated[Path, typer.Option("--cache", help="Folder for the votes; an interrupted call continues.")],
-    split: SplitOption = "test",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
+    split: options.Split = "test",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
     n0: Annotated[int, typer.Option("--n0", help="Selection samples per input.")] = 100,
     n: Annotated[int, typer.Option("--n", help="Estimation samples per input, on average.")] = 10_000,
     alpha: Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")] = 0.001,
     radius: Annotated[
         float | None, typer.Option("--radius", help="Certify this radius for most inputs, not the mean radius.")
     ] = None,
-    seed: SeedOption = 0,
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    seed: options.Seed = 0,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Certify by sampling, with samples spent where the surrogate expects them to pay.
 
@@ -137,15 +122,15 @@ def guided(
 
 
 def evaluate(
-    surrogate: FolderArgument,
+    surrogate: options.SurrogateFolder,
     cache: Annotated[
         Path, typer.Option("--cache", help="Votes of certify, of inputs that the surrogate is new to.")
     ],
     n: Annotated[int | None, typer.Option("--n", help="Samples that a raw radius stands in for.")] = None,
-    alpha: AlphaOption = 0.001,
-    data: MovedOption = None,
+    alpha: options.SamplingAlpha = 0.001,
+    data: options.MovedData = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for tables and plots.")] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare a surrogate with sampling: accuracy, over- and underestimation, samples saved.
 

@@ -7,37 +7,28 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import (
-    DataOption,
-    DeviceOption,
-    JsonOption,
-    LimitOption,
-    SigmaOption,
-    SkipOption,
-    SplitOption,
-    print_result,
-    training_bar,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, training_bar
 
 
 def train(
-    data: DataOption,
+    data: options.Data,
     arch: Annotated[str, typer.Option("--arch", help="Architecture, such as digits_conv or cifar_resnet20.")],
-    sigma: SigmaOption,
+    sigma: options.Sigma,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for the checkpoint; an interrupted training continues.")
     ],
-    split: SplitOption = "train",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
+    split: options.Split = "train",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the data.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Inputs per step.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="The largest learning rate.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order, augmentation and noise.")] = 0,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Train a classifier on noisy inputs, so that its smoothed classifier is accurate.
 

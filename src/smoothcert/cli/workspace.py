@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from smoothcert.approximate import Candidate, make_candidate
 from smoothcert.classifiers import TorchClassifier
-from smoothcert.cli.common import RuntimeName, warn
+from smoothcert.cli import options
+from smoothcert.cli.printing import warn
 from smoothcert.cli.runtime import Running, like_base, run_by, run_like_cache
 from smoothcert.data import load_dataset
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
@@ -104,7 +105,13 @@ def open_labels(cache: Path, *, data: str | None) -> Dataset:
 
 
 def open_recipe(
-    recipe: Recipe, out: Path, *, runtime: RuntimeName, sigma: float, device: str | None, batch_size: int | None
+    recipe: Recipe,
+    out: Path,
+    *,
+    runtime: options.RuntimeName,
+    sigma: float,
+    device: str | None,
+    batch_size: int | None,
 ) -> tuple[Dataset, Running]:
     """Load the inputs and the model whose votes will be kept in a folder, in the runtime that suits them."""
     dataset = load_dataset(recipe.data, recipe.split, recipe.limit, recipe.skip)

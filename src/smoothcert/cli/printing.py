@@ -1,4 +1,4 @@
-"""The options that several commands share, and how all of them print."""
+"""How commands print: results, lines, warnings and progress."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -21,39 +21,6 @@ if TYPE_CHECKING:
     from smoothcert.procedures import CertificationRun
     from smoothcert.report import Table
     from smoothcert.training import Progress
-
-ModelArgument = Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")]
-DataOption = Annotated[str, typer.Option("--data", help="'digits', or the path of a data set.")]
-MovedOption = Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")]
-SplitOption = Annotated[str, typer.Option("--split", help="Which part of the data set.")]
-LimitOption = Annotated[int | None, typer.Option("--limit", help="Take at most this many inputs.")]
-SkipOption = Annotated[int, typer.Option("--skip", help="Take every skip-th input.")]
-SigmaOption = Annotated[
-    float, typer.Option("--sigma", help="Standard deviation of the noise, for inputs in [0, 1].")
-]
-NoiseOption = Annotated[
-    Literal["auto", "grid", "gaussian", "quantised"],
-    typer.Option(
-        "--noise",
-        help="Exact noise on the inputs' grid, float noise, or whichever fits; 'quantised' first rounds inputs "
-        "to the grid and certifies those.",
-    ),
-]
-RuntimeName = Literal["auto", "eager", "compile", "onnx"]
-RuntimeOption = Annotated[
-    RuntimeName,
-    typer.Option("--runtime", help="What runs the model: PyTorch, torch.compile, ONNX Runtime, or the fastest."),
-]
-LevelsOption = Annotated[
-    int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid or quantised.")
-]
-AlphaZetaOption = Annotated[
-    float, typer.Option("--alpha-zeta", help="Failure probability beyond the cache's alpha.")
-]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the noise stream.")]
-DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to run, such as 'cuda'.")]
-BatchOption = Annotated[int | None, typer.Option("--batch-size", help="Forward passes at once.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def show(*lines: str) -> None:
