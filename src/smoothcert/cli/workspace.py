@@ -16,7 +16,7 @@ from smoothcert.cli.common import load_data, load_model
 from smoothcert.cli.runtime import Running, like_base, run_like_cache
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import input_keys
-from smoothcert.procedures import Method, RadiusDecisions, Recertification, recertify_at_radius
+from smoothcert.procedures import Irs, Joint, RadiusDecisions, Recertification, recertify_at_radius
 from smoothcert.procedures import recertify as run_recertify
 from smoothcert.sampling import calibration_batch
 from smoothcert.votes import Progress
@@ -112,7 +112,8 @@ def recertify_candidate(
     spec: str,
     candidate: Candidate,
     samples: int | range,
-    method: Method,
+    bound: Joint | Irs,
+    alpha_zeta: float,
     baseline: bool,
     batch_size: int | None,
     progress: Progress,
@@ -128,11 +129,8 @@ def recertify_candidate(
             workspace.dataset.inputs,
             cache=workspace.cache,
             n_p=samples,
-            alpha_zeta=method.alpha_zeta,
-            gamma=method.gamma,
-            bound=method.bound,
-            runner_up=method.runner_up,
-            together=method.together,
+            alpha_zeta=alpha_zeta,
+            bound=bound,
             base=workspace.base.classifier,
             n0=CertificationCache(workspace.cache).manifest.n0 if baseline else 0,
             out=folder,
@@ -144,12 +142,12 @@ def recertify_candidate(
         name=name,
         description=candidate.description,
         n_p=run.pairs.m,
-        alpha_zeta=method.alpha_zeta,
-        gamma=method.gamma,
+        alpha_zeta=alpha_zeta,
+        gamma=bound.gamma if isinstance(bound, Irs) else Irs().untuned,
         identical=run.identical,
-        bound=method.bound,
-        runner_up=method.runner_up,
-        together=method.together,
+        bound=bound.name,
+        runner_up=isinstance(bound, Joint) and bound.runner_up,
+        together=run.certificates.together,
         start=start or 0,
         holdout=start is not None,
     )
