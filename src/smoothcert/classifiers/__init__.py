@@ -15,19 +15,15 @@ if TYPE_CHECKING:
     from smoothcert.classifiers.compiled import CompiledClassifier
     from smoothcert.classifiers.onnx_export import ExportedClassifier, export_onnx
     from smoothcert.classifiers.onnx_file import OnnxClassifier
-    from smoothcert.classifiers.runtime import RuntimeChoice, Trial, fastest_runtime, runtime_at, with_runtime
+    from smoothcert.classifiers.runtime import with_runtime
     from smoothcert.classifiers.torch_module import TorchClassifier
 
 _HOME = {
     "CompiledClassifier": "compiled",
     "ExportedClassifier": "onnx_export",
     "OnnxClassifier": "onnx_file",
-    "RuntimeChoice": "runtime",
     "TorchClassifier": "torch_module",
-    "Trial": "runtime",
     "export_onnx": "onnx_export",
-    "fastest_runtime": "runtime",
-    "runtime_at": "runtime",
     "with_runtime": "runtime",
 }
 
@@ -38,12 +34,8 @@ __all__ = [
     "ExportedClassifier",
     "FunctionClassifier",
     "OnnxClassifier",
-    "RuntimeChoice",
     "TorchClassifier",
-    "Trial",
     "export_onnx",
-    "fastest_runtime",
-    "runtime_at",
     "votes_from_logits",
     "with_runtime",
 ]
