@@ -95,7 +95,7 @@ def certify(
 
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
-    from smoothcert.cli.runtime import Running, run_by, run_like_cache
+    from smoothcert.cli.runtime import Running, runtime_by_name, runtime_of_cache
     from smoothcert.report import certification_json, certification_table, to_rich, write_cohen_log
     from smoothcert.votes.store import Recipe, write_recipe
 
@@ -105,8 +105,8 @@ def certify(
     loaded, module = load_model(model, device, dataset.num_classes)
     # A cache goes on in the runtime that began it, unless the caller insists on another: then it is refused.
     resumes = runtime == "auto" and any((cache / name).exists() for name in ("manifest.json", "rounds.json"))
-    made = run_like_cache(module, cache, dataset) if resumes else None
-    running = made or run_by(module, runtime, dataset, sigma)
+    made = runtime_of_cache(module, cache, dataset) if resumes else None
+    running = made or runtime_by_name(module, runtime, dataset, sigma)
     size = running.batch_size if batch_size is None else batch_size
     if dry_run:
         mean = n if budget is None else max(1, budget // len(dataset.labels) - n0)

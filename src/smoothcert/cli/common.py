@@ -40,7 +40,11 @@ NoiseOption = Annotated[
 RuntimeName = Literal["auto", "eager", "compile", "onnx"]
 RuntimeOption = Annotated[
     RuntimeName,
-    typer.Option("--runtime", help="What runs the model: PyTorch, torch.compile, ONNX Runtime, or the fastest."),
+    typer.Option(
+        "--runtime",
+        help="What runs the model: PyTorch, torch.compile or ONNX Runtime. By default ONNX Runtime on the CPU, "
+        "if it can, and PyTorch elsewhere.",
+    ),
 ]
 LevelsOption = Annotated[
     int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid or quantised.")

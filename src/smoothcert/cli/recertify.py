@@ -200,8 +200,8 @@ def _chosen(bound: BoundName, gamma: str, *, runner_up: bool, together: int) -> 
         return Joint(afresh=bound == "auto", runner_up=runner_up, together=together)
     if runner_up or together > 1:
         raise InvalidArgumentError(
-            f"{'runner_up' if runner_up else 'together'} is given, but bound 'irs' bounds the top class alone, and "
-            "that of each candidate by itself: use bound 'auto' or 'joint'"
+            f"{'runner_up' if runner_up else 'together'} is given, but bound 'irs' bounds the top class alone, "
+            "and that of each candidate by itself: use bound 'auto' or 'joint'"
         )
     return Irs(gamma=_gamma(gamma))
 

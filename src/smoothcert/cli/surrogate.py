@@ -66,15 +66,15 @@ def votes(
 
     Example: smoothcert surrogate votes model.safetensors --data digits --sigma 0.25 --n 1000 --out runs/votes
     """
-    from smoothcert.cli.runtime import run_by, run_like_cache
+    from smoothcert.cli.runtime import runtime_by_name, runtime_of_cache
     from smoothcert.surrogate import collect_votes
     from smoothcert.votes.store import Recipe, write_recipe
 
     dataset = load_data(data, split, limit, skip)
     loaded, module = load_model(model, device, dataset.num_classes)
     resumes = runtime == "auto" and (out / "manifest.json").exists()
-    made = run_like_cache(module, out, dataset) if resumes else None
-    running = made or run_by(module, runtime, dataset, sigma)
+    made = runtime_of_cache(module, out, dataset) if resumes else None
+    running = made or runtime_by_name(module, runtime, dataset, sigma)
     if loaded.sigma is not None and loaded.sigma != sigma:
         warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
     with progress_bar("votes") as progress:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from smoothcert.approximate import Candidate, make_candidate
 from smoothcert.cli.common import load_data, load_model
-from smoothcert.cli.runtime import Running, like_base, run_like_cache
+from smoothcert.cli.runtime import Running, runtime_of_cache, same_runtime
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import input_keys
 from smoothcert.procedures import Irs, Joint, RadiusDecisions, Recertification, recertify_at_radius
@@ -67,7 +67,7 @@ class Workspace:
     def running(self, candidate: Candidate) -> Running:
         """Run a candidate as the base was run."""
         sigma = CertificationCache(self.cache).manifest.sigma
-        return like_base(candidate.classifier, self.base, self.dataset, sigma)
+        return same_runtime(candidate.classifier, self.base, self.dataset, sigma)
 
 
 def open_workspace(cache: Path, *, model: str | None, data: str | None, device: str | None) -> Workspace:
@@ -82,7 +82,7 @@ def open_workspace(cache: Path, *, model: str | None, data: str | None, device: 
     dataset = open_labels(cache, data=data)
     path = model or _recipe(cache).model
     _, module = load_model(path, device, dataset.num_classes)
-    base = run_like_cache(module, cache, dataset)
+    base = runtime_of_cache(module, cache, dataset)
     if base is None:
         raise CacheMismatchError(
             f"{cache} was made with another model than {path}: name its checkpoint with --model"
