@@ -9,7 +9,7 @@ from pathlib import Path
 from smoothcert.approximate import Candidate
 from smoothcert.cli.workspace import Workspace
 from smoothcert.errors import CacheMismatchError
-from smoothcert.procedures import Method, RadiusDecisions, Recertification, recertify, recertify_at_radius
+from smoothcert.procedures import Irs, Joint, RadiusDecisions, Recertification, recertify, recertify_at_radius
 from smoothcert.votes import Progress
 from smoothcert.votes.store import CandidateRecord, CertificationCache, candidate_folder, write_candidate
 
@@ -21,7 +21,8 @@ def recertify_candidate(
     spec: str,
     candidate: Candidate,
     samples: int | range,
-    method: Method,
+    bound: Joint | Irs,
+    alpha_zeta: float,
     baseline: bool,
     progress: Progress,
 ) -> Recertification:
@@ -33,11 +34,8 @@ def recertify_candidate(
             workspace.dataset.inputs,
             cache=workspace.cache,
             n_p=samples,
-            alpha_zeta=method.alpha_zeta,
-            gamma=method.gamma,
-            bound=method.bound,
-            runner_up=method.runner_up,
-            together=method.together,
+            alpha_zeta=alpha_zeta,
+            bound=bound,
             base=workspace.base.classifier,
             n0=CertificationCache(workspace.cache).manifest.n0 if baseline else 0,
             out=folder,
@@ -49,12 +47,12 @@ def recertify_candidate(
         name=name,
         description=candidate.description,
         n_p=run.pairs.m,
-        alpha_zeta=method.alpha_zeta,
-        gamma=method.gamma,
+        alpha_zeta=alpha_zeta,
+        gamma=bound.gamma if isinstance(bound, Irs) else Irs().untuned,
         identical=run.identical,
-        bound=method.bound,
-        runner_up=method.runner_up,
-        together=method.together,
+        bound=bound.name,
+        runner_up=isinstance(bound, Joint) and bound.runner_up,
+        together=run.certificates.together,
         start=samples.start if isinstance(samples, range) else 0,
         holdout=isinstance(samples, range),
     )

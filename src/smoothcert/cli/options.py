@@ -25,7 +25,11 @@ Noise = Annotated[
 RuntimeName = Literal["auto", "eager", "compile", "onnx"]
 Runtime = Annotated[
     RuntimeName,
-    typer.Option("--runtime", help="What runs the model: PyTorch, torch.compile, ONNX Runtime, or the fastest."),
+    typer.Option(
+        "--runtime",
+        help="What runs the model: PyTorch, torch.compile or ONNX Runtime. By default ONNX Runtime on the CPU, "
+        "if it can, and PyTorch elsewhere.",
+    ),
 ]
 Levels = Annotated[int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid or quantised.")]
 AlphaZeta = Annotated[float, typer.Option("--alpha-zeta", help="Failure probability beyond the cache's alpha.")]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from smoothcert.approximate import Candidate
-    from smoothcert.procedures import RadiusDecisions, Recertification
+    from smoothcert.procedures import BoundName, Irs, Joint, RadiusDecisions, Recertification
 
 
 def recertify(
@@ -76,22 +76,14 @@ def recertify(
     """
     from smoothcert.cli.candidates import decide_candidate, recertify_candidate
     from smoothcert.cli.workspace import open_workspace
-    from smoothcert.procedures import Method, require_method, require_samples, reserve_holdout
+    from smoothcert.procedures import require_samples, reserve_holdout
 
     samples = _samples(n_p, holdout)
     if radius is None:
         require_samples(samples)
     else:
         _require_no_bound(bound, runner_up, together)
-    method = require_method(
-        Method(
-            bound=bound,
-            alpha_zeta=alpha_zeta,
-            gamma=_gamma(gamma),
-            runner_up=runner_up,
-            together=len(candidate) if together else 1,
-        )
-    )
+    chosen = _chosen(bound, gamma, runner_up=runner_up, together=len(candidate) if together else 1)
     workspace = open_workspace(cache, model=model, data=data, device=device, batch_size=batch_size)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
     if isinstance(samples, range):
@@ -105,7 +97,7 @@ def recertify(
                 decided = decide_candidate(workspace, spec, made, radius, samples, alpha_zeta, progress)
                 row = {**_row(made, decided), **_decided(decided, radius, workspace.dataset.labels)}
             elif samples is not None:
-                run = recertify_candidate(workspace, spec, made, samples, method, baseline, progress)
+                run = recertify_candidate(workspace, spec, made, samples, chosen, alpha_zeta, baseline, progress)
                 row = {**_row(made, run), **_counted(run)}
         rows.append(row)
         if not as_json:
@@ -193,6 +185,21 @@ def _require_no_bound(bound: str, runner_up: bool, together: bool) -> None:
 
     if bound != "auto" or runner_up or together:
         raise InvalidArgumentError("radius has a rule of its own: leave out bound, runner_up and together")
+
+
+def _chosen(bound: BoundName, gamma: str, *, runner_up: bool, together: int) -> Joint | Irs:
+    """Return the bound that the options describe."""
+    from smoothcert.errors import InvalidArgumentError
+    from smoothcert.procedures import Irs, Joint
+
+    if bound != "irs":
+        return Joint(afresh=bound == "auto", runner_up=runner_up, together=together)
+    if runner_up or together > 1:
+        raise InvalidArgumentError(
+            f"{'runner_up' if runner_up else 'together'} is given, but bound 'irs' bounds the top class alone, "
+            "and that of each candidate by itself: use bound 'auto' or 'joint'"
+        )
+    return Irs(gamma=_gamma(gamma))
 
 
 def _gamma(text: str) -> float | Literal["auto"]:

@@ -161,12 +161,12 @@ def evaluate(
 
 def _run_as_fitted(surrogate: Surrogate, model: str, dataset: Dataset, device: str | None) -> Running:
     """Run a checkpoint as the classifier that the surrogate was fitted for."""
-    from smoothcert.cli.runtime import run_as
+    from smoothcert.cli.runtime import runtime_by_fingerprint
     from smoothcert.cli.workspace import load_model
     from smoothcert.errors import InvalidArgumentError
 
     _, module = load_model(model, device, dataset.num_classes)
-    if running := run_as(surrogate.record.fingerprint, module, dataset):
+    if running := runtime_by_fingerprint(surrogate.record.fingerprint, module, dataset):
         return running
     raise InvalidArgumentError(
         f"{model} is not the model that the surrogate was fitted for (fingerprint "

@@ -13,7 +13,7 @@ from smoothcert.approximate import Candidate, make_candidate
 from smoothcert.classifiers import TorchClassifier
 from smoothcert.cli import options
 from smoothcert.cli.printing import warn
-from smoothcert.cli.runtime import Running, like_base, run_by, run_like_cache
+from smoothcert.cli.runtime import Running, runtime_by_name, runtime_of_cache, same_runtime
 from smoothcert.data import load_dataset
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.models import LoadedModel, load_checkpoint
@@ -69,7 +69,7 @@ class Workspace:
     def running(self, candidate: Candidate) -> Running:
         """Run a candidate as the base was run."""
         sigma = CertificationCache(self.cache).manifest.sigma
-        return _sized(like_base(candidate.classifier, self.base, self.dataset, sigma), self.batch_size)
+        return _sized(same_runtime(candidate.classifier, self.base, self.dataset, sigma), self.batch_size)
 
 
 def open_workspace(
@@ -80,7 +80,7 @@ def open_workspace(
     dataset = open_labels(cache, data=data)
     path = model or _recipe(cache).model
     _, module = load_model(path, device, dataset.num_classes)
-    base = run_like_cache(module, cache, dataset)
+    base = runtime_of_cache(module, cache, dataset)
     if base is None:
         raise CacheMismatchError(
             f"{cache} was made with another model than {path}: name its checkpoint with --model"
@@ -120,8 +120,8 @@ def open_recipe(
         warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
     # Votes go on in the runtime that began them, unless the caller insists on another: then it is refused.
     resumes = runtime == "auto" and any((out / name).exists() for name in ("manifest.json", "rounds.json"))
-    made = run_like_cache(module, out, dataset) if resumes else None
-    return dataset, _sized(made or run_by(module, runtime, dataset, sigma), batch_size)
+    made = runtime_of_cache(module, out, dataset) if resumes else None
+    return dataset, _sized(made or runtime_by_name(module, runtime, dataset, sigma), batch_size)
 
 
 def keep_recipe(out: Path, recipe: Recipe) -> None:
