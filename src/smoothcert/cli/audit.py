@@ -48,7 +48,7 @@ def audit(
     from smoothcert.cli.workspace import open_workspace
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures.audit import audit as run_audit
-    from smoothcert.votes.store import CandidateRecord, read_recipe, write_candidate, write_recipe
+    from smoothcert.votes.store import CandidateRecord, read_provenance, write_candidate, write_provenance
 
     if model is None:
         raise InvalidArgumentError(
@@ -85,8 +85,8 @@ def audit(
         bound=found.candidate.certificates.method,
     )
     write_candidate(folder, record)
-    if (recipe := read_recipe(cache)) is not None:
-        write_recipe(folder, replace(recipe, model=str(Path(model).resolve())))
+    if (provenance := read_provenance(cache)) is not None:
+        write_provenance(folder, replace(provenance, model=str(Path(model).resolve())))
     _print(found, made.name, folder, as_json)
     if not found.passed:
         raise typer.Exit(1)

@@ -98,7 +98,7 @@ def certify(
     from smoothcert.cli.runtime import Running, run_by, run_like_cache
     from smoothcert.report import to_rich, write_cohen_log
     from smoothcert.report.certification import certification_json, certification_table
-    from smoothcert.votes.store import Recipe, write_recipe
+    from smoothcert.votes.store import Provenance, write_provenance
 
     _require_one_way(radius, budget, runner_up)
     law = noise_law(noise, levels, sigma, seed)
@@ -128,8 +128,8 @@ def certify(
         )
         run = _run(running.classifier, dataset.inputs, radius, budget, n, runner_up, shared)
     resolved = data if data == "digits" else str(Path(data).resolve())
-    recipe = Recipe(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
-    write_recipe(cache, recipe)
+    provenance = Provenance(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
+    write_provenance(cache, provenance)
     if log is not None:
         write_cohen_log(log, run.certificates, dataset.labels)
     if as_json:

@@ -68,7 +68,7 @@ def votes(
     """
     from smoothcert.cli.runtime import run_by, run_like_cache
     from smoothcert.surrogate import collect_votes
-    from smoothcert.votes.store import Recipe, write_recipe
+    from smoothcert.votes.store import Provenance, write_provenance
 
     dataset = load_data(data, split, limit, skip)
     loaded, module = load_model(model, device, dataset.num_classes)
@@ -90,8 +90,8 @@ def votes(
             progress=progress,
         )
     resolved = data if data == "digits" else str(Path(data).resolve())
-    recipe = Recipe(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
-    write_recipe(out, recipe)
+    provenance = Provenance(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
+    write_provenance(out, provenance)
     invalid = int(n * len(found) - found.counts.sum())
     if as_json:
         print_json({"votes": str(out), "inputs": len(found), "n": n, "invalid_votes": invalid})

@@ -23,9 +23,9 @@ from smoothcert.votes import Progress
 from smoothcert.votes.store import (
     CandidateRecord,
     CertificationCache,
-    Recipe,
+    Provenance,
     candidate_folder,
-    read_recipe,
+    read_provenance,
     write_candidate,
 )
 
@@ -71,7 +71,7 @@ class Workspace:
 
 
 def open_workspace(cache: Path, *, model: str | None, data: str | None, device: str | None) -> Workspace:
-    """Load what a cache was made with, from its recipe or from where the user says.
+    """Load what a cache was made with, from its provenance or from where the user says.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def open_workspace(cache: Path, *, model: str | None, data: str | None, device: 
     """
     store = CertificationCache(cache)
     dataset = open_labels(cache, data=data)
-    path = model or _recipe(cache).model
+    path = model or _provenance(cache).model
     _, module = load_model(path, device, dataset.num_classes)
     base = run_like_cache(module, cache, dataset)
     if base is None:
@@ -96,13 +96,13 @@ def open_workspace(cache: Path, *, model: str | None, data: str | None, device: 
 
 def open_labels(cache: Path, *, data: str | None) -> Dataset:
     """Load the inputs and labels that a cache was made with."""
-    recipe, made = _recipe(cache), CertificationCache(cache).manifest
-    dataset = load_data(data or recipe.data, recipe.split, recipe.limit, recipe.skip)
+    provenance, made = _provenance(cache), CertificationCache(cache).manifest
+    dataset = load_data(data or provenance.data, provenance.split, provenance.limit, provenance.skip)
     have, want = (made.num_classes, made.input_shape), (dataset.num_classes, tuple(dataset.inputs.shape[1:]))
     if have != want:
         raise CacheMismatchError(
-            f"{cache} was made with {have[0]} classes and inputs of shape {have[1]}, but {data or recipe.data} "
-            f"has {want[0]} and {want[1]}: name its data with --data"
+            f"{cache} was made with {have[0]} classes and inputs of shape {have[1]}, but "
+            f"{data or provenance.data} has {want[0]} and {want[1]}: name its data with --data"
         )
     return dataset
 
@@ -197,11 +197,11 @@ def _to_start_anew(spec: str, folder: Path) -> Iterator[None]:
         raise CacheMismatchError(f"{error}; to start {spec!r} anew, remove {folder}") from error
 
 
-def _recipe(cache: Path) -> Recipe:
+def _provenance(cache: Path) -> Provenance:
     CertificationCache(cache)  # says what is wrong when this is no cache at all
-    recipe = read_recipe(cache)
-    if recipe is None:
+    provenance = read_provenance(cache)
+    if provenance is None:
         raise InvalidArgumentError(
             f"{cache} was not made by the command line: use the Python interface to recertify"
         )
-    return recipe
+    return provenance
