@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from smoothcert.surrogate.fit import FitResult, fit_surrogate
     from smoothcert.surrogate.guided import certify_guided
     from smoothcert.surrogate.model import Surrogate, load_surrogate, save_surrogate
-    from smoothcert.surrogate.state import FitRecord
+    from smoothcert.surrogate.objective import FitRecord
 
 _MODULE_OF = {
     "Calibration": "calibration",
-    "FitRecord": "state",
+    "FitRecord": "objective",
     "FitResult": "fit",
     "Surrogate": "model",
     "SurrogateRun": "certify",

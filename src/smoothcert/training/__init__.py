@@ -9,11 +9,11 @@ from smoothcert.training.recipe import TrainingRecipe, default_recipe
 
 if TYPE_CHECKING:
     from smoothcert.training.accuracy import noisy_accuracy
-    from smoothcert.training.gaussian import EpochRecord, Progress, TrainingResult, train
+    from smoothcert.training.gaussian import TrainingResult, train
+    from smoothcert.training.objective import EpochRecord
 
 _MODULE_OF = {
-    "EpochRecord": "gaussian",
-    "Progress": "gaussian",
+    "EpochRecord": "objective",
     "TrainingResult": "gaussian",
     "noisy_accuracy": "accuracy",
     "train": "gaussian",
@@ -21,7 +21,6 @@ _MODULE_OF = {
 
 __all__ = [
     "EpochRecord",
-    "Progress",
     "TrainingRecipe",
     "TrainingResult",
     "default_recipe",
