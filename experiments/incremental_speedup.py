@@ -38,7 +38,7 @@ from smoothcert.votes.store import (
     read_provenance,
 )
 
-BOUNDS = ("irs", "one-sided", "joint", "auto")
+BOUNDS = ("irs", "joint", "auto")
 RESAMPLES = 2000
 
 Array = NDArray[np.float64]

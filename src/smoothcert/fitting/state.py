@@ -15,8 +15,7 @@ from smoothcert._files import read_regular, remove_leftovers, write_atomic
 from smoothcert._folders import exists
 from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
 from smoothcert.fitting.optimization import Optimization, Record
-from smoothcert.models._safetensors import format_safetensors
-from smoothcert.models.checkpoint import read_safetensors
+from smoothcert.models import format_safetensors, read_safetensors
 
 __all__ = ["restore_state", "save_state"]
 

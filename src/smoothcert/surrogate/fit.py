@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import nn
 
-from smoothcert.classifiers.torch_module import module_fingerprint
+from smoothcert.classifiers import module_fingerprint
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.fitting import EpochProgress, check_start, fresh_model, optimize
 from smoothcert.models import Normalization, architecture
