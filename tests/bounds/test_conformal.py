@@ -51,7 +51,7 @@ def test_with_a_number_of_new_scores_the_tail_is_that_of_their_count(m: int, fut
 @pytest.mark.parametrize(("miss", "beta", "future"), [(0.01, 0.001, 2000), (0.02, 0.01, 500), (0.3, 0.5, 3)])
 def test_the_smallest_set_for_new_scores_is_the_smallest(miss: float, beta: float, future: int) -> None:
     m = smallest_calibration_set(miss, beta, future=future)
-    tail = betabinom.sf(int(np.floor(miss * future)), future, 1, [m, m - 1 or 1])
+    tail = np.asarray(betabinom.sf(int(np.floor(miss * future)), future, 1, [m, m - 1 or 1]))
     assert tail[0] <= beta * (1 + 1e-9)
     assert m == 1 or tail[1] > beta * (1 - 1e-6)
 
