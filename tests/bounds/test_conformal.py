@@ -48,7 +48,7 @@ def test_with_a_number_of_new_scores_the_tail_is_that_of_their_count(m: int, fut
     assert least == 1 or betabinom.sf(allowed, future, 1, least - 1) > beta * (1 - 1e-6)
 
 
-@pytest.mark.parametrize(("miss", "beta", "future"), [(0.01, 0.001, 2000), (0.02, 0.01, 500), (0.3, 0.5, 3)])
+@pytest.mark.parametrize(("miss", "beta", "future"), [(0.01, 0.001, 2000), (0.01, 0.002, 2000), (0.3, 0.5, 3)])
 def test_the_smallest_set_for_new_scores_is_the_smallest(miss: float, beta: float, future: int) -> None:
     m = smallest_calibration_set(miss, beta, future=future)
     tail = np.asarray(betabinom.sf(int(np.floor(miss * future)), future, 1, [m, m - 1 or 1]))
