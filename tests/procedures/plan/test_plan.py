@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 import smoothcert as sc
+from closed_form import half_space
 from smoothcert.bounds import certified_radius, expected_disagreement, joint_lower_bound, lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures import Plan, PlannedMethod, certify_with_budget, plan
@@ -64,16 +65,13 @@ def test_a_planned_budget_reaches_the_target(within: Plan) -> None:
     x = np.zeros((sure.sum(), 2), np.float32)
     x[:, 0] = 0.4 + 0.05 * ndtri(P[sure])
 
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        score = batch[:, 0].astype(np.float64) - 0.4
-        return np.stack([-score, score], axis=1)
-
-    f = sc.FunctionClassifier(logits, num_classes=2, fingerprint="x0 > 0.4")
     found = plan(p_A=P[sure], sigma=0.05, n=N, acr_within=0.15, alpha_zeta=1e-9)
     budget = by_name(found)["from scratch, adaptive"].samples
     assert budget is not None
     runs = [
-        certify_with_budget(f, x, budget=round(budget) * len(x), sigma=0.05, seed=seed, noise="gaussian")
+        certify_with_budget(
+            half_space(0.4), x, budget=round(budget) * len(x), sigma=0.05, seed=seed, noise="gaussian"
+        )
         for seed in range(5)
     ]
     assert np.mean([run.certificates.radius.mean() for run in runs]) == pytest.approx(found.value, rel=0.02)
@@ -146,13 +144,7 @@ def test_a_beta_distribution_is_like_draws_from_it() -> None:
 
 def test_a_cache_says_what_its_inputs_are(tmp_path: Path) -> None:
     x = np.random.default_rng(4).random((20, 2), dtype=np.float32)
-
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        score = batch[:, 0].astype(np.float64) - 0.5
-        return np.stack([-score, score], axis=1)
-
-    f = sc.FunctionClassifier(logits, num_classes=2, fingerprint="x0 > 1/2")
-    run = sc.certify(f, x, sigma=0.25, n=5000, cache=tmp_path / "cache")
+    run = sc.certify(half_space(), x, sigma=0.25, n=5000, cache=tmp_path / "cache")
     found = plan(cache=tmp_path / "cache", acr_within=0.05)
     assert found.reference == pytest.approx(run.certificates.radius.mean())
     assert (found.inputs, found.sigma, found.alpha) == (20, 0.25, 0.002)
