@@ -24,7 +24,6 @@ from smoothcert.bounds import (
     irs_bound,
     joint_lower_bound,
     lower_confidence_bound,
-    one_sided_bound,
     prefers_direct,
 )
 
@@ -82,7 +81,6 @@ def bounds(v: Counts) -> dict[str, Callable[[], object]]:
         "irs": lambda: irs_bound(
             v.count, v.n, v.n10 + v.n01, v.k1 - v.n10 + v.n01, v.m, ALPHA / 2, ALPHA / 2, 0.99
         ),
-        "one-sided": lambda: one_sided_bound(v.count, v.n, v.n10, v.k1, ALPHA),
         "joint": joint,
         "auto": auto,
     }

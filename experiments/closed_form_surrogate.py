@@ -12,6 +12,7 @@ from torch import nn
 
 import smoothcert as sc
 from smoothcert.noise import GaussianNoise, input_keys
+from smoothcert.procedures import CertificationRun
 from smoothcert.surrogate.record import SurrogateRecord
 from smoothcert.surrogate.votes import VoteData
 from smoothcert.votes.store import Manifest
@@ -34,6 +35,22 @@ def classifier(fingerprint: str = FINGERPRINT, num_classes: int = 2) -> sc.Funct
 def inputs(m: int, seed: int) -> NDArray[np.float32]:
     """Points of the unit square, off every grid."""
     return np.random.default_rng(seed).random((m, 2), dtype=np.float32)
+
+
+def certify_guided(
+    classifier: sc.Classifier,
+    x: NDArray[np.float32],
+    *,
+    surrogate: sc.Surrogate,
+    n: int,
+    n0: int = 100,
+    radius: float | None = None,
+    least: int | None = None,
+    **call: Any,
+) -> CertificationRun:
+    """Certify with n0 and, on average, n samples an input, as a surrogate divides them."""
+    guide = sc.SurrogateGuide(surrogate, radius=radius, least=least)
+    return sc.certify_with_budget(classifier, x, len(x) * (n0 + n), guide=guide, n0=n0, **call)
 
 
 class Wrong(nn.Module):

@@ -22,7 +22,7 @@ from scipy.special import ndtr, ndtri
 from stopping_failures import Bits, run_test
 
 from smoothcert.bounds import RadiusTest, lower_confidence_bound
-from smoothcert.procedures.incremental import DecisionRule, decide_all
+from smoothcert.procedures.incremental import StoppingRule, decide_all
 
 ALPHA, N0, N_P = 0.001, 100, 10_000
 RADII = (0.25, 0.5, 1.0)
@@ -57,7 +57,7 @@ def from_cache(inputs: Inputs, radius: float, rng: np.random.Generator) -> Itera
 
         for n in CACHES:
             count = X.sum(axis=1) + rng.binomial(n - N_P, inputs.p)
-            rule = DecisionRule(float(ndtr(radius / inputs.sigma)), n, N_P, 2 * ALPHA)
+            rule = StoppingRule(float(ndtr(radius / inputs.sigma)), n, N_P, 2 * ALPHA)
             found = decide_all(rule, count, cached, ask)
             name = f"decision, cache of {n:,}, {100 * (X != Y).mean():.1f} % of votes differ"
             yield name, float((found.certified & inputs.right).mean()), float(found.samples.mean())

@@ -17,11 +17,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import CERTIFIED, UNDECIDED, RadiusTest, binomial_interval, lower_confidence_bound
+from smoothcert.bounds import (
+    CERTIFIED,
+    UNDECIDED,
+    RadiusTest,
+    lower_confidence_bound,
+    upper_confidence_bound,
+)
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
-from smoothcert.procedures.at_radius import threshold_of
-from smoothcert.procedures.incremental import DecisionRule, decide_all
+from smoothcert.procedures.incremental import StoppingRule, decide_all
+from smoothcert.procedures.threshold import threshold_of
 from smoothcert.votes.store import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
 
 Bits = NDArray[np.bool_]
@@ -34,7 +40,7 @@ def from_cache(
     """Return the class that the decision certifies for each input, -1 for none, and the samples it took."""
     top = np.array([row.top_class for row in base])
     count = np.array([row.counts[row.top_class] if row.top_class >= 0 else 0 for row in base])
-    rule = DecisionRule(p0=p0, n=len(base[0].votes), n_p=n_p, alpha=alpha)
+    rule = StoppingRule(p0=p0, n=len(base[0].votes), n_p=n_p, alpha=alpha)
 
     def cached(i: int) -> Bits:
         return np.asarray(base[i].votes[:n_p] == top[i])
@@ -92,7 +98,7 @@ def main() -> None:
                 f"decision, cache of {store.manifest.n:,}": from_cache(base, own, p0, n, alpha),
             }.items():
                 right = int((top == data.labels).sum())
-                low, high = binomial_interval(right, len(keys), 0.05)
+                low, high = (b(right, len(keys), 0.05) for b in (lower_confidence_bound, upper_confidence_bound))
                 figures = [f"{v:.3f}" for v in (right / len(keys), low, high)]
                 rows.append([record.name, f"{radius:g}", name, *figures, f"{used.mean():.1f}"])
                 print(*rows[-1], sep="\t", flush=True)

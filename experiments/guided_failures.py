@@ -16,14 +16,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from closed_form_surrogate import SIGMA, classifier, surrogate
+from closed_form_surrogate import SIGMA, certify_guided, classifier, surrogate
 from counts import Count
 from numpy.typing import NDArray
 from torch import nn
 
 import smoothcert as sc
-from smoothcert.surrogate import Surrogate, VoteData, read_votes
-from smoothcert.surrogate.guided import plan_samples
+from smoothcert.surrogate import Surrogate, VoteData, plan_samples, read_votes
 from smoothcert.votes.store import CertificationCache
 
 ALPHA = 0.05
@@ -108,7 +107,7 @@ def count_worlds(certificates: int, show: Callable[[Count], None], *, counted: b
         x = points(certificates, distance)
         with tempfile.TemporaryDirectory() as folder:
             h, _ = remembered(x, n, folder, counted=counted)
-        c = sc.certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n0=n0, n=n, alpha=ALPHA).certificates
+        c = certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n0=n0, n=n, alpha=ALPHA).certificates
         world = f"{distance / SIGMA:g} sigma from the boundary, n = {n}, n0 = {n0}"
         found.append(Count(world, kind, len(x), len(x), int(are_false(c, x).sum()), ALPHA))
         show(found[-1])

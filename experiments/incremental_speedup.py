@@ -32,7 +32,7 @@ from smoothcert.procedures import Method, recertificates
 from smoothcert.votes import PairedCounts, pair, stack_pairs
 from smoothcert.votes.store import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
 
-BOUNDS = ("irs", "one-sided", "joint", "auto")
+BOUNDS = ("irs", "joint", "auto")
 RESAMPLES = 2000
 
 Array = NDArray[np.float64]

@@ -29,7 +29,6 @@ from smoothcert.bounds import (
     irs_bound,
     joint_lower_bound,
     lower_confidence_bound,
-    one_sided_bound,
     prefers_direct,
 )
 
@@ -185,7 +184,7 @@ def simulate(
 ) -> dict[str, float]:
     """Return the total radius of each bound, on average over the turns."""
     rng = np.random.default_rng(1)
-    totals: dict[str, list[float]] = {"paper": [], "one-sided": [], "joint": [], "auto": []}
+    totals: dict[str, list[float]] = {"paper": [], "joint": [], "auto": []}
     for _ in range(turns):
         k1 = rng.binomial(m, p)
         K = k1 + rng.binomial(n - m, p)
@@ -194,7 +193,6 @@ def simulate(
         direct = np.asarray(lower_confidence_bound(rng.binomial(m, p * (1 - a) + (1 - p) * b), m, alpha))
         found = {
             "paper": irs_bound(K, n, n10 + n01, k1 - n10 + n01, m, alpha / 2, alpha / 2, 0.99).p_lower,
-            "one-sided": one_sided_bound(K, n, n10, k1, alpha),
             "joint": joint,
             "auto": np.where(prefers_direct(K, n), direct, joint),
         }

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sample_sizes import IntervalMethod, samples_for_error
 
-from smoothcert.bounds import IntervalMethod, samples_for_error
 from smoothcert.errors import import_extra
 from smoothcert.report import save_figure
 
@@ -71,7 +71,7 @@ def draw_panel(axes: Axes, method: IntervalMethod) -> None:
 def mark_printed_numbers(axes: Axes) -> None:
     """Point at the two numbers that the paper prints."""
     for p, place in ((0.05, (0.22, 115)), (0.5, (0.5, 230))):
-        n = samples_for_error(p, TARGET_ERRORS[0], ALPHA)
+        n = int(samples_for_error(p, TARGET_ERRORS[0], ALPHA))
         axes.plot(p, n / 1000, "o", color=STYLES[0][0], markersize=5)
         axes.annotate(
             f"{round(n, -2):,} at {p:g}",

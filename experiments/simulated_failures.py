@@ -143,12 +143,7 @@ def count_world(world: World, inputs: int, seed: int) -> list[Count]:
     pairs = draw(world, inputs, rng)
     auto = gated(pairs, world, rng)
     truth = float(world.table.sum(axis=0)[0])
-    cases: list[tuple[Bound, PairedCounts]] = [
-        ("irs", pairs),
-        ("one-sided", pairs),
-        ("joint", pairs),
-        ("auto", auto),
-    ]
+    cases: list[tuple[Bound, PairedCounts]] = [("irs", pairs), ("joint", pairs), ("auto", auto)]
     found = [_count(world, bound, _p_lower(counts, world, bound) > truth) for bound, counts in cases]
     found.append(_count(world, "auto with runner-up", _false_radius(auto, world)))
     found.append(

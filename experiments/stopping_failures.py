@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from smoothcert.bounds import CERTIFIED, GIVEN_UP, UNDECIDED, RadiusTest, lower_confidence_bound
 from smoothcert.procedures.budget import divide_budget, pilot_samples
 from smoothcert.procedures.incremental import decide_all
-from smoothcert.procedures.incremental.stopping import DecisionRule, Seen
+from smoothcert.procedures.incremental.stopping import Observed, StoppingRule
 
 ALPHA = 0.05
 N, N_P = 1500, 300
@@ -41,17 +41,17 @@ THRESHOLDS = (0.5, 0.69, 0.84, 0.977)
 
 
 @dataclass(frozen=True)
-class MisledRule(DecisionRule):
+class MisledRule(StoppingRule):
     """A decision rule whose hint is wrong by a factor."""
 
     factor: float = 1.0
 
-    def hint(self, seen: Seen) -> float:
+    def hint(self, seen: Observed) -> float:
         """Multiply the hint by the factor."""
         return self.factor * super().hint(seen)
 
 
-class StubbornRule(DecisionRule):
+class StubbornRule(StoppingRule):
     """A decision rule that follows lost votes to the end and takes every look."""
 
     def predicted_length(self, count: NDArray[np.int64], a0: Array, c: float) -> Array:
@@ -62,12 +62,12 @@ class StubbornRule(DecisionRule):
         """Stop once all samples are taken, and not before."""
         return np.asarray(t >= most)
 
-    def power(self, look: int, seen: Seen, c: float) -> Array:
+    def power(self, look: int, seen: Observed, c: float) -> Array:
         """Call every look hopeful."""
         return np.ones(len(seen.count))
 
 
-def decide_world(rule: DecisionRule, world: PairedWorld, inputs: int, seed: int) -> Bits:
+def decide_world(rule: StoppingRule, world: PairedWorld, inputs: int, seed: int) -> Bits:
     """Tell which inputs the rule certifies."""
     rng = np.random.default_rng(seed)
     X = rng.random((inputs, rule.n_p)) < world.p

@@ -7,7 +7,9 @@ import runpy
 from multiprocessing.context import ForkServerProcess
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["pytest", "pyarrow.parquet", "smoothcert.procedures"])  # once for all
+_CONTEXT.set_forkserver_preload(  # once for all
+    ["pytest", "pyarrow.parquet", "smoothcert.procedures.cohen", "smoothcert.votes.rounds"]
+)
 
 
 def start(file: str, function: str, *arguments: object) -> ForkServerProcess:

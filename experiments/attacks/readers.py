@@ -104,8 +104,8 @@ def _run_json(*arguments: str) -> Any:
 def _counted(run: sc.CertificationRun) -> dict[str, Any]:
     return {
         **certificates_of(run.certificates),
-        "counts": run.counts.tolist(),
-        "selection_counts": run.selection_counts.tolist(),
+        "counts": run.tally.counts.tolist(),
+        "selection_counts": run.tally.selection.tolist(),
     }
 
 
@@ -219,18 +219,18 @@ def decide() -> Any:
 
 def guided() -> Any:
     b = _bench[0]
-    run = sc.certify_guided(
+    run = sc.certify_with_budget(
         b.model,
         b.x,
-        surrogate=sc.load_surrogate("surrogate"),
+        len(b.x) * (20 + 300),
+        guide=sc.SurrogateGuide(sc.load_surrogate("surrogate")),
         sigma=SIGMA,
         n0=20,
-        n=300,
         alpha=ALPHA,
         seed=5,
         cache="guided",
     )
-    return {**certificates_of(run.certificates), "counts": run.counts.tolist()}
+    return {**certificates_of(run.certificates), "counts": run.tally.counts.tolist()}
 
 
 def by_surrogate() -> Any:

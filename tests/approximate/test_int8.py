@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from smoothcert.approximate import make_candidate, same_function
+from smoothcert.approximate import make_candidate
 from smoothcert.classifiers import OnnxClassifier, TorchClassifier
 from smoothcert.errors import InvalidArgumentError
 
@@ -91,7 +91,6 @@ def test_the_runtime_runs_integer_kernels(int8: OnnxClassifier, tmp_path: Path) 
 
 def test_it_approximates_the_base_and_is_not_the_base(base: TorchClassifier, int8: OnnxClassifier) -> None:
     logits, expected = int8.logits(BATCH), base.logits(BATCH)
-    assert not same_function(base, int8, BATCH)
     error = np.abs(logits - expected).max() / np.ptp(expected)
     assert 1e-4 < error < 0.03
     assert int8.description["dtype"].count("int8") == 2  # int8 and uint8

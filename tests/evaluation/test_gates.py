@@ -26,9 +26,9 @@ def certificates(certified: int | NDArray[np.bool_], **changes: object) -> Certi
         n=np.full(M, 1000),
         reason=np.where(claimed, "", "p_lower <= 1/2"),
         alpha=0.002,
-        alpha_split={"base": 0.0003, "lost votes": 0.0017},
+        alpha_split={"joint": 0.002},
         sigma=0.5,
-        method="one-sided",
+        method="joint",
         noise="gaussian/1",
         guarantee="certified",
     )
@@ -74,16 +74,14 @@ def test_only_certified_claims_give_a_confidence() -> None:
         judge(estimated, Y, [Gate(0.5, 0.5)], confidence=0.99)
 
 
-def test_shared_failures_of_the_base_count_once() -> None:
-    joint = certificates(300, method="joint", alpha_split={"joint": 0.002})
-    paper = certificates(300, method="irs", alpha_split={"base": 0.001, "disparity": 0.001})
-    split = certificates(300)
+def test_failures_of_candidates_that_stand_alone_add_up() -> None:
+    joint = certificates(300)
+    paper = certificates(300, method="irs", alpha=0.003, alpha_split={"base": 0.001, "disparity": 0.002})
     assert any_false([]) == 0
-    assert any_false([split]) == pytest.approx(0.002)
-    assert any_false([split] * 20) == pytest.approx(0.0003 + 20 * 0.0017)
+    assert any_false([joint]) == pytest.approx(0.002)
     assert any_false([joint] * 20) == pytest.approx(0.04)
-    assert any_false([paper, split, split]) == pytest.approx(0.002 + 0.0003 + 2 * 0.0017)
-    assert any_false([certificates(300, alpha=0.2, alpha_split={"base": 0.03})] * 20) == 1
+    assert any_false([paper, joint, joint]) == pytest.approx(0.007)
+    assert any_false([certificates(300, alpha=0.2)] * 20) == 1
 
 
 def test_only_a_group_of_one_size_and_alpha_shares_its_alpha() -> None:

@@ -14,9 +14,10 @@ from scipy.stats import beta
 
 import smoothcert as sc
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.evaluation.surrogate import estimation_errors, read_sampled, sampling_variance
+from smoothcert.evaluation.cached_votes import read_sampled
+from smoothcert.evaluation.estimation import estimation_errors, sampling_variance
 from smoothcert.evaluation.surrogate_evaluation import evaluate_surrogate, guided_curve
-from smoothcert.report.surrogate import (
+from smoothcert.report.surrogate_evaluation import (
     accuracy_table,
     errors_table,
     evaluation_json,
@@ -25,7 +26,7 @@ from smoothcert.report.surrogate import (
     write_evaluation,
 )
 from smoothcert.report.tables import cells
-from smoothcert.surrogate.guided import plan_samples
+from smoothcert.surrogate import plan_samples
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from closed_form import constant, half_space, interrupted, invalid
 from smoothcert.bounds import certified_radius
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise
-from smoothcert.procedures.at_radius import certify_at_radius, threshold_of
+from smoothcert.procedures import certify_at_radius
+from smoothcert.procedures.threshold import threshold_of
 
 X = np.linspace(0.1, 0.9, 9).reshape(9, 1) * np.ones((1, 4))
 CALL = {"radius": 0.15, "sigma": 0.5, "n": 20_000, "seed": 3}
@@ -41,7 +42,7 @@ def test_it_finds_who_is_certified_at_the_radius() -> None:
 def test_samples_are_counted_and_few() -> None:
     result = run()
     found = result.certificates
-    np.testing.assert_array_equal(result.counts.sum(axis=1), found.n)
+    np.testing.assert_array_equal(result.tally.counts.sum(axis=1), found.n)
     assert result.timing.samples == found.n.sum() + 9 * 100
     assert (found.n[np.abs(X[:, 0] - 0.52) > 0.3] < 400).all()
     assert found.n.max() <= 20_000
@@ -140,7 +141,7 @@ def test_the_threshold_is_rounded_up_and_pays_for_the_grid() -> None:
             {"radius": 2.0, "n": 1000},
             r"radius is 2: with n = 1000, .* even unanimous votes certify no more than 1.2",
         ),
-        ({"radius": 0.0, "n": 5}, "no more than 0; ask for less or use a larger n"),
+        ({"radius": 0.0, "n": 5}, "no more than 0; ask for less, or use more samples"),
         ({"n": 0}, "n is 0"),
         ({"alpha": 2}, "alpha is 2"),
     ],

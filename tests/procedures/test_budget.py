@@ -30,7 +30,7 @@ def test_samples_go_where_they_buy_radius() -> None:
     found = result.certificates
     assert result.timing.samples <= 17 * 2000
     assert result.timing.samples > 0.97 * 17 * 2000
-    assert result.timing.samples == found.n.sum() + result.selection_counts.sum()
+    assert result.timing.samples == found.n.sum() + result.tally.selection.sum()
     assert np.median(found.n[:8]) < 1300, "x0 = 1/2 is on the boundary"
     assert found.n[8:].mean() > 2200
     assert (found.radius <= np.abs(X[:, 0] - 0.5)).all()

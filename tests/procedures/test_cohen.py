@@ -12,6 +12,7 @@ from closed_form import constant, half_space, invalid, invalid_beyond, stripes
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise
 from smoothcert.procedures import cohen_certificates
+from smoothcert.votes import Tally
 
 X = np.linspace(0.1, 0.9, 9).reshape(9, 1) * np.ones((1, 4))
 
@@ -31,7 +32,7 @@ def test_certify_finds_the_closed_form_class_and_radius() -> None:
 def test_votes_follow_the_known_probability() -> None:
     run = sc.certify(half_space(0.52), X, sigma=0.5, n=20_000, seed=4)
     p = ndtr((X[:, 0] - 0.52) / 0.5)
-    for votes, probability in zip(run.counts[:, 1], p, strict=True):
+    for votes, probability in zip(run.tally.counts[:, 1], p, strict=True):
         assert binomtest(int(votes), 20_000, float(probability)).pvalue > 1e-5
 
 
@@ -41,7 +42,7 @@ def test_many_inputs_at_once_are_the_same_as_one_by_one() -> None:
         alone = sc.certify(
             half_space(0.52), X[i : i + 1], sigma=0.5, n=500, seed=5, noise="gaussian", batch_size=7
         )
-        np.testing.assert_array_equal(alone.counts[0], together.counts[i])
+        np.testing.assert_array_equal(alone.tally.counts[0], together.tally.counts[i])
 
 
 def test_selection_and_estimation_noise_are_disjoint() -> None:
@@ -54,7 +55,7 @@ def test_selection_and_estimation_noise_are_disjoint() -> None:
 def test_estimation_does_not_move_with_n0() -> None:
     few = sc.certify(half_space(0.52), X, sigma=0.5, n0=10, n=300, seed=7)
     many = sc.certify(half_space(0.52), X, sigma=0.5, n0=99, n=300, seed=7)
-    np.testing.assert_array_equal(few.counts, many.counts)
+    np.testing.assert_array_equal(few.tally.counts, many.tally.counts)
 
 
 counts_strategy = st.lists(st.integers(0, 400), min_size=3, max_size=3).filter(any)
@@ -64,7 +65,8 @@ counts_strategy = st.lists(st.integers(0, 400), min_size=3, max_size=3).filter(a
 @settings(max_examples=200, deadline=None)
 def test_certificates_follow_algorithm_1(selection: list[int], counts: list[int], alpha: float) -> None:
     n = sum(counts)
-    found = cohen_certificates(np.array([selection]), np.array([counts]), n, alpha, GaussianNoise(0.5, 0), 4)
+    tally = Tally(selection=np.array([selection]), counts=np.array([counts]), n=np.array([n]))
+    found = cohen_certificates(tally, alpha, GaussianNoise(0.5, 0), 4)
     c_A = int(np.argmax(selection))
     p_lower = 0.0 if counts[c_A] == 0 else float(beta.ppf(alpha, counts[c_A], n - counts[c_A] + 1))
     assert found.top_class[0] == c_A
@@ -93,8 +95,9 @@ def test_noise_follows_the_inputs_unless_told() -> None:
 def test_grid_noise_gives_up_its_total_variation() -> None:
     noise = GridNoise(0.5, 0)
     counts = np.array([[900, 100]])
-    exact = cohen_certificates(counts, counts, 1000, 0.001, GaussianNoise(0.5, 0), 3072)
-    found = cohen_certificates(counts, counts, 1000, 0.001, noise, 3072)
+    tally = Tally(selection=counts, counts=counts, n=np.array([1000]))
+    exact = cohen_certificates(tally, 0.001, GaussianNoise(0.5, 0), 3072)
+    found = cohen_certificates(tally, 0.001, noise, 3072)
     assert exact.p_lower[0] - found.p_lower[0] == pytest.approx(3.9e-13, rel=0.02)
     assert found.radius[0] < exact.radius[0]
     assert "rounds its noisy input" in found.premise
@@ -102,8 +105,8 @@ def test_grid_noise_gives_up_its_total_variation() -> None:
 
 def test_invalid_votes_count_in_n_and_for_no_class() -> None:
     run = sc.certify(invalid_beyond(constant(0), 0, 0.5), np.full((1, 2), 0.5), sigma=0.5, n=10_000)
-    assert run.counts[0, 1] == 0
-    assert binomtest(int(run.counts[0, 0]), 10_000, 0.5).pvalue > 1e-5
+    assert run.tally.counts[0, 1] == 0
+    assert binomtest(int(run.tally.counts[0, 0]), 10_000, 0.5).pvalue > 1e-5
     assert run.certificates.prediction[0] == -1
     assert run.certificates.n[0] == 10_000
 

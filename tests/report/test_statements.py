@@ -14,7 +14,6 @@ from smoothcert.certificate import Certificates
 from smoothcert.evaluation import (
     CandidateResult,
     Comparison,
-    Cost,
     Curve,
     Gate,
     bounded_mean_interval,
@@ -23,7 +22,7 @@ from smoothcert.evaluation import (
 )
 from smoothcert.report.intervals import interval_table, terminal_intervals
 from smoothcert.report.statements import premises, repetition, selection_warning, statements, verdict_line
-from smoothcert.votes.store import CandidateRecord, GatedComparison
+from smoothcert.votes.store import CandidateRecord, GatedComparison, Timing
 
 M, N, N_P = 200, 10_000, 1000
 Y = np.ones(M, np.int64)
@@ -70,7 +69,7 @@ def candidate(name: str, start: int = 0, **changes: object) -> CandidateResult:
         incremental=certificates("auto", N_P, **changes),
         scratch=None,
         gamma=0.99,
-        cost=Cost(M * N_P, 1.0),
+        cost=Timing(M * N_P, 1.0),
         scratch_cost=None,
         curve=Curve([0.1, 0.2], [1.0, 2.0]),
         scratch_curve=None,
@@ -78,7 +77,9 @@ def candidate(name: str, start: int = 0, **changes: object) -> CandidateResult:
 
 
 def comparison(*candidates: CandidateResult) -> Comparison:
-    return Comparison(base=certificates("cohen", N), base_cost=Cost(M * N, 1.0), candidates=list(candidates), y=Y)
+    return Comparison(
+        base=certificates("cohen", N), base_cost=Timing(M * N, 1.0), candidates=list(candidates), y=Y
+    )
 
 
 def test_intervals_and_bounds_are_what_they_say() -> None:

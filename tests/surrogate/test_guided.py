@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from closed_form_surrogate import FINGERPRINT, SIGMA, Wrong, classifier, inputs, surrogate
+from closed_form_surrogate import FINGERPRINT, SIGMA, Wrong, certify_guided, classifier, inputs, surrogate
 from guided_failures import are_false, points, remembered
 from scipy.stats import binomtest
 
 import smoothcert as sc
-from smoothcert.errors import CacheMismatchError, CheckpointError, InvalidArgumentError
-from smoothcert.surrogate.guided import PLAN_FILE, _kept_plan, plan_samples
+from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
+from smoothcert.surrogate import plan_samples
+from smoothcert.votes.store import kept_sizes
+from smoothcert.votes.store.sizes import SIZES_FILE
 
 ALPHA = 0.05
 
@@ -35,7 +37,7 @@ def test_no_more_false_certificates_than_alpha(module: torch.nn.Module, n0: int)
     m = 3000
     x = inputs(m, 11)
     x[: m // 2, 0] = 0.5 + 0.1 * np.sign(x[: m // 2, 0] - 0.5)  # many where the bound is close
-    run = sc.certify_guided(
+    run = certify_guided(
         classifier(), x, surrogate=surrogate(module), sigma=SIGMA, n0=n0, n=300, alpha=ALPHA, seed=3
     )
     c = run.certificates
@@ -52,11 +54,11 @@ def test_no_more_false_certificates_than_alpha(module: torch.nn.Module, n0: int)
 
 def test_votes_are_the_first_ones_of_certify() -> None:
     x = inputs(30, 12)
-    guided = sc.certify_guided(classifier(), x, surrogate=surrogate(Wrong(0.0)), sigma=SIGMA, n0=20, n=500)
+    guided = certify_guided(classifier(), x, surrogate=surrogate(Wrong(0.0)), sigma=SIGMA, n0=20, n=500)
     for i in range(30):
         n = int(guided.certificates.n[i])
         alone = sc.certify(classifier(), x[i : i + 1], sigma=SIGMA, n0=20, n=n)
-        np.testing.assert_array_equal(guided.counts[i], alone.counts[0])
+        np.testing.assert_array_equal(guided.tally.counts[i], alone.tally.counts[0])
         assert guided.certificates.radius[i] == alone.certificates.radius[0]
 
 
@@ -64,13 +66,13 @@ def test_the_plan_depends_on_nothing_but_the_predictions() -> None:
     h, x = surrogate(Wrong(0.3)), inputs(50, 13)
     sizes = plan_samples(h.predict(x), 400, 0.001)
     for seed in (0, 1):
-        run = sc.certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n=400, seed=seed)
+        run = certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n=400, seed=seed)
         np.testing.assert_array_equal(run.certificates.n, sizes)
 
 
 def test_more_radius_than_with_one_n_for_all() -> None:
     h, x = surrogate(Wrong(0.1)), inputs(300, 14)
-    guided = sc.certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n=300)
+    guided = certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n=300)
     uniform = sc.certify(classifier(), x, sigma=SIGMA, n=300)
     assert guided.certificates.radius.mean() > uniform.certificates.radius.mean()
 
@@ -78,7 +80,7 @@ def test_more_radius_than_with_one_n_for_all() -> None:
 def test_an_interrupted_run_continues_with_its_plan(tmp_path: Path) -> None:
     h, x = surrogate(Wrong(0.1)), inputs(400, 15)
     arguments = {"surrogate": h, "sigma": SIGMA, "n": 1000, "n0": 50}
-    whole = sc.certify_guided(classifier(), x, **arguments)  # type: ignore[arg-type]
+    whole = certify_guided(classifier(), x, **arguments)  # type: ignore[arg-type]
 
     def stop(done: int, total: int) -> None:
         assert total == 400 * 50 + whole.certificates.n.sum()
@@ -86,20 +88,20 @@ def test_an_interrupted_run_continues_with_its_plan(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sc.certify_guided(classifier(), x, cache=tmp_path, progress=stop, **arguments)  # type: ignore[arg-type]
+        certify_guided(classifier(), x, cache=tmp_path, progress=stop, **arguments)  # type: ignore[arg-type]
     # Another machine may round the predictions otherwise: the plan that was begun with is kept.
     rounded = {**arguments, "surrogate": surrogate(Wrong(0.1 + 1e-12))}
-    again = sc.certify_guided(classifier(), x, cache=tmp_path, **rounded)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(again.counts, whole.counts)
+    again = certify_guided(classifier(), x, cache=tmp_path, **rounded)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(again.tally.counts, whole.tally.counts)
     assert 0 < again.timing.samples < whole.timing.samples
     for change, words in (({"n": 900}, "n = 1000"), ({"radius": 0.1}, "radius = 'none'")):
         with pytest.raises(CacheMismatchError, match=words):
-            sc.certify_guided(classifier(), x, cache=tmp_path, **{**arguments, **change})  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="made with other inputs"):
-        sc.certify_guided(classifier(), x[:9], cache=tmp_path, **arguments)  # type: ignore[arg-type]
-    (tmp_path / PLAN_FILE).write_text("{}")
-    with pytest.raises(CheckpointError, match="was changed"):
-        sc.certify_guided(classifier(), x, cache=tmp_path, **arguments)  # type: ignore[arg-type]
+            certify_guided(classifier(), x, cache=tmp_path, **{**arguments, **change})  # type: ignore[arg-type]
+    with pytest.raises(CacheMismatchError, match="made with other inputs"):
+        certify_guided(classifier(), x[:9], cache=tmp_path, **arguments)  # type: ignore[arg-type]
+    (tmp_path / SIZES_FILE).write_text("{}")
+    with pytest.raises(CacheCorruptError, match="was changed"):
+        certify_guided(classifier(), x, cache=tmp_path, **arguments)  # type: ignore[arg-type]
 
 
 def test_misuse_is_refused_before_any_sampling() -> None:
@@ -112,12 +114,12 @@ def test_misuse_is_refused_before_any_sampling() -> None:
         ("sigma = 0.25, not for the 0.5 of the call", {"sigma": 0.5}),
         ("fingerprint = 'x0 > 1/2', not for the 'another'", {"classifier": classifier("another")}),
         ("num_classes = 2, not for the 3", {"classifier": classifier(num_classes=3)}),
-        ("n is 5", {"n": 5}),
+        ("budget is 525", {"n": 5}),
         ("radius is -1", {"radius": -1.0}),
         ("least is 9999", {"least": 9999}),
     ):
         with pytest.raises(InvalidArgumentError, match=words):
-            sc.certify_guided(
+            certify_guided(
                 **{  # type: ignore[arg-type]
                     "classifier": classifier(),
                     "x": x,
@@ -134,7 +136,7 @@ def test_a_surrogate_that_remembers_votes_does_not_see_those_that_count(tmp_path
     """On the noise it was fitted to, n is chosen after looking: 15 % of the certificates were false at 5 %."""
     x, n = points(1500, 0.05), 60
     h, sizes = remembered(x, n, str(tmp_path))
-    c = sc.certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n0=0, n=n, alpha=ALPHA).certificates
+    c = certify_guided(classifier(), x, surrogate=h, sigma=SIGMA, n0=0, n=n, alpha=ALPHA).certificates
     assert len(np.unique(sizes)) > 5
     np.testing.assert_array_equal(c.n, sizes)
     false = int(are_false(c, x).sum())
@@ -150,47 +152,47 @@ def test_noise_that_a_surrogate_was_fitted_to_is_refused(tmp_path: Path) -> None
     known = replace(surrogate(Wrong(0.0), purpose="estimation", seed=4), keys=keys)
     call = {"sigma": SIGMA, "n": 100, "seed": 4}
     with pytest.raises(InvalidArgumentError, match=r"noise of seed 4 around 5 of these inputs.*another seed"):
-        sc.certify_guided(classifier(), x, surrogate=known, **call)  # type: ignore[arg-type]
-    sc.certify_guided(classifier(), inputs(5, 22), surrogate=known, **call)  # type: ignore[arg-type]
-    sc.certify_guided(classifier(), x, surrogate=known, **{**call, "seed": 5})  # type: ignore[arg-type]
+        certify_guided(classifier(), x, surrogate=known, **call)  # type: ignore[arg-type]
+    certify_guided(classifier(), inputs(5, 22), surrogate=known, **call)  # type: ignore[arg-type]
+    certify_guided(classifier(), x, surrogate=known, **{**call, "seed": 5})  # type: ignore[arg-type]
     old = replace(known, record=replace(known.record, seed=None))
     with pytest.raises(InvalidArgumentError, match="its record does not name"):
-        sc.certify_guided(classifier(), x, surrogate=old, **{**call, "seed": 5})  # type: ignore[arg-type]
+        certify_guided(classifier(), x, surrogate=old, **{**call, "seed": 5})  # type: ignore[arg-type]
 
 
 def test_a_surrogate_of_another_classifier_under_the_same_name_is_refused(tmp_path: Path) -> None:
     data = sc.collect_votes(classifier(), inputs(5, 23), sigma=SIGMA, n=50, cache=tmp_path / "votes")
     h = surrogate(Wrong(0.0), identity=data.manifest.identity)
-    sc.certify_guided(classifier(), inputs(2, 24), surrogate=h, sigma=SIGMA, n=100)
+    certify_guided(classifier(), inputs(2, 24), surrogate=h, sigma=SIGMA, n=100)
     namesake = sc.FunctionClassifier(lambda batch: batch[:, :2] - 0.5, num_classes=2, fingerprint=FINGERPRINT)
     with pytest.raises(InvalidArgumentError, match="another classifier than the classifier under the same"):
-        sc.certify_guided(namesake, inputs(2, 24), surrogate=h, sigma=SIGMA, n=100)
+        certify_guided(namesake, inputs(2, 24), surrogate=h, sigma=SIGMA, n=100)
 
 
 def test_a_flipped_bit_in_the_plan_changes_nothing_silently(tmp_path: Path) -> None:
     keys, sizes = [bytes([i]) * 32 for i in range(9)], np.arange(100, 109)
-    assert _kept_plan(tmp_path, keys, sizes).tolist() == sizes.tolist()
-    path = tmp_path / PLAN_FILE
+    assert kept_sizes(tmp_path, keys, sizes).tolist() == sizes.tolist()
+    path = tmp_path / SIZES_FILE
     data = path.read_bytes()
     for bit in np.random.default_rng(0).choice(8 * len(data), 300, replace=False).tolist():
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
         try:
-            kept = _kept_plan(tmp_path, keys, sizes + 1).tolist()
-        except CheckpointError as error:
-            assert PLAN_FILE in str(error)
+            kept = kept_sizes(tmp_path, keys, sizes + 1).tolist()
+        except (CacheCorruptError, CacheMismatchError) as error:
+            assert SIZES_FILE in str(error)
         else:
             assert kept == sizes.tolist()
     # Older plans have no digest.
     fields = json.loads(data)
     path.write_text(json.dumps({"inputs": fields["inputs"], "n": fields["n"]}))
-    assert _kept_plan(tmp_path, keys, sizes + 1).tolist() == sizes.tolist()
+    assert kept_sizes(tmp_path, keys, sizes + 1).tolist() == sizes.tolist()
     illegal: list[object] = [[0] * 9, [1.5] * 9, [True] * 9, "9", [[[]]]]
     for n in illegal:
         path.write_text(json.dumps({"inputs": fields["inputs"], "n": n}))
-        with pytest.raises(CheckpointError, match="not legal"):
-            _kept_plan(tmp_path, keys, sizes)
+        with pytest.raises(CacheCorruptError, match="not legal"):
+            kept_sizes(tmp_path, keys, sizes)
     path.write_text("[" * 100_000)
-    with pytest.raises(CheckpointError, match="is damaged"):
-        _kept_plan(tmp_path, keys, sizes)
+    with pytest.raises(CacheCorruptError, match="is damaged"):
+        kept_sizes(tmp_path, keys, sizes)

@@ -30,8 +30,8 @@ def test_votes_are_not_those_that_certify_counts(tmp_path: Path) -> None:
     x = inputs(10, 0)
     data = sc.collect_votes(classifier(), x, sigma=SIGMA, n=300, cache=tmp_path / "votes")
     run = sc.certify(classifier(), x, sigma=SIGMA, n0=50, n=300, cache=tmp_path / "base")
-    assert (data.counts != run.counts).any()
-    np.testing.assert_array_equal(read_votes(tmp_path / "base", x).counts, run.counts)
+    assert (data.counts != run.tally.counts).any()
+    np.testing.assert_array_equal(read_votes(tmp_path / "base", x).counts, run.tally.counts)
     with pytest.raises(CacheMismatchError, match="votes to fit a surrogate to"):
         sc.recertify(classifier(), x, cache=tmp_path / "votes", n_p=100)
 
@@ -45,7 +45,7 @@ def test_votes_that_an_older_version_began_go_on_as_they_were(tmp_path: Path) ->
     with CertificationCache.writing(tmp_path / "votes", old):
         pass
     data = sc.collect_votes(classifier(), x, sigma=SIGMA, n=300, cache=tmp_path / "votes")
-    np.testing.assert_array_equal(data.counts, sc.certify(classifier(), x, sigma=SIGMA, n=300).counts)
+    np.testing.assert_array_equal(data.counts, sc.certify(classifier(), x, sigma=SIGMA, n=300).tally.counts)
 
 
 def test_invalid_votes_take_a_share_of_their_own(tmp_path: Path) -> None:

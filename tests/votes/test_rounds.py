@@ -19,7 +19,7 @@ from processes import start
 from smoothcert.errors import CacheCorruptError, CacheLockedError, CacheMismatchError
 from smoothcert.noise import GaussianNoise, Purpose, input_keys
 from smoothcert.sampling import SampleIndices, SampleRange, SampleRequest, sample_votes
-from smoothcert.votes import RoundSampler, VotingPlan, rounds, sampling_rounds
+from smoothcert.votes import Quota, RoundSampler, Smoothed, rounds, sampling_rounds
 from smoothcert.votes.store import Setting
 
 X = np.random.default_rng(0).random((6, 5), dtype=np.float32)
@@ -33,17 +33,17 @@ def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
     return scores
 
 
-def plan(
+QUOTA = Quota(n0=10, n=1000, alpha=0.001)
+
+
+def smoothed(
     fingerprint: str = "W", batch_size: int | None = None, seed: int = 0, rows: slice = slice(None)
-) -> VotingPlan:
-    return VotingPlan(
+) -> Smoothed:
+    return Smoothed(
         classifier=sc.FunctionClassifier(logits, num_classes=3, fingerprint=fingerprint),
         inputs=X[rows],
         keys=KEYS[rows],
         noise=GaussianNoise(0.5, seed),
-        n0=10,
-        n=1000,
-        alpha=0.001,
         batch_size=batch_size,
     )
 
@@ -70,7 +70,7 @@ def run(rounds: RoundSampler) -> list[int]:
 @pytest.fixture
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("smoothcert.votes.rounds.PART_VOTES", 64)  # several pieces in a round
-    with sampling_rounds(plan(), procedure=PROCEDURE, folder=tmp_path / "j") as rounds:
+    with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=tmp_path / "j") as rounds:
         run(rounds)
     return tmp_path / "j"
 
@@ -81,8 +81,8 @@ def test_votes_are_those_of_the_samples_asked_for() -> None:
         SampleIndices(1, KEYS[1], Purpose.ESTIMATION, np.array([5, 700, 701, 99_000])),
         SampleRange(2, KEYS[2], Purpose.ESTIMATION, 0, 200),
     ]
-    p = plan()
-    with sampling_rounds(p, procedure=PROCEDURE) as rounds:
+    p = smoothed()
+    with sampling_rounds(p, QUOTA, procedure=PROCEDURE) as rounds:
         found = rounds(requests)
         assert rounds([]) == []
         assert [len(v) for v in rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 9, 9)])] == [0]
@@ -93,17 +93,17 @@ def test_votes_are_those_of_the_samples_asked_for() -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 17, 1000])
 def test_results_do_not_depend_on_the_batch_size(batch_size: int) -> None:
-    with sampling_rounds(plan(), procedure=PROCEDURE) as rounds:
+    with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE) as rounds:
         expected = run(rounds)
-    with sampling_rounds(plan(batch_size=batch_size), procedure=PROCEDURE) as rounds:
+    with sampling_rounds(smoothed(batch_size=batch_size), QUOTA, procedure=PROCEDURE) as rounds:
         assert run(rounds) == expected
 
 
 def test_a_finished_journal_is_replayed_without_sampling(journal: Path) -> None:
     before = contents(journal)
-    with sampling_rounds(plan(), procedure=PROCEDURE) as rounds:
+    with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE) as rounds:
         expected, samples = run(rounds), rounds.timing.samples
-    with sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds:
+    with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=journal) as rounds:
         assert run(rounds) == expected
         assert rounds.timing.samples == 0
     assert contents(journal) == before
@@ -119,15 +119,15 @@ def _index(journal: Path) -> list[dict[str, int]]:
 @pytest.mark.parametrize("pieces", [0, 1, 4, 9])
 def test_an_interrupted_run_continues_to_the_same_bytes(journal: Path, tmp_path: Path, pieces: int) -> None:
     classifier = interrupted(sc.FunctionClassifier(logits, 3, "W"), pieces + 2)  # the first 2 identify it
-    broken = replace(plan(batch_size=1024), classifier=classifier)
+    broken = replace(smoothed(batch_size=1024), classifier=classifier)
     folder = tmp_path / "again"
     with (
         pytest.raises(KeyboardInterrupt),
-        sampling_rounds(broken, procedure=PROCEDURE, folder=folder) as rounds,
+        sampling_rounds(broken, QUOTA, procedure=PROCEDURE, folder=folder) as rounds,
     ):
         run(rounds)
     assert len(_index(folder)) == pieces
-    with sampling_rounds(plan(batch_size=1024), procedure=PROCEDURE, folder=folder) as rounds:
+    with sampling_rounds(smoothed(batch_size=1024), QUOTA, procedure=PROCEDURE, folder=folder) as rounds:
         run(rounds)
     different = {"rounds.json"}  # the batch size is written down
     assert {k: v for k, v in contents(folder).items() if k not in different} == {
@@ -141,7 +141,7 @@ def test_a_torn_line_and_a_torn_file_do_not_count(journal: Path) -> None:
     lines = index.read_text().splitlines(keepends=True)
     index.write_text("".join(lines[:-1]) + lines[-1][:30])
     (journal / "rounds" / f".{len(lines) - 1:06d}.votes.{'0' * 32}.tmp").write_bytes(b"half")
-    with sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds:
+    with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=journal) as rounds:
         run(rounds)
         assert 0 < rounds.timing.samples <= 64
     assert contents(journal) == expected
@@ -155,8 +155,8 @@ def run_slowly(folder: Path) -> None:
         return logits(batch)
 
     rounds.PART_VOTES = 64  # type: ignore[attr-defined]
-    slowed = replace(plan(batch_size=16), classifier=sc.FunctionClassifier(slow, 3, "W"))
-    with sampling_rounds(slowed, procedure=PROCEDURE, folder=folder) as sampler:
+    slowed = replace(smoothed(batch_size=16), classifier=sc.FunctionClassifier(slow, 3, "W"))
+    with sampling_rounds(slowed, QUOTA, procedure=PROCEDURE, folder=folder) as sampler:
         run(sampler)
 
 
@@ -172,7 +172,7 @@ def test_kill_9_costs_a_piece_and_changes_nothing(journal: Path, tmp_path: Path)
         child.join()
         assert child.exitcode == -signal.SIGKILL
     assert len(_index(folder)) < len(_index(journal))
-    with sampling_rounds(plan(), procedure=PROCEDURE, folder=folder) as rounds:
+    with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=folder) as rounds:
         run(rounds)
     same = [name for name in contents(journal) if name != "rounds.json"]
     assert {n: contents(folder)[n] for n in same} == {n: contents(journal)[n] for n in same}
@@ -180,9 +180,9 @@ def test_kill_9_costs_a_piece_and_changes_nothing(journal: Path, tmp_path: Path)
 
 def test_the_lock_is_held(journal: Path) -> None:
     with (
-        sampling_rounds(plan(), procedure=PROCEDURE, folder=journal),
+        sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=journal),
         pytest.raises(CacheLockedError),
-        sampling_rounds(plan(), procedure=PROCEDURE, folder=journal),
+        sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=journal),
     ):
         pass
 
@@ -190,21 +190,21 @@ def test_the_lock_is_held(journal: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "settings", "message"),
     [
-        (plan(), {"name": "test", "radius": 0.25}, r"radius = 0.5, but the call has 0.25"),
-        (plan(), {"name": "other", "radius": 0.5}, "name = 'test'"),
-        (plan(fingerprint="V"), PROCEDURE, "fingerprint"),
-        (plan(seed=1), PROCEDURE, "seed"),
-        (plan(rows=slice(None, None, -1)), PROCEDURE, "other inputs, or in another order"),
-        (plan(rows=slice(5)), PROCEDURE, "other inputs"),
+        (smoothed(), {"name": "test", "radius": 0.25}, r"radius = 0.5, but the call has 0.25"),
+        (smoothed(), {"name": "other", "radius": 0.5}, "name = 'test'"),
+        (smoothed(fingerprint="V"), PROCEDURE, "fingerprint"),
+        (smoothed(seed=1), PROCEDURE, "seed"),
+        (smoothed(rows=slice(None, None, -1)), PROCEDURE, "other inputs, or in another order"),
+        (smoothed(rows=slice(5)), PROCEDURE, "other inputs"),
     ],
 )
 def test_another_call_is_refused(
-    journal: Path, call: VotingPlan, settings: dict[str, Setting], message: str
+    journal: Path, call: Smoothed, settings: dict[str, Setting], message: str
 ) -> None:
     before = contents(journal)
     with (
         pytest.raises(CacheMismatchError, match=message),
-        sampling_rounds(call, procedure=settings, folder=journal),
+        sampling_rounds(call, QUOTA, procedure=settings, folder=journal),
     ):
         pass
     assert contents(journal) == before
@@ -213,14 +213,14 @@ def test_another_call_is_refused(
 def test_other_requests_and_another_model_are_refused(journal: Path) -> None:
     other = [SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 64)]
     with (
-        sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds,
+        sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=journal) as rounds,
         pytest.raises(CacheMismatchError, match="other samples than this call asks for, from piece 0 on"),
     ):
         rounds(other)
-    liar = replace(plan(), classifier=sc.FunctionClassifier(lambda b: -logits(b), 3, "W"))
+    liar = replace(smoothed(), classifier=sc.FunctionClassifier(lambda b: -logits(b), 3, "W"))
     with (
         pytest.raises(CacheMismatchError, match="votes of another classifier under the fingerprint"),
-        sampling_rounds(liar, procedure=PROCEDURE, folder=journal) as rounds,
+        sampling_rounds(liar, QUOTA, procedure=PROCEDURE, folder=journal) as rounds,
     ):
         run(rounds)
 
@@ -233,7 +233,7 @@ def test_a_flipped_bit_is_found(journal: Path, name: str, where: float) -> None:
     (journal / name).write_bytes(data)
     with (
         pytest.raises((CacheCorruptError, CacheMismatchError)),
-        sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds,
+        sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=journal) as rounds,
     ):
         run(rounds)
 
@@ -243,7 +243,7 @@ def test_a_missing_or_linked_file_is_refused(journal: Path, name: str, tmp_path:
     def refused() -> None:
         with (
             pytest.raises(CacheCorruptError),
-            sampling_rounds(plan(), procedure=PROCEDURE, folder=journal) as rounds,
+            sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=journal) as rounds,
         ):
             run(rounds)
 
@@ -254,7 +254,7 @@ def test_a_missing_or_linked_file_is_refused(journal: Path, name: str, tmp_path:
 
 
 def test_the_two_kinds_of_folder_do_not_mix(journal: Path, tmp_path: Path) -> None:
-    classifier = plan().classifier
+    classifier = smoothed().classifier
     with pytest.raises(CacheMismatchError, match="samples in rounds"):
         sc.certify(classifier, X, sigma=0.5, n=100, cache=journal)
     with pytest.raises(CacheMismatchError, match="samples in rounds"):
@@ -262,7 +262,7 @@ def test_the_two_kinds_of_folder_do_not_mix(journal: Path, tmp_path: Path) -> No
     sc.certify(classifier, X, sigma=0.5, n=100, cache=tmp_path / "cache")
     with (
         pytest.raises(CacheMismatchError, match="is a certification cache"),
-        sampling_rounds(plan(), procedure=PROCEDURE, folder=tmp_path / "cache"),
+        sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=tmp_path / "cache"),
     ):
         pass
 
@@ -270,7 +270,10 @@ def test_the_two_kinds_of_folder_do_not_mix(journal: Path, tmp_path: Path) -> No
 def test_progress_says_what_is_done_and_expected() -> None:
     seen: list[tuple[int, int]] = []
     with sampling_rounds(
-        plan(batch_size=50), procedure=PROCEDURE, progress=lambda done, total: seen.append((done, total))
+        smoothed(batch_size=50),
+        QUOTA,
+        procedure=PROCEDURE,
+        progress=lambda done, total: seen.append((done, total)),
     ) as rounds:
         rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 120)], to_come=80)
         rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 120, 170)])

@@ -3,21 +3,6 @@
 Torch is imported where it is used, so that ``import smoothcert`` stays fast.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING, Any
-
-from smoothcert.approximate.identity import same_function
-
-if TYPE_CHECKING:
-    from smoothcert.approximate.candidate import SPECS, Candidate, make_candidate
-
-__all__ = ["SPECS", "Candidate", "make_candidate", "same_function"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("SPECS", "Candidate", "make_candidate"):
-        from smoothcert.approximate import candidate
-
-        return getattr(candidate, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

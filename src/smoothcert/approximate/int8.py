@@ -10,9 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smoothcert.classifiers import OnnxClassifier, TorchClassifier
-from smoothcert.classifiers.onnx_export import INPUT, OUTPUT, export_onnx, strip_metadata
-from smoothcert.classifiers.quiet import quiet
+from smoothcert.classifiers import (
+    INPUT,
+    OUTPUT,
+    OnnxClassifier,
+    TorchClassifier,
+    export_onnx,
+    quiet,
+    strip_metadata,
+)
 from smoothcert.errors import InvalidArgumentError, SmoothcertError, import_extra
 
 __all__ = ["quantize_int8"]

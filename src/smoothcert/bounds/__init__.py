@@ -1,4 +1,4 @@
-"""Bounds, radii and sample sizes: arrays in, arrays out, every claim rounded to the safe side."""
+"""Bounds and radii: arrays in, arrays out, every claim rounded to the safe side."""
 
 from smoothcert.bounds._arguments import MAX_COUNT
 from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, expected_disagreement
@@ -15,8 +15,6 @@ from smoothcert.bounds.expected import (
 from smoothcert.bounds.gating import prefers_direct
 from smoothcert.bounds.incremental import IrsBound, irs_bound
 from smoothcert.bounds.joint import joint_lower_bound
-from smoothcert.bounds.one_sided import one_sided_bound
-from smoothcert.bounds.planning import IntervalMethod, binomial_interval, samples_for_error
 from smoothcert.bounds.radius import (
     certified_radius,
     certified_radius_two_sided,
@@ -34,13 +32,11 @@ __all__ = [
     "MAX_COUNT",
     "PAIRED_METHODS",
     "UNDECIDED",
-    "IntervalMethod",
     "IrsBound",
     "PairedMethod",
     "Predicted",
     "RadiusTest",
     "allocate_samples",
-    "binomial_interval",
     "certified_radius",
     "certified_radius_two_sided",
     "conformal_rank",
@@ -53,10 +49,8 @@ __all__ = [
     "largest_radius",
     "log_evidence_below",
     "lower_confidence_bound",
-    "one_sided_bound",
     "pooled_excess_p_value",
     "prefers_direct",
-    "samples_for_error",
     "smallest_calibration_set",
     "smallest_n",
     "upper_confidence_bound",

@@ -12,18 +12,17 @@ cached machine code is stale.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from smoothcert._machine_code import compiled
 
 __all__ = ["largest_rejected"]
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _ROUNDING = 1 + 1e-9  # more than sums and recurrences lose: some thousand steps at 4e-16 each
 _SLACK = 1e-15
@@ -53,21 +52,12 @@ class Cells(NamedTuple):
     z: Array
 
 
-def _compiled(function: _Function) -> _Function:
-    try:
-        return cast("_Function", numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:  # Numba found no folder to keep machine code in: every process compiles for itself.
-        return cast("_Function", numba.njit(nogil=True)(function))
-
-
-@_compiled
+@compiled
 def fill_reach(n10: int, n01: int, k1: int, kappa: float, z: float, reach: Integers) -> None:
-    """Write the staircase.
-
-    Tables are ordered by an approximate upper limit of k1 (a - s b), increasing in x and non-increasing in y:
-    x - kappa y + z sqrt(x + kappa^2 y + h) with h = z^2 max(1, kappa^2) / 4. Ties, and what rounding could make a
-    tie, belong to the staircase, and where rounding would bend it, it is straightened upwards.
-    """
+    """Write the staircase: of every y, the largest x whose table speaks as strongly as the observed one."""
+    # Tables are ordered by an approximate upper limit of k1 (a - s b), increasing in x and non-increasing in y: x
+    # - kappa y + z sqrt(x + kappa^2 y + h) with h = z^2 max(1, kappa^2) / 4. Ties, and what rounding could make a
+    # tie, belong to the staircase, and where rounding would bend it, it is straightened upwards.
     h = z * z * max(1.0, kappa * kappa) / 4
     observed = n10 - kappa * n01 + z * np.sqrt(n10 + kappa * kappa * n01 + h)
     highest = -1
@@ -84,12 +74,9 @@ def fill_reach(n10: int, n01: int, k1: int, kappa: float, z: float, reach: Integ
         reach[y] = highest
 
 
-@_compiled
+@compiled
 def _fill(trials: int, p: float, cut: float, weight: Array) -> tuple[int, int, float, float]:
-    """Write Bin(trials, p) relative to its mode, as far as it is above `cut` or the buffer allows.
-
-    Returns the first and last count written, and bounds of what lies below and above, in the same units.
-    """
+    """Write Bin(trials, p) over its mode's; return the first and last count written, and bounds of the tails."""
     mode = min(int((trials + 1) * p), trials)
     if p <= 0 or p >= 1:
         weight[0] = 1.0
@@ -121,12 +108,10 @@ def _fill(trials: int, p: float, cut: float, weight: Array) -> tuple[int, int, f
     return first, last, below, above
 
 
-@_compiled
+@compiled
 def staircase_probability(pairs: Pairs, a: float, b: float, cut: float) -> float:
-    """Return at least P(n10 <= reach[n01]); `cut` is what tails are followed down to, relative to the mode.
-
-    Beyond the end of `reach`, and where a tail is cut off, the staircase is taken to hold everything.
-    """
+    """Return at least P(n10 <= reach[n01]); `cut` is what tails are followed down to, relative to the mode."""
+    # Beyond the end of `reach`, and where a tail is cut off, the staircase is taken to hold everything.
     cumulative, weights, reach = pairs.buffer[0], pairs.buffer[1], pairs.reach
     x_first, x_last, x_below, _ = _fill(pairs.k1, a, cut, cumulative)
     total = 0.0
@@ -147,13 +132,13 @@ def staircase_probability(pairs: Pairs, a: float, b: float, cut: float) -> float
     return min(inside / y_total * _ROUNDING, 1.0)
 
 
-@_compiled
+@compiled
 def null_a(b: float, t: float, p: float) -> float:
     """Return the a with p (1 - a) + (1 - p) b = t, rounded down; 0 where it is negative."""
     return float(max(1 - b + (b - t) / p - _SLACK * (1 + 1 / p), 0.0))
 
 
-@_compiled
+@compiled
 def _line_meets(mean: float, t: float, p_low: float, p_high: float, pairs: Pairs) -> tuple[float, float]:
     """Return the b at which the line of smallest a meets k1 a + k0 b = mean, and what rounding may add to it."""
     k1, k0 = pairs.k1, pairs.k0
@@ -164,13 +149,11 @@ def _line_meets(mean: float, t: float, p_low: float, p_high: float, pairs: Pairs
     return (mean - k1 * (1 - t / p)) / slope, 1e-14 * (mean + k1 * (1 + t / p)) / slope
 
 
-@_compiled
+@compiled
 def range_of_b(t: float, p_low: float, p_high: float, pairs: Pairs) -> tuple[float, float]:
-    """Return between which b the likeliest null within the limits of the mean is; an empty range for no null.
-
-    The null with the smallest a to a given b is on a line, which is cut at a = 0. Left of the first end, smaller b
-    mean larger or equal a, because of the limits, or still a = 0: the end has the largest probability.
-    """
+    """Return between which b the likeliest null within the limits of the mean is; an empty range for no null."""
+    # The null with the smallest a to a given b is on a line, which is cut at a = 0. Left of the first end, smaller
+    # b mean larger or equal a, because of the limits, or still a = 0: the end has the largest probability.
     end = min(1.0, t / (1 - p_high)) if p_high < 1 else 1.0
     last, slack = _line_meets(pairs.high, t, p_low, p_high, pairs)
     last = min(last + slack, end)
@@ -184,7 +167,7 @@ def range_of_b(t: float, p_low: float, p_high: float, pairs: Pairs) -> tuple[flo
     return first, last
 
 
-@_compiled
+@compiled
 def _variance(low: float, high: float) -> float:
     """Return the largest x (1 - x) for x between the two."""
     if high <= 0.5:
@@ -192,12 +175,10 @@ def _variance(low: float, high: float) -> float:
     return low * (1 - low) if low >= 0.5 else 0.25
 
 
-@_compiled
+@compiled
 def log_gap(a0: float, b0: float, a1: float, b1: float, slope: float, pairs: Pairs) -> float:
-    """Bound log of the largest probability on the null line between two points, less the larger end's log.
-
-    Two parts: log-convexity in the logits along the chord, and the distance of the line from the chord.
-    """
+    """Bound log of the largest probability on the null line between two points, less the larger end's log."""
+    # Two parts: log-convexity in the logits along the chord, and the distance of the line from the chord.
     if a0 <= 0 or b0 <= 0 or a1 >= 1 or b1 >= 1:
         return np.inf
     da = np.log(a1 / a0 * ((1 - a0) / (1 - a1)))
@@ -210,13 +191,11 @@ def log_gap(a0: float, b0: float, a1: float, b1: float, slope: float, pairs: Pai
     return float((convexity + bend * db * db * pairs.k1 * a1) / 8)
 
 
-@_compiled
+@compiled
 def _line_rejected(first: float, last: float, t: float, p: float, level: float, pairs: Pairs) -> bool:
-    """Tell whether all nulls (p, a(b), b), b from first to last, give the staircase at most probability `level`.
-
-    A doubt within rounding or `_GAP` counts as no. The line is walked from left to right; a piece whose bound is
-    too large is halved.
-    """
+    """Tell whether no null (p, a(b), b) with b from first to last gives the staircase more than `level`."""
+    # A doubt within rounding or `_GAP` counts as no. The line is walked from left to right; a piece whose bound is
+    # too large is halved.
     cut = 1e-6 * level
     a0, b0 = null_a(first, t, p), first
     g0 = staircase_probability(pairs, a0, b0, cut)
@@ -249,7 +228,7 @@ def _line_rejected(first: float, last: float, t: float, p: float, level: float, 
     return True
 
 
-@_compiled
+@compiled
 def cell_rejected(t: float, p_low: float, p_high: float, level: float, pairs: Pairs) -> bool:
     """Tell whether every null with p in the cell is rejected: of its a, the smallest is at p_low up to b = t."""
     first, last = range_of_b(t, p_low, p_high, pairs)
@@ -260,7 +239,7 @@ def cell_rejected(t: float, p_low: float, p_high: float, level: float, pairs: Pa
     return last <= t or _line_rejected(max(first, t), last, t, p_high, level, pairs)
 
 
-@_compiled
+@compiled
 def _block_rejected(t: float, first: int, last: int, cells: Cells, pairs: Pairs) -> bool:
     """Tell whether the cells first..last are rejected at t, taking them together as long as that suffices."""
     stack = np.empty((_DEPTH, 2), np.int64)
@@ -281,14 +260,12 @@ def _block_rejected(t: float, first: int, last: int, cells: Cells, pairs: Pairs)
     return True
 
 
-@_compiled
+@compiled
 def _largest_in_block(
     t: float, step: float, finest: float, first: int, last: int, cells: Cells, pairs: Pairs
 ) -> float:
-    """Return a t, not above the given one, at which the block is rejected, or 0; the largest but for `finest`.
-
-    A bound of 0 claims nothing and needs no rejection.
-    """
+    """Return a t, not above the given one, at which the block is rejected, or 0; the largest but for `finest`."""
+    # A bound of 0 claims nothing and needs no rejection.
     if _block_rejected(t, first, last, cells, pairs):
         return t
     fails = t
@@ -305,7 +282,7 @@ def _largest_in_block(
     return t
 
 
-@_compiled
+@compiled
 def _fill_cells(bins: Array, tau: Integers, prepared: Array, prepared_z: Array, cells: Cells) -> None:
     """Write each cell's level: the smallest over the bins of p that the cell touches."""
     high = 0
@@ -320,7 +297,7 @@ def _fill_cells(bins: Array, tau: Integers, prepared: Array, prepared_z: Array, 
         cells.levels[j], cells.z[j] = prepared[best, j], prepared_z[best, j]
 
 
-@_compiled
+@compiled
 def _input_bound(n10: int, n01: int, cells: Cells, pairs: Pairs, estimate: Array) -> float:
     p, p_new, s_base, s_pair, kappa = estimate
     size = len(cells.levels)
@@ -351,7 +328,7 @@ def _input_bound(n10: int, n01: int, cells: Cells, pairs: Pairs, estimate: Array
     return t
 
 
-@_compiled
+@compiled
 def largest_rejected(
     edges: Array,
     bins: Array,
@@ -363,12 +340,10 @@ def largest_rejected(
     estimate: Array,
     bound: Array,
 ) -> None:
-    """Write the joint bound of every input.
-
-    Rows are inputs. tables has the columns k1, k0, n10, n01; limits those of the mean; estimate the columns p, p',
-    the standard errors of the base's and of the paired part, and kappa, which steer but do not bear on validity.
-    tau is the row of the prepared levels for each bin of p.
-    """
+    """Write the joint bound of every input."""
+    # Rows are inputs. tables has the columns k1, k0, n10, n01; limits those of the mean; estimate the columns p,
+    # p', the standard errors of the base's and of the paired part, and kappa, which steer but do not bear on
+    # validity. tau is the row of the prepared levels for each bin of p.
     size = edges.shape[1] + 1
     levels, z = np.empty(size), np.empty(size)
     for i in range(len(bound)):

@@ -35,30 +35,21 @@ _FURTHEST = 50.0
 
 @dataclass(frozen=True)
 class JointLevels:
-    """A step function rho for each ratio: the level of the paired test at a p whose base p-value is u.
+    """A step function rho for each ratio: the level of the paired test at a p whose base p-value is u."""
 
-    Attributes
-    ----------
-    u : ndarray of float64, shape (J,)
-        Increasing upper ends of the steps; the last step ends at 1, which is left out.
-    level : ndarray of float64, shape (len(TAUS), J + 1)
-        Non-increasing in each row. 1 stands for: the base alone excludes p.
-    """
-
-    u: Array
-    level: Array
+    u: Array  # (J,): increasing upper ends of the steps; the last step ends at 1, which is left out
+    level: Array  # (len(TAUS), J + 1): non-increasing in each row; 1 stands for: the base alone excludes p
 
 
 @lru_cache(maxsize=64)
 def joint_levels(alpha: float, candidates: int) -> JointLevels:
-    """Calibrate the steps so that the integral of min(1, candidates rho) over u in (0, 1) is at most alpha.
-
-    With z1 and z2 the standard scores of the base's count and of the paired votes, a p is best rejected in a
-    half-plane tau z1 + z2 >= c, were the ratio tau of the standard errors known. But it depends on how many
-    samples are paired and on the candidate, which the levels must not know. So a p is rejected in the union of
-    half-planes of all tilts. Each begins further out than it would alone: all by the same, and by more where their
-    tilt is far from tau. Whatever the true ratio is, the bound is about as wide as the half-plane of its tilt.
-    """
+    """Calibrate the steps so that the integral of min(1, candidates rho) over u in (0, 1) is at most alpha."""
+    # With z1 and z2 the standard scores of the base's count and of the paired votes, a p is best rejected in a
+    # half-plane tau z1 + z2 >= c, were the ratio tau of the standard errors known. But it depends on how many
+    # samples are paired and on the candidate, which the levels must not know. So a p is rejected in the union of
+    # half-planes of all tilts. Each begins further out than it would alone: all by the same, and by more where
+    # their tilt is far from tau. Whatever the true ratio is, the bound is about as wide as the half-plane of its
+    # tilt.
     z = np.arange(-ndtri(max(0.02 * alpha, MIN_ALPHA)), _LAST, -_STEP)
     middle = np.append(z + _STEP / 2, z[-1])
     u = ndtr(-z)
@@ -89,10 +80,7 @@ def joint_levels(alpha: float, candidates: int) -> JointLevels:
 
 
 def tau_index(n: Array) -> NDArray[np.int64]:
-    """Choose for each bin of p a prepared ratio, shape (*n.shape, len(P_BINS) + 1).
-
-    It is a function of the bin and of n, and of nothing that may have been chosen by looking at votes.
-    """
+    """Choose for each bin of p a prepared ratio, from n and nothing that anybody chose by looking at votes."""
     middle = ndtr(np.arange(-80.5, 81) / 10)
     p = np.clip(middle, 1e-15, 1 - 1e-15)
     n, m = n[..., None], _PAIRED * n[..., None]

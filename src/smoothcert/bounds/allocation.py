@@ -110,25 +110,7 @@ def allocate_samples(
 def expected_gain(
     predicted: Predicted, sizes: NDArray[np.int64], alpha: float, *, at: float | None = None
 ) -> Array:
-    """Return what each input is expected to gain from each number of samples.
-
-    Parameters
-    ----------
-    predicted : Predicted
-        Of m inputs.
-    sizes : ndarray of int64, shape (s,)
-        Numbers of samples, ascending.
-    alpha : float
-        Failure probability of each certificate.
-    at : float, optional
-        Radius in units of sigma; None for the mean radius.
-
-    Returns
-    -------
-    ndarray of float64, shape (m, s)
-        Expected radius in units of sigma, or probability that the radius is at least `at`, where counts are
-        put at their expectation.
-    """
+    """Expect the radius over sigma, or that it is at least `at`, of each input with each number of samples."""
     gain = np.empty((len(predicted.probit), len(sizes)))
     p = ndtr(_PROBIT)
     for j, n in enumerate(sizes.tolist()):

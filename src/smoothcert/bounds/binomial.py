@@ -122,12 +122,10 @@ def _checked(k: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> tuple[Array, Array
 def _invert(
     inverse: Callable[..., Any], tail: Callable[..., Any], a: Array, b: Array, alpha: Array, outermost: float
 ) -> Array:
-    """Solve tail(a, b, p) = alpha for p, rounded towards `outermost`, the p at which the tail is 0.
-
-    SciPy's inverse is only a guess: it misses by up to 1e-11 in many places and by far more where a or b is 1000
-    and n is large (Boost changes method there). The tail itself is good to about 1e-12 everywhere, so a guess is
-    kept only if the tail confirms that the solution is within a margin of it, and is bisected otherwise.
-    """
+    """Solve tail(a, b, p) = alpha for p, rounded towards `outermost`, the p at which the tail is 0."""
+    # SciPy's inverse is only a guess: it misses by up to 1e-11 in many places and by far more where a or b is 1000
+    # and n is large (Boost changes method there). The tail itself is good to about 1e-12 everywhere, so a guess is
+    # kept only if the tail confirms that the solution is within a margin of it, and is bisected otherwise.
     outwards = 2 * outermost - 1
     shape = alpha.shape
     a, b, alpha = np.atleast_1d(a, b, alpha)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincc
-from scipy.stats import hypergeom
 
 from smoothcert.bounds._arguments import failure_probability, number
 from smoothcert.errors import InvalidArgumentError
@@ -110,6 +109,8 @@ def _unlucky(m: int, k: NDArray[np.int64], miss: float, future: int | None) -> N
     """Probability that more than a share `miss` of new scores exceed the k-th smallest, rounded up."""
     if future is None:
         return np.asarray(betaincc(m - k + 1, k, miss) * (1 + _TAIL_ERROR))
+    from scipy.stats import hypergeom  # half of what importing the bounds would take
+
     allowed = math.floor(miss * future)
     # More than j of the new ones are above it when j + 1 of them are among the j + 1 + m - k largest of all.
     drawn = np.minimum(allowed + 1 + m - k, m + future)

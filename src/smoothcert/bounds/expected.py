@@ -12,7 +12,6 @@ from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, expected_disag
 from smoothcert.bounds.binomial import lower_confidence_bound
 from smoothcert.bounds.incremental import irs_bound
 from smoothcert.bounds.joint import joint_lower_bound
-from smoothcert.bounds.one_sided import one_sided_bound
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = ["PAIRED_METHODS", "PairedMethod", "expected_bounds_from_scratch", "expected_bounds_paired"]
@@ -20,8 +19,8 @@ __all__ = ["PAIRED_METHODS", "PairedMethod", "expected_bounds_from_scratch", "ex
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-PairedMethod = Literal["irs", "one-sided", "joint"]
-PAIRED_METHODS: tuple[PairedMethod, ...] = ("irs", "one-sided", "joint")
+PairedMethod = Literal["irs", "joint"]
+PAIRED_METHODS: tuple[PairedMethod, ...] = ("irs", "joint")
 
 _NODES = (np.arange(5) + 0.5) / 5
 _OTHER_NODES = _NODES[[1, 4, 2, 0, 3]]  # every fifth of each count's range once, uncorrelated
@@ -71,7 +70,7 @@ def expected_bounds_paired(
 
     Parameters
     ----------
-    method : {"irs", "one-sided", "joint"}
+    method : {"irs", "joint"}
         The bound.
     count : ndarray of int64, shape (r,)
         Cached votes of f for its top class, of n.
@@ -99,7 +98,6 @@ def expected_bounds_paired(
     ...     bounds = expected_bounds_paired(method, np.array([8000]), 10_000, 1000, 0.001, 0.001)
     ...     print(method, bounds.mean().round(3))
     irs 0.761
-    one-sided 0.769
     joint 0.781
     """
     if method not in PAIRED_METHODS or not 1 <= m <= n <= MAX_COUNT:
@@ -114,12 +112,10 @@ def expected_bounds_paired(
     if method == "irs":
         found = irs_bound(count, n, n10 + n01, k1 - n10 + n01, m, alpha, alpha_zeta, _GAMMA)
         return found.p_lower
-    if method == "one-sided":
-        return one_sided_bound(count, n, n10, k1, alpha + alpha_zeta)
     return joint_lower_bound(count, n, k1, n10, n01, m, alpha + alpha_zeta)
 
 
 def _quantile(levels: Array, n: Counts | int, p: Array) -> Counts:
-    from scipy.stats import binom  # a second to import, which the bounds can do without
+    from scipy.stats import binom  # half of what importing the bounds would take
 
     return np.asarray(binom.ppf(levels[:, None], n, p)).astype(np.int64)

@@ -136,11 +136,9 @@ def _bounds(columns: Array, alpha: float, candidates: int) -> Array:
 
 
 def _nuisance_limits(total: Array, m: Array, alpha: float) -> Array:
-    """Bound the mean of n10 + n01 from below and above, each at level alpha.
-
-    Given the cached votes, the sum is not binomial. Hoeffding's theorem says that its tails are no heavier than
-    the binomial's at a distance of at least 1 from the mean, so the limits keep that distance.
-    """
+    """Bound the mean of n10 + n01 from below and above, each at level alpha."""
+    # Given the cached votes, the sum is not binomial. Hoeffding's theorem says that its tails are no heavier than
+    # the binomial's at a distance of at least 1 from the mean, so the limits keep that distance.
     high = np.minimum(np.maximum(m * upper_confidence_bound(total, m, alpha) * (1 + 1e-15), total + 1), m)
     low = np.maximum(np.minimum(m * lower_confidence_bound(total, m, alpha) * (1 - 1e-15), total - 1), 0)
     return np.stack([low, high], axis=1)

@@ -24,57 +24,11 @@ _MARGIN = 2.0**-48
 
 
 def log_evidence_above(k: ArrayLike, n: ArrayLike, p0: ArrayLike) -> Array:
-    r"""Return the logarithm of an e-value against "p <= p0", from k successes in n trials.
-
-    It is the likelihood ratio of p0 and the mixture of all p > p0 under Jeffreys' prior, Beta(1/2, 1/2) cut off at
-    p0: what a gambler has who bets at odds p0 as Krichevsky and Trofimov would, but never on p <= p0.
-
-    Parameters
-    ----------
-    k : int or array_like of int
-        Successes, 0 <= k <= n. All arguments broadcast.
-    n : int or array_like of int
-        Trials so far, 1 <= n <= 10**8.
-    p0 : float or array_like of float
-        The threshold, in (0, 1).
-
-    Returns
-    -------
-    ndarray of float64
-        Natural logarithm of the e-value, rounded down. "p > p0" may be claimed as soon as it reaches
-        ``log(1 / alpha)``, whenever and for whatever reason sampling is looked at or stopped.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When an argument is outside its range.
-
-    Notes
-    -----
-    Let E_n be the e-value after n independent trials with probability p <= p0. For one q > p0 the ratio grows in a
-    trial by the factor q / p0 with probability p and (1 - q) / (1 - p0) otherwise. The mean of that,
-    1 + (p - p0) (q - p0) / (p0 (1 - p0)), is at most 1, so the ratio is a nonnegative supermartingale that starts
-    at 1, and so is a mixture over q. By Ville's inequality P(E_n >= 1 / alpha for some n) <= alpha.
-
-    The mixture over all of (0, 1) instead, as in the confidence sequence of [2]_, is a martingale at p = p0
-    alone; cutting it off makes the claim one-sided and multiplies the e-value by up to the inverse of the prior
-    mass above p0.
-
-    References
-    ----------
-    .. [1] R. E. Krichevsky, V. K. Trofimov, "The performance of universal encoding", IEEE Transactions on
-       Information Theory 27, 1981.
-    .. [2] V. Voracek, "Treatment of statistical estimation problems in randomized smoothing for adversarial
-       robustness", NeurIPS 2024.
-    .. [3] J. Ville, "Etude critique de la notion de collectif", 1939.
-
-    Examples
-    --------
-    Fifty unanimous votes show that p > 0.8 at alpha = 0.001, and thirty do not:
-
-    >>> log_evidence_above([30, 50], [30, 50], 0.8) >= np.log(1000)
-    array([False,  True])
-    """
+    """Return the logarithm of an e-value against "p <= p0", from k successes in n trials, rounded down."""
+    # The likelihood ratio of p0 and the mixture of all p > p0 under Jeffreys' prior, Beta(1/2, 1/2) cut off at p0:
+    # what a gambler has who bets at odds p0 as Krichevsky and Trofimov (IEEE Transactions on Information Theory
+    # 27, 1981) would, but never on p <= p0; that cuts off the mixture of Voracek's confidence sequence (NeurIPS
+    # 2024). ``docs/guarantees.md`` has the proof.
     k_, n_ = counts("k", k, "n", n)
     p_ = _threshold("p0", p0)
     k_, n_, p_ = broadcast(k=k_, n=n_, p0=p_)
@@ -140,25 +94,7 @@ def log_evidence_below(d: ArrayLike, n: ArrayLike, a0: ArrayLike) -> Array:
 
 
 def largest_threshold(n: int, alpha: float) -> float:
-    """Return the largest p0 that n unanimous votes show to be exceeded, by `log_evidence_above`.
-
-    Parameters
-    ----------
-    n : int
-        Trials, 1 <= n <= 10**8.
-    alpha : float
-        Failure probability in [1e-100, 1).
-
-    Returns
-    -------
-    float
-        0 where there is none.
-
-    Examples
-    --------
-    >>> round(largest_threshold(100, 0.001), 3)
-    0.922
-    """
+    """Return the largest p0 that n unanimous votes show to be exceeded by `log_evidence_above`, 0 for none."""
     level = -math.log(float(failure_probability("alpha", alpha)))
     # Betting never shows more than the fixed-sample bound at the same level: it is the upper end to bisect from.
     low, high = 0.0, max(float(lower_confidence_bound(n, n, alpha)), 2.0**-50)

@@ -99,7 +99,7 @@ def _checked(k: ArrayLike, n: ArrayLike, k_fresh: ArrayLike, n_fresh: ArrayLike)
 
 def _tails(k: Array, n: Array, k_fresh: Array, n_fresh: Array) -> tuple[Array, Array]:
     """Return the probabilities of at least k, and of more."""
-    from scipy.stats import hypergeom  # a second to import, which the bounds can do without
+    from scipy.stats import hypergeom  # half of what importing the bounds would take
 
     law = hypergeom(n + n_fresh, k + k_fresh, n)
     return np.clip(law.sf(k - 1), 0.0, 1.0), np.clip(law.sf(k), 0.0, 1.0)

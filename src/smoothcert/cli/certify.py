@@ -96,8 +96,7 @@ def certify(
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
     from smoothcert.cli.runtime import Running, run_by, run_like_cache
-    from smoothcert.report import to_rich, write_cohen_log
-    from smoothcert.report.certification import certification_json, certification_table
+    from smoothcert.report import certification_json, certification_table, to_rich, write_cohen_log
     from smoothcert.votes.store import Recipe, write_recipe
 
     _require_one_way(radius, budget, runner_up)

@@ -42,10 +42,15 @@ def compare(
     from smoothcert.cli.workspace import open_labels
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.evaluation import compare_candidates, judge
-    from smoothcert.report import to_rich
-    from smoothcert.report.comparison import CONFIDENCE, comparison_json, terminal_lines, terminal_table
-    from smoothcert.report.intervals import terminal_intervals
-    from smoothcert.report.statements import verdict_line
+    from smoothcert.report import (
+        CONFIDENCE,
+        comparison_json,
+        terminal_intervals,
+        terminal_lines,
+        terminal_table,
+        to_rich,
+        verdict_line,
+    )
 
     parsed = [_gate(text) for text in gates or []]
     if confidence is not None and not 0 < confidence < 1:
@@ -77,7 +82,7 @@ def compare(
 
 def _warnings(comparison: Comparison, verdicts: list[Verdict], cache: Path, confidence: float | None) -> list[str]:
     """Say what selecting, repeating and changing do to the verdicts, and write the comparison down."""
-    from smoothcert.report.statements import repetition, selection_warning
+    from smoothcert.report import repetition, selection_warning
     from smoothcert.votes.store import note_comparison
 
     if not verdicts:

@@ -52,8 +52,7 @@ def plan(
     """
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures import plan as run_plan
-    from smoothcert.report import to_rich
-    from smoothcert.report.plan import plan_json, plan_lines, plan_table
+    from smoothcert.report import plan_json, plan_lines, plan_table, to_rich
 
     if probe:
         if cache is None:

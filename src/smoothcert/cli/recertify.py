@@ -35,7 +35,7 @@ def recertify(
         ),
     ] = None,
     bound: Annotated[
-        Literal["auto", "joint", "one-sided", "irs"],
+        Literal["auto", "joint", "irs"],
         typer.Option("--bound", help="How votes become a bound; 'irs' is the incremental paper's."),
     ] = "auto",
     alpha_zeta: Annotated[

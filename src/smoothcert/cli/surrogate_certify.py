@@ -59,8 +59,7 @@ def certify(
 
     Example: smoothcert surrogate certify runs/surrogate model/checkpoint.safetensors --data digits --n0 100
     """
-    from smoothcert.report import to_rich, write_certificates
-    from smoothcert.report.surrogate import surrogate_json, surrogate_table
+    from smoothcert.report import surrogate_json, surrogate_table, to_rich, write_certificates
     from smoothcert.surrogate import certify_with_surrogate, load_calibration, load_surrogate
 
     dataset = load_data(data, split, limit, skip)
@@ -112,24 +111,24 @@ def guided(
 
     Example: smoothcert surrogate guided runs/surrogate model.safetensors --data digits --n 1000 --cache runs/new
     """
-    from smoothcert.report import to_rich
-    from smoothcert.report.certification import certification_json, certification_table
-    from smoothcert.surrogate import certify_guided, load_surrogate
+    from smoothcert.procedures import certify_with_budget
+    from smoothcert.report import certification_json, certification_table, to_rich
+    from smoothcert.surrogate import SurrogateGuide, load_surrogate, surrogate_noise
 
     dataset = load_data(data, split, limit, skip)
     loaded = load_surrogate(surrogate, device=device)
     running = _run_as_fitted(loaded, model, dataset, device)
     with progress_bar("guided") as progress:
-        run = certify_guided(
+        run = certify_with_budget(
             running.classifier,
             dataset.inputs,
-            surrogate=loaded,
+            len(dataset) * (n0 + n),
             sigma=loaded.record.sigma,
+            guide=SurrogateGuide(loaded, radius=radius),
             n0=n0,
-            n=n,
             alpha=alpha,
-            radius=radius,
             seed=seed,
+            noise=surrogate_noise(loaded, seed),
             cache=cache,
             batch_size=running.batch_size if batch_size is None else batch_size,
             progress=progress,
@@ -158,8 +157,7 @@ def evaluate(
     """
     from smoothcert.cli.workspace import open_labels
     from smoothcert.evaluation import evaluate_surrogate
-    from smoothcert.report import surrogate as report
-    from smoothcert.report import to_rich
+    from smoothcert.report import evaluation_json, evaluation_tables, to_rich, write_evaluation
     from smoothcert.surrogate import load_calibration, load_surrogate
 
     dataset = open_labels(cache, data=data)
@@ -174,12 +172,12 @@ def evaluate(
         alpha=alpha,
     )
     if out is not None:
-        report.write_evaluation(found, out)
+        write_evaluation(found, out)
     if as_json:
-        print_json(report.evaluation_json(found))
+        print_json(evaluation_json(found))
         return
-    for table in (report.accuracy_table, report.errors_table, report.variance_table, report.guided_table):
-        console().print(to_rich(table(found)))
+    for table in evaluation_tables(found).values():
+        console().print(to_rich(table))
     if found.left_out:
         show(f"{found.left_out} inputs that the surrogate was fitted to or calibrated on are left out")
 

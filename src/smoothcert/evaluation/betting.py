@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.evaluation._arguments import require_confidence
 
 __all__ = ["bounded_mean_interval"]
 
@@ -59,8 +60,7 @@ def bounded_mean_interval(values: ArrayLike, largest: float, *, confidence: floa
     x = np.sort(np.asarray(values, dtype=np.float64))
     if x.ndim != 1 or len(x) == 0 or not (x[0] >= 0 and x[-1] <= largest < math.inf):
         raise InvalidArgumentError(f"values should be one or more numbers from 0 to largest = {largest}")
-    if not 0 < confidence < 1:
-        raise InvalidArgumentError(f"confidence is {confidence}: give a coverage between 0 and 1, such as 0.95")
+    require_confidence(confidence)
     if largest == 0:
         return 0.0, 0.0
     x = np.random.default_rng(0).permutation(x) / largest

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,36 +11,29 @@ from numpy.typing import NDArray
 
 from smoothcert.bounds import largest_radius
 from smoothcert.certificate import Certificates
-from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
-from smoothcert.evaluation.metrics import average_certified_radius
+from smoothcert.errors import CacheCorruptError, CacheMismatchError
+from smoothcert.evaluation.cached_votes import cached_rows, certify_first, labelled_inputs
+from smoothcert.evaluation.metrics import average_certified_radius, radius_grid
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
-from smoothcert.procedures import cohen_certificates, method_of, recertificates
-from smoothcert.sampling import check_inputs, count_votes
+from smoothcert.procedures import method_of, recertificates
 from smoothcert.votes import pair, stack_pairs
 from smoothcert.votes.store import (
     CachedInput,
     CandidateRecord,
     CertificationCache,
+    Timing,
     open_candidate,
     read_candidates,
 )
 
-__all__ = ["BASE", "CandidateResult", "Comparison", "Cost", "compare_candidates"]
+__all__ = ["BASE", "CandidateResult", "Comparison", "compare_candidates"]
 
 BASE = "base"
 """What the base is called beside the candidates' names."""
 
 CURVE_POINTS = 10
 """Numbers of samples on a curve: 10 %, 20 %, … of n_p, as in the incremental paper."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Forward passes and seconds, over all inputs."""
-
-    samples: int
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +50,7 @@ class CandidateResult:
         By `recertify`, and by CERTIFY with n_p samples at alpha + alpha_zeta (None without selection votes).
     gamma : float
         The threshold that was used.
-    cost, scratch_cost : Cost
+    cost, scratch_cost : Timing
         n_p passes an input, and n0 + n_p passes an input.
     curve, scratch_curve : Curve
         ACR against seconds, at 10 %, 20 %, … of n_p.
@@ -70,8 +61,8 @@ class CandidateResult:
     incremental: Certificates
     scratch: Certificates | None
     gamma: float
-    cost: Cost
-    scratch_cost: Cost | None
+    cost: Timing
+    scratch_cost: Timing | None
     curve: Curve
     scratch_curve: Curve | None
 
@@ -107,7 +98,7 @@ class Comparison:
     ----------
     base : Certificates
         Of the inputs given.
-    base_cost : Cost
+    base_cost : Timing
         What the cache's votes of all its inputs cost.
     candidates : list of CandidateResult
         By name.
@@ -116,14 +107,14 @@ class Comparison:
     """
 
     base: Certificates
-    base_cost: Cost
+    base_cost: Timing
     candidates: list[CandidateResult]
     y: NDArray[np.int64]
 
-    def radii(self, step: float = 0.25) -> NDArray[np.float64]:
-        """Return 0, step, 2 step, … up to the largest radius that was certified."""
-        largest = max(float(c.radius.max()) for c in (self.base, *(r.incremental for r in self.candidates)))
-        return np.arange(int(largest // step) + 1, dtype=np.float64) * step
+    @property
+    def radii(self) -> NDArray[np.float64]:
+        """Radii at which accuracies are shown, up to the largest that was certified."""
+        return radius_grid((self.base, *self.recertified.values()))
 
     @property
     def recertified(self) -> dict[str, Certificates]:
@@ -168,21 +159,16 @@ def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Compa
         When the labels do not fit the inputs.
     """
     store = CertificationCache(cache)
-    inputs = check_inputs(x)
-    if np.shape(y) != (len(inputs),):
-        raise InvalidArgumentError(
-            f"y has shape {np.shape(y)}, but x has {len(inputs)} inputs: give one label each"
-        )
+    inputs = labelled_inputs(x, y)
     if store.manifest.input_shape != tuple(inputs.shape[1:]):
         raise CacheMismatchError(
             f"{store.path} was made with input_shape = {store.manifest.input_shape!r}, but x has "
             f"{tuple(inputs.shape[1:])}: give the inputs that it was made with"
         )
     keys = list(input_keys(inputs))
-    timing = store.timing()
     return Comparison(
-        base=_scratch(list(_rows(store, keys)), store.manifest.n, store.manifest.alpha, store),
-        base_cost=Cost(timing.samples, timing.seconds),
+        base=_scratch(list(cached_rows(store, keys)), store.manifest.n, store.manifest.alpha, store),
+        base_cost=store.timing(),
         candidates=[_evaluate(store, record, keys, y) for record in read_candidates(store.path)],
         y=np.asarray(y),
     )
@@ -195,7 +181,7 @@ def _evaluate(
     n0, n_p = own.manifest.n0, own.manifest.n
     timing = own.timing()
     per_sample = timing.seconds / max(timing.samples, 1)
-    pairs = list(zip(_rows(store, keys), _rows(own, keys), strict=True))
+    pairs = list(zip(cached_rows(store, keys), cached_rows(own, keys), strict=True))
     grid = np.unique(np.linspace(0, n_p, CURVE_POINTS + 1).astype(int)[1:])
     method = method_of(record)
 
@@ -211,8 +197,8 @@ def _evaluate(
     def scratch(m: int) -> Certificates:
         return _scratch([candidate for _, candidate in pairs], m, own.manifest.alpha, own)
 
-    def cost(samples: int) -> Cost:
-        return Cost(samples * len(keys), samples * len(keys) * per_sample)
+    def cost(samples: int) -> Timing:
+        return Timing(samples * len(keys), samples * len(keys) * per_sample)
 
     def curve(certificates: list[Certificates], extra: int) -> Curve:
         acr = [average_certified_radius(c, y) for c in certificates]
@@ -234,14 +220,4 @@ def _evaluate(
 
 def _scratch(rows: list[CachedInput], m: int, alpha: float, cache: CertificationCache) -> Certificates:
     """Certify from the first m votes of each input and nothing else."""
-    manifest = cache.manifest
-    counts = np.stack([count_votes(row.votes[:m], manifest.num_classes) for row in rows])
-    selection = np.stack([row.selection_counts for row in rows])
-    return cohen_certificates(
-        selection, counts, m, alpha, manifest.noise(str(cache.path)), math.prod(manifest.input_shape)
-    )
-
-
-def _rows(cache: CertificationCache, keys: list[bytes]) -> Iterator[CachedInput]:
-    cache.require(keys)
-    return (cache[key] for key in keys)
+    return certify_first(m, alpha, rows, cache.manifest)

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.special import betainc
 
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.evaluation.metrics import Claims, certified_accuracy, credited_radius
+from smoothcert.evaluation._arguments import require_confidence
+from smoothcert.evaluation.metrics import HasRadius, certified_accuracy, credited_radius
 
 __all__ = [
     "average_certified_radius_lower",
@@ -103,7 +104,7 @@ def truly_certified(k: int, m: int, alpha: float, *, confidence: float) -> int:
 
 
 def certified_accuracy_lower(
-    certificates: Claims, y: ArrayLike, radius: float, *, alpha: float, confidence: float
+    certificates: HasRadius, y: ArrayLike, radius: float, *, alpha: float, confidence: float
 ) -> float:
     """Bound the true certified accuracy on these inputs from below.
 
@@ -113,7 +114,7 @@ def certified_accuracy_lower(
 
     Parameters
     ----------
-    certificates : Certificates or Claims
+    certificates : Certificates or HasRadius
         Predictions and radii of m inputs, with independent noise (see `false_certificates`).
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -148,7 +149,7 @@ def certified_accuracy_lower(
 
 
 def average_certified_radius_lower(
-    certificates: Claims, y: ArrayLike, *, alpha: float, confidence: float
+    certificates: HasRadius, y: ArrayLike, *, alpha: float, confidence: float
 ) -> float:
     """Bound the true mean radius on these inputs from below.
 
@@ -158,7 +159,7 @@ def average_certified_radius_lower(
 
     Parameters
     ----------
-    certificates : Certificates or Claims
+    certificates : Certificates or HasRadius
         Predictions and radii of m inputs, with independent noise (see `false_certificates`).
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -195,6 +196,4 @@ def _checked(m: int, alpha: float, confidence: float) -> tuple[int, float, float
         raise InvalidArgumentError(f"m is {m}: give at least 1 input")
     if not 0 < alpha < 1:
         raise InvalidArgumentError(f"alpha is {alpha}: it is a failure probability, 0 < alpha < 1, such as 0.002")
-    if not 0 < confidence < 1:
-        raise InvalidArgumentError(f"confidence is {confidence}: give a value between 0 and 1, such as 0.99")
-    return m, alpha, 1 - confidence
+    return m, alpha, 1 - require_confidence(confidence)

@@ -113,7 +113,12 @@ def mean_zeta(certificates: Certificates) -> float:
     InvalidArgumentError
         When no input has a bound on zeta.
     """
-    return float(_measured_zeta(certificates).mean())
+    if certificates.zeta is None:
+        raise InvalidArgumentError(
+            f"certificates of method {certificates.method!r} have no zeta: give those of an incremental procedure"
+        )
+    measured = certificates.zeta[~np.isnan(certificates.zeta)]
+    return float(_finite("certificates.zeta where it was bounded", measured).mean())
 
 
 def share_above(p_lower: ArrayLike, gamma: float) -> float:
@@ -148,15 +153,6 @@ def share_above(p_lower: ArrayLike, gamma: float) -> float:
     if not 0 <= gamma <= 1:
         raise InvalidArgumentError(f"gamma is {gamma}: give a probability in [0, 1], such as 0.99")
     return float((_finite("p_lower", p_lower) > gamma).mean())
-
-
-def _measured_zeta(certificates: Certificates) -> NDArray[np.float64]:
-    if certificates.zeta is None:
-        raise InvalidArgumentError(
-            f"certificates of method {certificates.method!r} have no zeta: give those of an incremental procedure"
-        )
-    measured = certificates.zeta[~np.isnan(certificates.zeta)]
-    return _finite("certificates.zeta where it was bounded", measured)
 
 
 def _finite(name: str, values: ArrayLike) -> NDArray[np.float64]:

@@ -14,8 +14,6 @@ from smoothcert.evaluation.metrics import certified_accuracy
 
 __all__ = ["Gate", "Verdict", "any_false", "judge"]
 
-_BASE = "base"
-
 
 @dataclass(frozen=True)
 class Gate:
@@ -134,12 +132,10 @@ def judge(
 def any_false(candidates: Sequence[Certificates]) -> float:
     """Bound the probability that, for one input, any of the candidates' certificates is false.
 
-    It also bounds how often the certificate of the best-looking candidate is false. The one-sided bound spends a
-    part of alpha on the base's probability, and all candidates of a cache fail there in the same event: it counts
-    once, as the largest. Candidates that were recertified together (`recertify` with `together`) share their
-    alpha, when the group and the alpha are the same for each. Else, of the joint bound and the paper's, whose
-    direct branch has no such part, only the sum is proven. The candidates may depend on each other in any way, but
-    not on the cache.
+    It also bounds how often the certificate of the best-looking candidate is false. Candidates that were
+    recertified together (`recertify` with `together`) share their alpha, when the group and the alpha are the same
+    for each; else only the sum is proven. The candidates may depend on each other in any way, but not on the
+    cache.
 
     Parameters
     ----------
@@ -154,14 +150,10 @@ def any_false(candidates: Sequence[Certificates]) -> float:
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> shares = {"base": 0.0003, "lost votes": 0.0017}
-    >>> split = SimpleNamespace(method="one-sided", alpha=0.002, alpha_split=shares, together=1)
-    >>> joint = SimpleNamespace(method="joint", alpha=0.002, alpha_split={"joint": 0.002}, together=1)
-    >>> round(any_false([split] * 10), 6), round(any_false([joint] * 10), 6)
-    (0.0173, 0.02)
+    >>> alone, together = (SimpleNamespace(alpha=0.002, together=size) for size in (1, 10))
+    >>> round(any_false([alone] * 10), 6), any_false([together] * 10)
+    (0.02, 0.002)
     """
     if len({(c.together, c.alpha) for c in candidates}) == 1 and len(candidates) <= candidates[0].together:
         return candidates[0].alpha
-    shared = [c.alpha_split[_BASE] if c.method == "one-sided" else 0.0 for c in candidates]
-    own = [c.alpha - base for c, base in zip(candidates, shared, strict=True)]
-    return min(1.0, sum(own) + max(shared, default=0.0))
+    return min(1.0, sum(c.alpha for c in candidates))

@@ -8,14 +8,15 @@ from numpy.typing import ArrayLike
 from scipy.special import betaincinv, stdtrit
 
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.evaluation._arguments import require_confidence
 from smoothcert.evaluation.betting import bounded_mean_interval
-from smoothcert.evaluation.metrics import Claims, certified_accuracy, credited_radius
+from smoothcert.evaluation.metrics import HasRadius, certified_accuracy, credited_radius
 
 __all__ = ["average_certified_radius_interval", "certified_accuracy_interval"]
 
 
 def certified_accuracy_interval(
-    certificates: Claims, y: ArrayLike, radius: float, *, confidence: float = 0.95
+    certificates: HasRadius, y: ArrayLike, radius: float, *, confidence: float = 0.95
 ) -> tuple[float, float]:
     """Confidence interval on certified accuracy over the draw of the inputs (Clopper-Pearson).
 
@@ -24,7 +25,7 @@ def certified_accuracy_interval(
 
     Parameters
     ----------
-    certificates : Certificates or Claims
+    certificates : Certificates or HasRadius
         Predictions and radii of m inputs drawn independently.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -56,7 +57,7 @@ def certified_accuracy_interval(
     >>> round(low, 4), high
     (0.6915, 1.0)
     """
-    tail = _tail(confidence)
+    tail = (1 - require_confidence(confidence)) / 2
     m = len(certificates.prediction)
     k = round(float(certified_accuracy(certificates, y, radius)) * m)
     low = float(betaincinv(k, m - k + 1, tail)) if k > 0 else 0.0
@@ -65,7 +66,7 @@ def certified_accuracy_interval(
 
 
 def average_certified_radius_interval(
-    certificates: Claims, y: ArrayLike, *, confidence: float = 0.95, largest: float | None = None
+    certificates: HasRadius, y: ArrayLike, *, confidence: float = 0.95, largest: float | None = None
 ) -> tuple[float, float]:
     """Confidence interval on the ACR over the draw of the inputs.
 
@@ -74,7 +75,7 @@ def average_certified_radius_interval(
 
     Parameters
     ----------
-    certificates : Certificates or Claims
+    certificates : Certificates or HasRadius
         Predictions and radii of at least two inputs drawn independently.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -107,7 +108,7 @@ def average_certified_radius_interval(
     >>> round(low, 3), round(high, 3)
     (0.207, 0.288)
     """
-    tail = _tail(confidence)
+    tail = (1 - require_confidence(confidence)) / 2
     credited = credited_radius(certificates, y)
     m = len(credited)
     if m < 2:
@@ -117,9 +118,3 @@ def average_certified_radius_interval(
     half = float(stdtrit(m - 1, 1 - tail)) * float(credited.std(ddof=1)) / math.sqrt(m)
     mean = float(credited.mean())
     return mean - half, mean + half
-
-
-def _tail(confidence: float) -> float:
-    if not 0 < confidence < 1:
-        raise InvalidArgumentError(f"confidence is {confidence}: give a coverage between 0 and 1, such as 0.95")
-    return (1 - confidence) / 2

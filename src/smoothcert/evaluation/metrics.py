@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -11,15 +12,21 @@ from smoothcert.certificate import ABSTAIN
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = [
-    "Claims",
+    "RADIUS_STEP",
+    "HasRadius",
     "average_certified_radius",
     "certified_accuracy",
     "correct",
     "credited_radius",
+    "radius_grid",
 ]
 
 
-class Claims(Protocol):
+RADIUS_STEP = 0.25
+"""Between the radii of `radius_grid`, in the units of the input."""
+
+
+class HasRadius(Protocol):
     """What the metrics read: `Certificates` have it, and so has a published log.
 
     Attributes
@@ -41,14 +48,14 @@ class Claims(Protocol):
         ...
 
 
-def certified_accuracy(certificates: Claims, y: ArrayLike, radii: ArrayLike) -> NDArray[np.float64]:
+def certified_accuracy(certificates: HasRadius, y: ArrayLike, radii: ArrayLike) -> NDArray[np.float64]:
     """Fraction of all inputs whose class is right and whose radius is at least r.
 
     An abstention counts as wrong at every r, also at r = 0, whatever radius stands beside it.
 
     Parameters
     ----------
-    certificates : Certificates or Claims
+    certificates : Certificates or HasRadius
         Predictions and radii of m inputs.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -82,20 +89,44 @@ def certified_accuracy(certificates: Claims, y: ArrayLike, radii: ArrayLike) -> 
     illegal = ~(radii >= 0)
     if illegal.any():
         raise InvalidArgumentError(f"radii contains {radii[illegal][0]}: give radii of at least 0")
-    right, claimed = _judge(certificates, y)
+    right, claimed = _correct_and_radius(certificates, y)
     ascending = np.sort(claimed[right])
     below = np.searchsorted(ascending, radii, side="left")
     return np.asarray((len(ascending) - below) / len(right), dtype=np.float64)
 
 
-def average_certified_radius(certificates: Claims, y: ArrayLike) -> float:
+def radius_grid(certificates: Iterable[HasRadius]) -> NDArray[np.float64]:
+    """Radii at which accuracies are shown: 0, 0.25, 0.5, … up to the largest radius of any input.
+
+    Parameters
+    ----------
+    certificates : iterable of Certificates or HasRadius
+        One or more, with at least one input each.
+
+    Returns
+    -------
+    ndarray of float64, shape (p,)
+        In the units of the input, `RADIUS_STEP` apart.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> radius_grid([SimpleNamespace(prediction=np.array([3, 1]), radius=np.array([0.3, 0.6]))]).tolist()
+    [0.0, 0.25, 0.5]
+    """
+    largest = max(float(np.max(each.radius)) for each in certificates)
+    return np.asarray(RADIUS_STEP * np.arange(int(largest // RADIUS_STEP) + 1), dtype=np.float64)
+
+
+def average_certified_radius(certificates: HasRadius, y: ArrayLike) -> float:
     """Mean over all inputs of the radius where the class is right, and 0 where it is wrong or abstained.
 
     It equals the area under the certified accuracy as a function of the radius.
 
     Parameters
     ----------
-    certificates : Certificates or Claims
+    certificates : Certificates or HasRadius
         Predictions and radii of m inputs.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -125,12 +156,12 @@ def average_certified_radius(certificates: Claims, y: ArrayLike) -> float:
     return float(credited_radius(certificates, y).mean())
 
 
-def correct(certificates: Claims, y: ArrayLike) -> NDArray[np.bool_]:
+def correct(certificates: HasRadius, y: ArrayLike) -> NDArray[np.bool_]:
     """Say where the class claimed is the true one; an abstention is not.
 
     Parameters
     ----------
-    certificates : Certificates or Claims
+    certificates : Certificates or HasRadius
         Predictions and radii of m inputs.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -151,18 +182,18 @@ def correct(certificates: Claims, y: ArrayLike) -> NDArray[np.bool_]:
     >>> correct(SimpleNamespace(prediction=np.array([3, -1]), radius=np.array([0.5, 0.0])), [3, 0])
     array([ True, False])
     """
-    right, _ = _judge(certificates, y)
+    right, _ = _correct_and_radius(certificates, y)
     return right
 
 
-def credited_radius(certificates: Claims, y: ArrayLike) -> NDArray[np.float64]:
+def credited_radius(certificates: HasRadius, y: ArrayLike) -> NDArray[np.float64]:
     """Radius of each input where the class is right, 0 where it is wrong or abstained.
 
     Its mean is the ACR; differences of two, input by input, compare two models on the same inputs.
 
     Parameters
     ----------
-    certificates : Certificates or Claims
+    certificates : Certificates or HasRadius
         Predictions and radii of m inputs.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -185,13 +216,15 @@ def credited_radius(certificates: Claims, y: ArrayLike) -> NDArray[np.float64]:
     >>> credited_radius(claims, [3, 0])
     array([0.5, 0. ])
     """
-    right, claimed = _judge(certificates, y)
+    right, claimed = _correct_and_radius(certificates, y)
     return np.where(right, claimed, 0.0)
 
 
-def _judge(certificates: Claims, y: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Where a claim is right, and the radii claimed."""
-    m = _require_inputs(certificates)
+def _correct_and_radius(certificates: HasRadius, y: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return where a claim is right, and the radii claimed."""
+    m = len(certificates.prediction)
+    if m == 0:
+        raise InvalidArgumentError("certificates has 0 inputs: a fraction of inputs needs at least 1")
     labels = np.asarray(y)
     if labels.shape != (m,):
         raise InvalidArgumentError(f"y has shape {labels.shape}, but there are {m} certificates: give ({m},)")
@@ -205,10 +238,3 @@ def _judge(certificates: Claims, y: ArrayLike) -> tuple[NDArray[np.bool_], NDArr
         raise InvalidArgumentError(f"certificates.radius contains {radius[illegal][0]}: a radius is at least 0")
     prediction = certificates.prediction
     return (prediction != ABSTAIN) & (prediction == labels), radius
-
-
-def _require_inputs(certificates: Claims) -> int:
-    m = len(certificates.prediction)
-    if m == 0:
-        raise InvalidArgumentError("certificates has 0 inputs: a fraction of inputs needs at least 1")
-    return m

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.evaluation.cached_votes import SampledInputs, read_sampled
+from smoothcert.evaluation.estimation import EstimationErrors, estimation_errors, sampling_variance
 from smoothcert.evaluation.metrics import average_certified_radius
-from smoothcert.evaluation.surrogate import (
-    EstimationErrors,
-    SampledInputs,
-    estimation_errors,
-    read_sampled,
-    sampling_variance,
-)
 from smoothcert.procedures import decide_class
 from smoothcert.sampling import Identity
-from smoothcert.surrogate import Prediction, Surrogate, surrogate_certificates
-from smoothcert.surrogate.calibration import Calibration
-from smoothcert.surrogate.certify import with_agreement
-from smoothcert.surrogate.guided import plan_samples
+from smoothcert.surrogate import (
+    Calibration,
+    Prediction,
+    Surrogate,
+    plan_samples,
+    surrogate_certificates,
+    with_agreement,
+)
+from smoothcert.votes import tally_of
 
 __all__ = ["GuidedPoint", "SurrogateEvaluation", "evaluate_surrogate", "guided_curve"]
 
@@ -149,10 +149,10 @@ def evaluate_surrogate(
     if manifest.identity:
         surrogate.record.require_identity(Identity(**manifest.identity), str(cache), manifest.classifier)
     sampled = _fresh(surrogate, calibration, everything)
-    prediction = surrogate.predict(sampled.inputs)
     full = manifest.n
+    prediction, tally = surrogate.predict(sampled.inputs), tally_of(sampled.rows, full)
     raw = surrogate_certificates(surrogate, prediction, n=n or full, alpha=alpha)
-    agreed = decide_class(sampled.selection_counts, alpha)
+    agreed = decide_class(tally.selection, alpha)
     certificates = {
         f"sampling, n = {size}": sampled.certificates(size, alpha) for size in sorted({few, full}) if size <= full
     }
@@ -162,7 +162,7 @@ def evaluate_surrogate(
         lowered = surrogate_certificates(surrogate, prediction, calibration=calibration)
         certificates[f"calibrated, n0 = {manifest.n0}"] = with_agreement(lowered, agreed)
         certificates["calibrated, n0 = 0"] = lowered
-    most_votes = sampled.counts(full).argmax(axis=1)
+    most_votes = tally.counts.argmax(axis=1)
     return SurrogateEvaluation(
         y=sampled.y,
         certificates=certificates,
@@ -170,31 +170,15 @@ def evaluate_surrogate(
         errors=estimation_errors(with_agreement(raw, agreed), sampled.certificates(full, alpha)),
         variance=sampling_variance(sampled.votes, manifest.num_classes, repeats=min(_REPEATS, full)),
         guided=guided_curve(prediction, sampled, _budgets(full), alpha),
-        left_out=len(everything) - len(sampled),
+        left_out=len(everything.rows) - len(sampled.rows),
     )
 
 
 def guided_curve(
     prediction: Prediction, sampled: SampledInputs, budgets: Sequence[int], alpha: float
 ) -> list[GuidedPoint]:
-    """Certify with a surrogate's numbers of samples and with one number for all, from the same cached votes.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        Of the inputs.
-    sampled : SampledInputs
-        Their votes; no input gets more samples than there are.
-    budgets : sequence of int
-        Estimation samples per input on average. Selection samples are the same for both, or none.
-    alpha : float
-        Failure probability of each certificate.
-
-    Returns
-    -------
-    list of GuidedPoint
-    """
-    its_own, points = sampled.with_classes(prediction.top_class), []
+    """Certify with a surrogate's numbers of samples and with one number for all, from the same cached votes."""
+    its_own, points = prediction.top_class, []
     for n in budgets:
         sizes = plan_samples(prediction, n, alpha, most=sampled.manifest.n)
         points.append(
@@ -203,7 +187,7 @@ def guided_curve(
                 samples=int(sizes.sum()),
                 uniform=average_certified_radius(sampled.certificates(n, alpha), sampled.y),
                 guided=average_certified_radius(sampled.certificates(sizes, alpha), sampled.y),
-                unselected=average_certified_radius(its_own.certificates(sizes, alpha), sampled.y),
+                unselected=average_certified_radius(sampled.certificates(sizes, alpha, its_own), sampled.y),
             )
         )
     return points
@@ -224,6 +208,6 @@ def _fresh(surrogate: Surrogate, calibration: Calibration | None, sampled: Sampl
         known |= np.array([key.hex() in calibrated for key in sampled.keys])
     if known.all():
         raise InvalidArgumentError(
-            f"all {len(sampled)} inputs of the cache served to fit or to calibrate the surrogate: certify others"
+            f"all {len(known)} inputs of the cache served to fit or to calibrate the surrogate: certify others"
         )
     return sampled.select(np.flatnonzero(~known))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 from numba import uint16, uint32, uint64
 from numpy.typing import NDArray
 
+from smoothcert._machine_code import compiled, inlined
 from smoothcert.noise.philox import MULTIPLIERS, ROUNDS, WEYL
 
 __all__ = ["perturb"]
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _M0, _M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
 _W0, _W1 = np.uint32(WEYL[0]), np.uint32(WEYL[1])
@@ -24,20 +21,7 @@ _LOW16 = np.uint32(0xFFFF)
 _TILE = 4096  # coordinates at a time, a multiple of 8: the scratch arrays stay in the first-level cache
 
 
-def _inline(function: _Function) -> _Function:
-    return cast("_Function", numba.njit(inline="always")(function))
-
-
-def _compile(function: _Function) -> _Function:
-    # One thread without the interpreter's lock: noise can be drawn beside a classifier, which has its own threads.
-    # Numba's own threads may not be entered from two Python threads at once.
-    try:
-        return cast("_Function", numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:  # Numba found no folder to keep machine code in: every process compiles for itself.
-        return cast("_Function", numba.njit(nogil=True)(function))
-
-
-@_inline
+@inlined
 def _philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     for _ in range(ROUNDS):
         p0 = uint64(c0) * _M0
@@ -49,7 +33,7 @@ def _philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     return c0, c1, c2, c3
 
 
-@_compile
+@compiled
 def perturb(
     pixels: NDArray[np.uint32],
     values: NDArray[np.float32],

@@ -2,7 +2,7 @@
 
 from smoothcert.procedures.at_radius import certify_at_radius
 from smoothcert.procedures.audit import Audit, audit
-from smoothcert.procedures.budget import certify_with_budget
+from smoothcert.procedures.budget import Guidance, Guide, certify_with_budget
 from smoothcert.procedures.certificates import BELOW_HALF, cohen_certificates, under_exact_noise
 from smoothcert.procedures.cohen import certify
 from smoothcert.procedures.incremental import (
@@ -30,6 +30,8 @@ __all__ = [
     "Audit",
     "Bound",
     "CertificationRun",
+    "Guidance",
+    "Guide",
     "Method",
     "Plan",
     "PlannedMethod",

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
-from smoothcert.bounds import CERTIFIED, FIRST_SIZE, GIVEN_UP, UNDECIDED, RadiusTest, certified_radius
-from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.bounds import CERTIFIED, FIRST_SIZE, GIVEN_UP, UNDECIDED, RadiusTest
 from smoothcert.classifiers import Classifier
-from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose
-from smoothcert.procedures.certificates import NO_SELECTION
+from smoothcert.procedures.certificates import certificates_of, claim_at_radius
 from smoothcert.procedures.run import CertificationRun
-from smoothcert.sampling import SampleRange, most_voted
+from smoothcert.procedures.threshold import threshold_of, unreachable
+from smoothcert.sampling import SampleRange
 from smoothcert.votes import (
     Progress,
+    Quota,
     RoundSampler,
-    VotingPlan,
-    prepare,
-    require_batch_size,
-    require_classifier,
+    Smoothed,
+    Tally,
     require_count,
     require_probability,
     require_radius,
@@ -32,39 +28,9 @@ from smoothcert.votes import (
 )
 from smoothcert.votes.store import Setting
 
-__all__ = ["certify_at_radius", "threshold_of"]
+__all__ = ["certify_at_radius"]
 
-
-def threshold_of(radius: float, noise: NoiseStream, size: int) -> tuple[float, float]:
-    """Return what p must exceed for a certified radius.
-
-    Parameters
-    ----------
-    radius : float
-        L2 radius, at least 0.
-    noise : NoiseStream
-        The noise of the votes.
-    size : int
-        Coordinates of an input.
-
-    Returns
-    -------
-    p0 : float
-        Phi(radius / sigma), rounded up: the threshold under exact Gaussian noise.
-    drawn : float
-        The threshold under the noise that is drawn: p0 and the distance of the two laws, rounded up.
-
-    Examples
-    --------
-    >>> from smoothcert.noise import GaussianNoise
-    >>> p0, drawn = threshold_of(0.25, GaussianNoise(sigma=0.25, seed=0), 3072)
-    >>> round(p0, 4), p0 == drawn
-    (0.8413, True)
-    """
-    # From the upper tail, so that a radius of many sigma keeps its digits.
-    p0 = float(np.nextafter(1.0 - ndtr(-radius / noise.sigma) * (1 - 2.0**-40), 2.0))
-    delta = noise.total_variation(size)
-    return p0, float(np.nextafter(p0 + delta, 2.0)) if delta else p0
+Counts = NDArray[np.int64]
 
 
 def certify_at_radius(
@@ -132,102 +98,58 @@ def certify_at_radius(
     >>> bool((run.certificates.n < 500).all())
     True
     """
-    classifier, radius = require_classifier("classifier", classifier), require_radius("radius", radius)
-    n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
-    batch_size = require_batch_size(batch_size)
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
-    size = math.prod(ready.inputs.shape[1:])
-    p0, drawn = threshold_of(radius, ready.noise, size)
-    test = RadiusTest(drawn, n, alpha)
-    _require_reachable(radius, test, ready.noise, size)
-    plan = VotingPlan(
-        classifier=classifier,
-        inputs=ready.inputs,
-        keys=ready.keys,
-        noise=ready.noise,
-        n0=n0,
-        n=n,
-        alpha=alpha,
-        batch_size=batch_size,
-    )
+    radius, alpha = require_radius("radius", radius), require_probability("alpha", alpha)
+    quota = Quota(n0=require_count("n0", n0), n=require_count("n", n), alpha=alpha)
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
+    p0, drawn = threshold_of(radius, g.noise, g.size)
+    test = RadiusTest(drawn, quota.n, alpha)
+    if drawn >= test.largest_p0:
+        largest = test.largest_p0 - g.noise.total_variation(g.size)
+        raise unreachable(radius, largest, g.noise.sigma, f"n = {quota.n}, alpha = {alpha:g}")
     settings: dict[str, Setting] = {"name": "certify at a radius", "radius": radius}
-    with sampling_rounds(plan, procedure=settings, folder=cache, progress=progress) as rounds:
-        selection_counts = _select(plan, rounds)
-        counts, used, decided = _test(plan, rounds, selection_counts, test)
+    with sampling_rounds(g, quota, procedure=settings, folder=cache, progress=progress) as rounds:
+        selection = _select(g, quota.n0, rounds)
+        tally, decided = _test(g, selection, test, rounds)
+    claimed = decided == CERTIFIED
+    certificates = certificates_of(
+        claim_at_radius(claimed, radius),
+        p_lower=np.where(claimed, p0, 0.0),
+        top_class=tally.top_class,
+        count=tally.count,
+        n=tally.n,
+        alpha=alpha,
+        alpha_split=test.alpha_split,
+        method="sequential",
+        noise=g.noise,
+        premise=g.noise.premise,
+    )
     return CertificationRun(
-        certificates=_certificates(selection_counts, counts, used, decided, test, p0, radius, ready.noise),
-        counts=counts,
-        selection_counts=selection_counts,
-        keys=ready.keys,
+        certificates=certificates,
+        tally=tally,
+        keys=g.keys,
         timing=rounds.timing,
-        cache=Path(cache) if cache is not None else None,
+        cache=None if cache is None else Path(cache),
     )
 
 
-def _require_reachable(radius: float, test: RadiusTest, noise: NoiseStream, size: int) -> None:
-    """Refuse a radius that even unanimous votes do not show."""
-    largest_p0 = test.largest_p0
-    if test.p0 < largest_p0:
-        return
-    largest = certified_radius(max(0.0, largest_p0 - noise.total_variation(size)), noise.sigma)
-    raise InvalidArgumentError(
-        f"radius is {radius:g}: with n = {test.n}, alpha = {test.alpha:g} and sigma = {noise.sigma:g} even "
-        f"unanimous votes certify no more than {math.floor(1e4 * largest) / 1e4:g}; ask for less or use a larger n"
-    )
-
-
-def _select(plan: VotingPlan, rounds: RoundSampler) -> NDArray[np.int64]:
-    ranges = [SampleRange(i, key, Purpose.SELECTION, 0, plan.n0) for i, key in enumerate(plan.keys)]
+def _select(g: Smoothed, n0: int, rounds: RoundSampler) -> Counts:
+    ranges = [SampleRange(i, key, Purpose.SELECTION, 0, n0) for i, key in enumerate(g.keys)]
     return rounds.count(ranges, to_come=len(ranges) * FIRST_SIZE)
 
 
-def _test(
-    plan: VotingPlan, rounds: RoundSampler, selection_counts: NDArray[np.int64], test: RadiusTest
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Sample and judge until every input is decided; counts, samples used and decisions."""
-    m, k = selection_counts.shape
-    c_A = most_voted(selection_counts)
-    counts, used = np.zeros((m, k), np.int64), np.zeros(m, np.int64)
+def _test(g: Smoothed, selection: Counts, test: RadiusTest, rounds: RoundSampler) -> tuple[Tally, Counts]:
+    """Sample and judge until every input is decided; return the counts and the decisions."""
+    tally = Tally(selection=selection, counts=np.zeros_like(selection), n=np.zeros(len(g), np.int64))
+    c_A = tally.top_class
     decided = np.where(c_A >= 0, UNDECIDED, GIVEN_UP)
     t = to_come = 0
     while (rows := np.flatnonzero(decided == UNDECIDED)).size:
         until = test.next_size(t)
-        ranges = [SampleRange(int(i), plan.keys[i], Purpose.ESTIMATION, t, until) for i in rows]
-        counts[rows] += rounds.count(ranges, to_come=max(0, to_come - len(rows) * (until - t)))
+        ranges = [SampleRange(int(i), g.keys[i], Purpose.ESTIMATION, t, until) for i in rows]
+        tally.counts[rows] += rounds.count(ranges, to_come=max(0, to_come - len(rows) * (until - t)))
         t = until
-        used[rows] = t
-        decided[rows] = test.judge(counts[rows, c_A[rows]], t)
+        tally.n[rows] = t
+        decided[rows] = test.judge(tally.count[rows], t)
         left = rows[decided[rows] == UNDECIDED]
-        to_come = test.samples_to_come(counts[left, c_A[left]], t)
-    return counts, used, decided
-
-
-def _certificates(
-    selection_counts: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    used: NDArray[np.int64],
-    decided: NDArray[np.int64],
-    test: RadiusTest,
-    p0: float,
-    radius: float,
-    noise: NoiseStream,
-) -> Certificates:
-    c_A = most_voted(selection_counts)
-    selected = c_A >= 0
-    claimed = decided == CERTIFIED
-    return Certificates(
-        prediction=np.where(claimed, c_A, ABSTAIN),
-        radius=np.where(claimed, radius, 0.0),
-        p_lower=np.where(claimed, p0, 0.0),
-        top_class=c_A,
-        count=np.where(selected, np.take_along_axis(counts, np.maximum(c_A, 0)[:, None], axis=1)[:, 0], 0),
-        n=used,
-        reason=np.where(claimed, "", np.where(selected, f"not certified at {radius:g}", NO_SELECTION)),
-        alpha=test.alpha,
-        alpha_split=test.alpha_split,
-        sigma=noise.sigma,
-        method="sequential",
-        noise=noise.law,
-        guarantee="certified",
-        premise=noise.premise,
-    )
+        to_come = test.samples_to_come(tally.count[left], t)
+    return tally, decided

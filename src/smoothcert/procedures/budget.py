@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +21,17 @@ from smoothcert.procedures.run import CertificationRun
 from smoothcert.sampling import SampleRange
 from smoothcert.votes import (
     Progress,
+    Quota,
     RoundSampler,
-    VotingPlan,
-    prepare,
-    require_batch_size,
-    require_classifier,
+    Smoothed,
+    Tally,
     require_count,
     require_probability,
     sampling_rounds,
 )
-from smoothcert.votes.store import Setting
+from smoothcert.votes.store import Setting, kept_sizes
 
-__all__ = ["certify_with_budget", "divide_budget", "pilot_samples"]
+__all__ = ["Guidance", "Guide", "certify_with_budget", "divide_budget", "pilot_samples"]
 
 _MOST = 10**8  # as many as bounds are made for
 _PILOT_SHARE = 0.05
@@ -40,12 +40,46 @@ _OPEN = 2.5  # standard errors above the prediction
 Counts = NDArray[np.int64]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Guidance:
+    """What a guide says of m inputs.
+
+    Attributes
+    ----------
+    n : ndarray of int64, shape (m,)
+        Estimation samples of each input.
+    top_class : ndarray of int64, shape (m,)
+        The class that it expects to have most votes.
+    settings : mapping of str to str, int or float
+        What the numbers follow from, by name: a folder of votes serves one.
+    """
+
+    n: Counts
+    top_class: Counts
+    settings: Mapping[str, Setting]
+
+
+class Guide(Protocol):
+    """What predicts p_A of inputs without their votes."""
+
+    def guidance(self, g: Smoothed, n: int, alpha: float) -> Guidance:
+        """Divide n samples an input, on average, as a function of nothing that saw the noise of `g`.
+
+        Raises
+        ------
+        InvalidArgumentError
+            When the guide does not fit, or has seen votes on this noise.
+        """
+        ...
+
+
 def certify_with_budget(
     classifier: Classifier,
     x: Any,
     budget: int,
     *,
     sigma: float,
+    guide: Guide | None = None,
     n0: int = 100,
     alpha: float = 0.001,
     seed: int = 0,
@@ -57,18 +91,22 @@ def certify_with_budget(
 ) -> CertificationRun:
     """Certify the smoothed classifier around each input, dividing a budget of samples among the inputs.
 
-    The selection votes, n0 of each input and more of those whose class may have more than half of the votes,
-    choose the class and predict p_A. From that prediction `allocate_samples` says how many estimation samples each
-    input is worth: next to none where p_A < 1/2, many where the radius still grows.
+    From a prediction of each input's p_A `allocate_samples` says how many estimation samples it is worth: next to
+    none where p_A < 1/2, many where the radius still grows. The prediction comes from a guide, such as a
+    surrogate, or from selection votes: n0 of each input, and more of those whose class may have more than half of
+    the votes. A bad prediction costs radius, not validity.
 
     Parameters
     ----------
     budget : int
         Samples of all inputs together, selection included. No more than that are drawn.
+    guide : Guide, optional
+        What predicts, such as `SurrogateGuide`.
     n0 : int
-        Selection samples of every input.
+        Selection samples of every input; with a guide it may be 0, and the guide's class is the one that is
+        certified or not.
     cache : str or Path, optional
-        Folder in which the votes are kept; an interrupted call, made again, continues there. It is no
+        Folder in which votes and numbers are kept; an interrupted call, made again, continues there. It is no
         certification cache: `recertify` needs the same n for every input.
     classifier, x, sigma, alpha, seed, noise, runner_up, batch_size, progress
         As in `certify`.
@@ -82,20 +120,26 @@ def certify_with_budget(
     Raises
     ------
     InvalidArgumentError
-        When an argument is out of range, or the budget cannot certify anything.
+        When an argument is out of range, the budget cannot certify anything, or the guide does not fit or has
+        seen the noise.
     CacheError
         When the folder does not fit the call, is damaged, locked or cannot be written.
 
     Notes
     -----
     Looking costs samples here and no part of alpha. The class and the number n of estimation samples of an input
-    are functions of selection votes, its own and those of others. Selection and estimation noise are disjoint
-    streams, so given all selection votes the count of estimation votes is binomial with n trials, and the
-    Clopper-Pearson bound at level alpha fails with probability at most alpha; so it does on average over the
-    selection votes. Estimation votes decide nothing before they are counted.
+    are functions of selection votes, its own and those of others, or of a guide that has not seen the noise.
+    Selection and estimation noise are disjoint streams, so given all that the numbers follow from, the count of
+    estimation votes is binomial with n trials, and the Clopper-Pearson bound at level alpha fails with probability
+    at most alpha; so it does on average. Estimation votes decide nothing before they are counted.
 
     Looking at the estimation votes themselves would need alpha to be divided among the looks. That buys less: even
     with p_A known in advance, three looks are worth no more than this (``experiments/adaptive_sampling.py``).
+
+    References
+    ----------
+    Chen et al., "Input-specific robustness certification for randomized smoothing", AAAI 2022, choose n from votes
+    that they count again; here nothing of the votes that are counted decides n.
 
     Examples
     --------
@@ -108,59 +152,80 @@ def certify_with_budget(
     >>> bool(run.certificates.n[0] < run.certificates.n[1] < run.certificates.n[2]), run.timing.samples <= 30_000
     (True, True)
     """
-    classifier, alpha = require_classifier("classifier", classifier), require_probability("alpha", alpha)
-    n0, budget = require_count("n0", n0), require_count("budget", budget)
-    batch_size = require_batch_size(batch_size)
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
-    fewest = len(ready.keys) * (n0 + smallest_n(alpha))
+    budget, alpha = require_count("budget", budget), require_probability("alpha", alpha)
+    n0 = require_count("n0", n0, at_least=1 if guide is None else 0)
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
+    fewest = len(g) * (n0 + smallest_n(alpha))
     if budget < fewest:
         raise InvalidArgumentError(
-            f"budget is {budget} for {len(ready.keys)} inputs: with n0 = {n0} and alpha = {alpha:g} none can be "
+            f"budget is {budget} for {len(g)} inputs: with n0 = {n0} and alpha = {alpha:g} none can be "
             f"certified; use budget >= {fewest}"
         )
-    plan = VotingPlan(
-        classifier=classifier,
-        inputs=ready.inputs,
-        keys=ready.keys,
-        noise=ready.noise,
-        n0=n0,
-        n=budget,
-        alpha=alpha,
-        batch_size=batch_size,
-    )
-    settings: dict[str, Setting] = {"name": "adaptive", "budget": budget}
-    with sampling_rounds(plan, procedure=settings, folder=cache, progress=progress) as rounds:
-        selection, n, counts = _sample(plan, rounds, budget)
-    certificates = cohen_certificates(
-        selection, counts, n, alpha, ready.noise, math.prod(ready.inputs.shape[1:]), runner_up=runner_up
-    )
+    sample = _Adaptive(budget) if guide is None else _guided(g, guide, n0, budget // len(g) - n0, alpha, cache)
+    quota = Quota(n0=n0, n=sample.most, alpha=alpha)
+    with sampling_rounds(g, quota, procedure=sample.settings, folder=cache, progress=progress) as rounds:
+        tally = sample(g, quota, rounds)
+    certificates = cohen_certificates(tally, alpha, g.noise, g.size, runner_up=runner_up)
     return CertificationRun(
-        certificates=replace(certificates, method="adaptive"),
-        counts=counts,
-        selection_counts=selection,
-        keys=ready.keys,
+        certificates=replace(certificates, method=str(sample.settings["name"])),
+        tally=tally,
+        keys=g.keys,
         timing=rounds.timing,
-        cache=Path(cache) if cache is not None else None,
+        cache=None if cache is None else Path(cache),
     )
 
 
-def _sample(plan: VotingPlan, rounds: RoundSampler, budget: int) -> tuple[Counts, Counts, Counts]:
-    """Draw selection votes, divide what is left, and draw estimation votes."""
-    left = budget
+class _Adaptive:
+    """Predict from selection votes: draw some, divide what is left, and draw estimation votes."""
 
-    def count(purpose: Purpose, start: Counts, stop: Counts) -> Counts:
-        nonlocal left
-        left -= int((stop - start).sum())
-        ranges = [SampleRange(i, key, purpose, int(start[i]), int(stop[i])) for i, key in enumerate(plan.keys)]
-        return rounds.count(ranges, to_come=left)
+    def __init__(self, budget: int) -> None:
+        self.most = budget
+        self.settings: Mapping[str, Setting] = {"name": "adaptive", "budget": budget}
 
-    none = np.zeros(len(plan.keys), np.int64)
-    few = none + plan.n0
-    selection = count(Purpose.SELECTION, none, few)
-    size = few + pilot_samples(selection.max(axis=1), few, budget)
-    selection += count(Purpose.SELECTION, few, size)
-    n = divide_budget(selection.max(axis=1), size, budget, plan.alpha)
-    return selection, n, count(Purpose.ESTIMATION, none, n)
+    def __call__(self, g: Smoothed, quota: Quota, rounds: RoundSampler) -> Tally:
+        left = budget = self.most
+
+        def count(purpose: Purpose, start: Counts, stop: Counts) -> Counts:
+            nonlocal left
+            left -= int((stop - start).sum())
+            ranges = [SampleRange(i, key, purpose, int(start[i]), int(stop[i])) for i, key in enumerate(g.keys)]
+            return rounds.count(ranges, to_come=left)
+
+        none = np.zeros(len(g), np.int64)
+        few = none + quota.n0
+        selection = count(Purpose.SELECTION, none, few)
+        size = few + pilot_samples(selection.max(axis=1), few, budget)
+        selection += count(Purpose.SELECTION, few, size)
+        n = divide_budget(selection.max(axis=1), size, budget, quota.alpha)
+        return Tally(selection=selection, counts=count(Purpose.ESTIMATION, none, n), n=n)
+
+
+class _Guided:
+    """Draw as many votes of each input as were settled before."""
+
+    def __init__(self, n: Counts, top_class: Counts, settings: Mapping[str, Setting]) -> None:
+        self.most, self.settings = int(n.max()), settings
+        self._n, self._top_class = n, top_class
+
+    def __call__(self, g: Smoothed, quota: Quota, rounds: RoundSampler) -> Tally:
+        requests = [
+            SampleRange(i, key, purpose, 0, int(count))
+            for i, key in enumerate(g.keys)
+            for purpose, count in ((Purpose.SELECTION, quota.n0), (Purpose.ESTIMATION, self._n[i]))
+        ]
+        counts = rounds.count(requests, together=2)
+        selection = counts[::2]
+        if not quota.n0:
+            selection[np.arange(len(g)), self._top_class] = 1
+        return Tally(selection=selection, counts=counts[1::2], n=self._n)
+
+
+def _guided(g: Smoothed, guide: Guide, n0: int, n: int, alpha: float, cache: str | Path | None) -> _Guided:
+    """Ask the guide, and keep what it says: it may round otherwise when a killed call continues elsewhere."""
+    said = guide.guidance(g, n, alpha)
+    sizes = said.n if cache is None else kept_sizes(Path(cache), g.keys, said.n)
+    digest = hashlib.sha256(sizes.astype("<i8").tobytes()).hexdigest()
+    return _Guided(sizes, said.top_class, {"name": "guided", **said.settings, "n": n, "plan": digest})
 
 
 def pilot_samples(count: Counts, n0: Counts, budget: int) -> Counts:

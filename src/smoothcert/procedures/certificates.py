@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,14 @@ from smoothcert.bounds import (
 )
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.noise import NoiseStream
-from smoothcert.sampling import most_voted
+from smoothcert.votes import Tally
 
 __all__ = [
     "BELOW_HALF",
     "BELOW_RUNNER_UP",
-    "NO_SELECTION",
     "Claim",
+    "certificates_of",
+    "claim_at_radius",
     "claims",
     "cohen_certificates",
     "under_exact_noise",
@@ -33,23 +35,14 @@ NO_SELECTION = "no valid selection vote"
 
 
 def cohen_certificates(
-    selection_counts: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    n: int | NDArray[np.int64],
-    alpha: float,
-    noise: NoiseStream,
-    size: int,
-    *,
-    runner_up: bool = False,
+    tally: Tally, alpha: float, noise: NoiseStream, size: int, *, runner_up: bool = False
 ) -> Certificates:
     """Turn counts into certificates: lines 3 and 5 to 9 of Algorithm 1, for all inputs at once.
 
     Parameters
     ----------
-    selection_counts, counts : ndarray of int64, shape (m, k)
-        Selection and estimation votes per class.
-    n : int or ndarray of int64, shape (m,)
-        Estimation samples per input, invalid votes included; fixed before its votes were seen.
+    tally : Tally
+        Counts of m inputs.
     alpha : float
         Failure probability of each certificate.
     noise : NoiseStream
@@ -69,35 +62,62 @@ def cohen_certificates(
     >>> import numpy as np
     >>> from smoothcert.noise import GaussianNoise
     >>> noise = GaussianNoise(sigma=0.5, seed=0)
-    >>> c = cohen_certificates(np.array([[9, 1]]), np.array([[990, 10]]), 1000, 0.001, noise, 784)
+    >>> tally = Tally(selection=np.array([[9, 1]]), counts=np.array([[990, 10]]), n=np.array([1000]))
+    >>> c = cohen_certificates(tally, 0.001, noise, 784)
     >>> int(c.prediction[0]), round(float(c.radius[0]), 3)
     (0, 0.989)
     """
-    c_A = most_voted(selection_counts)
-    selected = c_A >= 0
-    count = np.where(selected, np.take_along_axis(counts, np.maximum(c_A, 0)[:, None], axis=1)[:, 0], 0)
+    c_A, count, n = tally.top_class, tally.count, tally.n
     level = alpha / 2 if runner_up else alpha
     p_lower = under_exact_noise(np.asarray(lower_confidence_bound(count, n, level)), noise, size)
     p_upper = None
     if runner_up:
-        others = np.where(np.arange(counts.shape[1]) == c_A[:, None], 0, counts).max(axis=1)
+        others = np.where(np.arange(tally.counts.shape[1]) == c_A[:, None], 0, tally.counts).max(axis=1)
         p_upper = np.asarray(upper_confidence_bound(others, n, level))
     claim = claims(p_lower, p_upper, noise, size)
-    return Certificates(
-        prediction=np.where(claim.made, c_A, ABSTAIN),
-        radius=claim.radius,
+    return certificates_of(
+        claim,
         p_lower=p_lower,
         top_class=c_A,
         count=count,
-        n=np.full(len(count), n),
-        reason=np.where(claim.made, "", np.where(selected, claim.reason, NO_SELECTION)),
-        alpha=alpha,
+        n=n,
         alpha_split={"top class": level, "runner-up": level} if runner_up else {"base": alpha},
-        sigma=noise.sigma,
+        alpha=alpha,
         method="cohen",
+        noise=noise,
+        premise=noise.premise,
+    )
+
+
+def certificates_of(
+    claim: Claim,
+    *,
+    p_lower: NDArray[np.float64],
+    top_class: NDArray[np.int64],
+    count: NDArray[np.int64],
+    n: NDArray[np.int64],
+    alpha: float,
+    alpha_split: Mapping[str, float],
+    method: str,
+    noise: NoiseStream,
+    premise: str,
+) -> Certificates:
+    """Say class and radius where something is claimed, and elsewhere why not; see `Certificates`."""
+    return Certificates(
+        prediction=np.where(claim.made, top_class, ABSTAIN),
+        radius=claim.radius,
+        p_lower=p_lower,
+        top_class=top_class,
+        count=count,
+        n=n,
+        reason=np.where(claim.made, "", np.where(top_class >= 0, claim.reason, NO_SELECTION)),
+        alpha=alpha,
+        alpha_split=alpha_split,
+        sigma=noise.sigma,
+        method=method,
         noise=noise.law,
         guarantee="certified",
-        premise=noise.premise,
+        premise=premise,
         runner_up=claim.runner_up,
     )
 
@@ -112,16 +132,16 @@ class Claim:
         Where something is claimed.
     radius : ndarray of float64, shape (m,)
         Certified radius, 0 where nothing is claimed.
-    runner_up : ndarray of float64, shape (m,), or None
-        Bound on the other classes, under exact Gaussian noise.
     reason : str
         Why nothing is claimed elsewhere.
+    runner_up : ndarray of float64, shape (m,), or None
+        Bound on the other classes, under exact Gaussian noise.
     """
 
     made: NDArray[np.bool_]
     radius: NDArray[np.float64]
-    runner_up: NDArray[np.float64] | None
     reason: str
+    runner_up: NDArray[np.float64] | None = None
 
 
 def claims(
@@ -145,7 +165,6 @@ def claims(
         return Claim(
             made=p_lower > 0.5,
             radius=np.asarray(certified_radius(p_lower, noise.sigma)),
-            runner_up=None,
             reason=BELOW_HALF,
         )
     exact = np.nextafter(p_upper + noise.total_variation(size), 2)
@@ -153,9 +172,14 @@ def claims(
     return Claim(
         made=p_lower > p_B,
         radius=np.asarray(certified_radius_two_sided(p_lower, p_B, noise.sigma)),
-        runner_up=p_B,
         reason=BELOW_RUNNER_UP,
+        runner_up=p_B,
     )
+
+
+def claim_at_radius(claimed: NDArray[np.bool_], radius: float) -> Claim:
+    """Claim one radius, or nothing."""
+    return Claim(made=claimed, radius=np.where(claimed, radius, 0.0), reason=f"not certified at {radius:g}")
 
 
 def under_exact_noise(p_lower: NDArray[np.float64], noise: NoiseStream, size: int) -> NDArray[np.float64]:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from smoothcert.bounds import smallest_n
 from smoothcert.classifiers import Classifier
@@ -16,21 +11,9 @@ from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream
 from smoothcert.procedures.certificates import cohen_certificates
 from smoothcert.procedures.run import CertificationRun
-from smoothcert.votes import (
-    Progress,
-    VotingPlan,
-    collect,
-    make_manifest,
-    prepare,
-    replay,
-    require_batch_size,
-    require_classifier,
-    require_count,
-    require_probability,
-)
-from smoothcert.votes.store import CertificationCache, Timing
+from smoothcert.votes import Progress, Quota, Smoothed, require_count, require_probability, sampling_groups
 
-__all__ = ["certify"]
+__all__ = ["certify", "certify_smoothed"]
 
 
 def certify(
@@ -117,43 +100,30 @@ def certify(
     >>> int(run.certificates.prediction[0]), bool(0.18 < run.certificates.radius[0] < 0.2)
     (1, True)
     """
-    classifier = require_classifier("classifier", classifier)
     n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
-    batch_size = require_batch_size(batch_size)
-    if n < smallest_n(alpha):
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
+    return certify_smoothed(g, Quota(n0=n0, n=n, alpha=alpha), runner_up=runner_up, cache=cache, progress=progress)
+
+
+def certify_smoothed(
+    g: Smoothed,
+    quota: Quota,
+    *,
+    runner_up: bool = False,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> CertificationRun:
+    """Certify g around its inputs, once these are checked."""
+    if quota.n < (needed := smallest_n(quota.alpha)):
         raise InvalidArgumentError(
-            f"n is {n}: at alpha = {alpha:g} even unanimous votes certify nothing; use n >= {smallest_n(alpha)}"
+            f"n is {quota.n}: at alpha = {quota.alpha:g} even unanimous votes certify nothing; use n >= {needed}"
         )
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
-    inputs, keys, stream = ready.inputs, ready.keys, ready.noise
-    plan = VotingPlan(
-        classifier=classifier,
-        inputs=inputs,
-        keys=keys,
-        noise=stream,
-        n0=n0,
-        n=n,
-        alpha=alpha,
-        batch_size=batch_size,
-    )
-    size = math.prod(inputs.shape[1:])
-    counts: list[NDArray[np.int64]] = []
-    selection_counts: list[NDArray[np.int64]] = []
-    samples, seconds = 0, 0.0
-    with CertificationCache.writing(cache, make_manifest(plan)) if cache is not None else nullcontext() as store:
-        if store is not None:
-            replay(plan, store)
-        for rows, timing in collect(plan, store, progress):
-            counts += [row.counts for row in rows]
-            selection_counts += [row.selection_counts for row in rows]
-            samples, seconds = samples + timing.samples, seconds + timing.seconds
+    with sampling_groups(g, quota, folder=cache) as votes:
+        tally = votes.tally(progress)
     return CertificationRun(
-        certificates=cohen_certificates(
-            np.stack(selection_counts), np.stack(counts), n, alpha, stream, size, runner_up=runner_up
-        ),
-        counts=np.stack(counts),
-        selection_counts=np.stack(selection_counts),
-        keys=keys,
-        timing=Timing(samples, seconds),
-        cache=Path(cache) if cache is not None else None,
+        certificates=cohen_certificates(tally, quota.alpha, g.noise, g.size, runner_up=runner_up),
+        tally=tally,
+        keys=g.keys,
+        timing=votes.timing,
+        cache=None if cache is None else Path(cache),
     )

@@ -13,16 +13,8 @@ from smoothcert.certificate import ABSTAIN
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose
-from smoothcert.sampling import SampleRange, count_votes, sample_votes
-from smoothcert.votes import (
-    PART_VOTES,
-    Progress,
-    prepare,
-    require_batch_size,
-    require_classifier,
-    require_count,
-    require_probability,
-)
+from smoothcert.sampling import SampleRange, count_votes
+from smoothcert.votes import PART_VOTES, Progress, Smoothed, reporter, require_count, require_probability
 
 __all__ = ["decide_class", "predict"]
 
@@ -86,33 +78,21 @@ def predict(
     >>> sc.predict(f, np.array([[0.7, 0.0], [0.5, 0.0]]), sigma=0.25)
     array([ 1, -1])
     """
-    classifier = require_classifier("classifier", classifier)
-    n, alpha, batch_size = (
-        require_count("n", n),
-        require_probability("alpha", alpha),
-        require_batch_size(batch_size),
-    )
+    n, alpha = require_count("n", n), require_probability("alpha", alpha)
     if n < (needed := smallest_n(alpha / 2)):
         raise InvalidArgumentError(
             f"n is {n}: at alpha = {alpha:g} even unanimous votes are no evidence; n >= {needed} is needed"
         )
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
-    level = _level(alpha, n, ready.noise, math.prod(ready.inputs.shape[1:]))
-    done = 0
-
-    def report(count: int) -> None:
-        nonlocal done
-        done += count
-        if progress is not None:
-            progress(done, len(ready.keys) * n)
-
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
+    level = _level(alpha, n, g.noise, g.size)
+    report = reporter(progress, len(g) * n)
     labels: list[NDArray[np.int64]] = []
     group = max(1, PART_VOTES // n)  # inputs whose votes are in memory at a time
-    for start in range(0, len(ready.keys), group):
-        keys = ready.keys[start : start + group]
+    for start in range(0, len(g), group):
+        keys = g.keys[start : start + group]
         ranges = [SampleRange(start + i, key, Purpose.PREDICTION, 0, n) for i, key in enumerate(keys)]
-        votes = sample_votes(classifier, ready.inputs, ready.noise, ranges, batch_size=batch_size, on_batch=report)
-        labels.append(decide_class(np.stack([count_votes(v, classifier.num_classes) for v in votes]), level))
+        counts = [count_votes(votes, g.classifier.num_classes) for votes in g.sample(ranges, report)]
+        labels.append(decide_class(np.stack(counts), level))
     return np.concatenate(labels)
 
 

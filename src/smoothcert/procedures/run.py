@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from smoothcert.certificate import Certificates
+from smoothcert.votes import Tally
 from smoothcert.votes.store import Timing
 
 __all__ = ["CertificationRun"]
@@ -16,16 +14,14 @@ __all__ = ["CertificationRun"]
 
 @dataclass(frozen=True, kw_only=True)
 class CertificationRun:
-    """What `certify`, `certify_at_radius`, `certify_with_budget` and `certify_guided` return.
+    """What `certify`, `certify_at_radius` and `certify_with_budget` return.
 
     Attributes
     ----------
     certificates : Certificates
         One per input.
-    counts : ndarray of int64, shape (m, k)
-        Estimation votes per class; invalid votes are in n and in no class.
-    selection_counts : ndarray of int64, shape (m, k)
-        Selection votes per class.
+    tally : Tally
+        The counts that they follow from.
     keys : list of bytes
         The inputs' keys.
     timing : Timing
@@ -35,8 +31,7 @@ class CertificationRun:
     """
 
     certificates: Certificates
-    counts: NDArray[np.int64]
-    selection_counts: NDArray[np.int64]
+    tally: Tally
     keys: list[bytes]
     timing: Timing
     cache: Path | None

@@ -68,7 +68,7 @@ def write_cohen_log(
     *,
     idx: ArrayLike | None = None,
     seconds: ArrayLike | None = None,
-) -> None:
+) -> Path:
     """Write certificates as a tab-separated log; radii are rounded down to 3 significant digits.
 
     Parameters
@@ -83,6 +83,11 @@ def write_cohen_log(
         Positions in the data set, not negative, each once; by default 0 .. m - 1.
     seconds : array_like of float, shape (m,), optional
         Time for each input, in seconds; by default unknown, written ``nan``.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
@@ -113,6 +118,7 @@ def write_cohen_log(
         for i, label, predict, r, is_right, time in zip(*(column.tolist() for column in columns), strict=True):
             line = f"{i}\t{label}\t{predict}\t{to_significant(r, 3, 'lower')}\t{is_right:d}\t{time:.6f}\n"
             file.write(line.encode())
+    return Path(path)
 
 
 def read_cohen_log(path: str | os.PathLike[str]) -> CohenLog:

@@ -10,29 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import binomial_interval
+from smoothcert.bounds import lower_confidence_bound, upper_confidence_bound
 from smoothcert.certificate import Certificates
-from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import (
+    BASE,
     CandidateResult,
     Comparison,
-    Cost,
     Curve,
     average_certified_radius,
     certified_accuracy,
     mean_zeta,
 )
 from smoothcert.report.cohen_log import write_cohen_log
+from smoothcert.report.files import make_folder
 from smoothcert.report.intervals import COVERAGE, INTERVALS, interval_table
-from smoothcert.report.plots import (
-    plot_acr_versus_cost,
-    plot_certified_accuracy,
-    plot_p_a_distribution,
-    plot_zeta_distribution,
-    save_figure,
-)
+from smoothcert.report.plot_curves import accuracy_curves, plot_acr_versus_cost, plot_certified_accuracy
+from smoothcert.report.plot_distributions import plot_p_a_distribution, plot_zeta_distribution
+from smoothcert.report.plot_style import save_figure
 from smoothcert.report.statements import premises, statements
-from smoothcert.report.tables import Column, Table, write_certificates, write_csv, write_parquet
+from smoothcert.report.tables import Cell, Column, Table, records, write_certificates, write_csv, write_parquet
+from smoothcert.votes.store import Timing
 
 __all__ = [
     "CONFIDENCE",
@@ -47,93 +44,59 @@ __all__ = [
 CONFIDENCE = 0.99
 """Of statements about these inputs, where the caller asks for no other."""
 
-_FINE = 200  # points of a certified-accuracy curve
 _WIDE = ("pointwise", "note", "alpha", "premise")
+_FORMATS = ("csv", "parquet")
 _BANDS = 4  # more of them would hide each other
 
 
 def comparison_table(comparison: Comparison) -> Table:
     """Return one row for the base and two for each candidate: incremental, and from scratch.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        What to show.
-
-    Returns
-    -------
-    Table
-        Speedups are seconds from scratch over incremental seconds at equal ACR: the ratio of areas over the common
-        ACRs, and the mean ratio. Empty where the two have no ACR in common.
+    Speedups are seconds from scratch over incremental seconds at equal ACR: the ratio of areas over the common
+    ACRs, and the mean ratio. Empty where the two have no ACR in common.
     """
-    radii = comparison.radii()
     columns = (
-        Column("classifier"),
-        Column("by"),
-        Column("n"),
+        *(Column(name) for name in ("classifier", "by", "n")),
         Column("mean zeta", 5, "upper"),
         *(Column(name, 2) for name in ("paired", "direct", "abstain")),
-        *(Column(f"CA@{r:g}", 3) for r in radii),
+        *(Column(f"CA@{r:g}", 3) for r in comparison.radii),
         Column("ACR", 4, "lower"),
         Column("samples"),
         Column("seconds", 1),
         *(Column(name, 2) for name in ("speedup", "pointwise")),
-        Column("note"),
-        Column("alpha"),
-        Column("premise"),
+        *(Column(name) for name in ("note", "alpha", "premise")),
     )
-
-    def metrics(certificates: Certificates, cost: Cost) -> list[Any]:
-        accuracy = certified_accuracy(certificates, comparison.y, radii)
-        acr = average_certified_radius(certificates, comparison.y)
-        return [*(float(a) for a in accuracy), acr, cost.samples, cost.seconds]
-
-    base = comparison.base
-    abstained = 1 - float(base.certified.mean())
-    rows: list[list[Any]] = [
-        [
-            "base",
-            "certify",
-            int(base.n[0]),
-            None,
-            None,
-            None,
-            abstained,
-            *metrics(base, comparison.base_cost),
-            None,
-            None,
-            "",
-            base.alpha,
-            base.premise,
-        ]
-    ]
+    rows = [_plain_row(comparison, BASE, "certify", comparison.base, comparison.base_cost)]
     for result in comparison.candidates:
-        incremental = result.incremental
-        shares = [result.share(branch) for branch in ("paired", "direct", "abstain")]
-        speedups = [_none_if_nan(result.area_speedup), _none_if_nan(result.pointwise_speedup)]
-        rows.append(
-            [
-                result.record.name,
-                result.record.bound,
-                int(incremental.n[0]),
-                _mean_zeta(incremental),
-                *shares,
-                *metrics(incremental, result.cost),
-                *speedups,
-                _note(result),
-                incremental.alpha,
-                incremental.premise,
-            ]
-        )
+        rows.append(_incremental_row(comparison, result))
         if result.scratch is not None and result.scratch_cost is not None:
-            abstained = 1 - float(result.scratch.certified.mean())
-            cells = metrics(result.scratch, result.scratch_cost)
-            n, claim = int(result.scratch.n[0]), [result.scratch.alpha, result.scratch.premise]
-            head = [result.record.name, "scratch", n, None, None, None, abstained]
-            rows.append([*head, *cells, None, None, "", *claim])
+            name = result.record.name
+            rows.append(_plain_row(comparison, name, "scratch", result.scratch, result.scratch_cost))
+    base = comparison.base
     total = base.alpha if not comparison.candidates else comparison.candidates[0].incremental.alpha
     title = f"{len(base)} inputs, sigma = {base.sigma:g}; alpha = {base.alpha:g} (base), {total:g} (candidates)"
     return Table(title=title, columns=columns, rows=tuple(rows))
+
+
+def _plain_row(comparison: Comparison, name: str, by: str, c: Certificates, cost: Timing) -> list[Cell]:
+    """Describe certificates that come from one classifier's votes alone."""
+    abstained = 1 - float(c.certified.mean())
+    head: list[Cell] = [name, by, int(c.n[0]), None, None, None, abstained]
+    return [*head, *_metrics(comparison, c, cost), None, None, "", c.alpha, c.premise]
+
+
+def _incremental_row(comparison: Comparison, result: CandidateResult) -> list[Cell]:
+    c, record = result.incremental, result.record
+    shares = (result.share("paired"), result.share("direct"), result.share("abstain"))
+    speedups = (_none_if_nan(result.area_speedup), _none_if_nan(result.pointwise_speedup))
+    head: list[Cell] = [record.name, c.method, int(c.n[0]), _mean_zeta(c), *shares]
+    return [*head, *_metrics(comparison, c, result.cost), *speedups, _note(result), c.alpha, c.premise]
+
+
+def _metrics(comparison: Comparison, c: Certificates, cost: Timing) -> list[Cell]:
+    accuracy = certified_accuracy(c, comparison.y, comparison.radii)
+    acr = average_certified_radius(c, comparison.y)
+    return [*(float(a) for a in accuracy), acr, cost.samples, cost.seconds]
 
 
 def terminal_table(comparison: Comparison) -> Table:
@@ -162,7 +125,7 @@ def curve_table(comparison: Comparison) -> Table:
     rows = [
         (result.record.name, kind, float(acr), float(seconds))
         for result in comparison.candidates
-        for kind, curve in ((result.record.bound, result.curve), ("scratch", result.scratch_curve))
+        for kind, curve in ((result.incremental.method, result.curve), ("scratch", result.scratch_curve))
         if curve is not None
         for acr, seconds in zip(curve.acr, curve.cost, strict=True)
     ]
@@ -186,16 +149,11 @@ def comparison_json(comparison: Comparison, confidence: float = CONFIDENCE) -> d
         ``rows`` of `comparison_table`, ``intervals`` of `interval_table`, ``statements`` and ``premises``.
     """
     return {
-        "rows": _records(comparison_table(comparison)),
-        "intervals": _records(interval_table(comparison, confidence)),
+        "rows": records(comparison_table(comparison)),
+        "intervals": records(interval_table(comparison, confidence)),
         "statements": statements(comparison, confidence),
         "premises": premises(comparison),
     }
-
-
-def _records(table: Table) -> list[dict[str, Any]]:
-    names = [column.name for column in table.columns]
-    return [dict(zip(names, row, strict=True)) for row in table.rows]
 
 
 def write_report(comparison: Comparison, out: Path) -> list[Path]:
@@ -220,57 +178,38 @@ def write_report(comparison: Comparison, out: Path) -> list[Path]:
     MissingExtraError
         When Matplotlib is not installed.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidArgumentError(f"out is {str(out)!r}, which cannot be made: {error.strerror}") from error
-    written = []
+    make_folder(out)
     tables = {
         "comparison": comparison_table(comparison),
         "curves": curve_table(comparison),
         "intervals": interval_table(comparison, CONFIDENCE),
     }
+    written: list[Path] = []
     for stem, table in tables.items():
-        write_csv(out / f"{stem}.csv", table)
-        write_parquet(out / f"{stem}.parquet", table)
-        written += [out / f"{stem}.csv", out / f"{stem}.parquet"]
-    everything = {"base": comparison.base, **{r.record.name: r.incremental for r in comparison.candidates}}
-    for name, certificates in everything.items():
-        write_certificates(out / f"certificates-{name}.csv", certificates, comparison.y)
-        write_certificates(out / f"certificates-{name}.parquet", certificates, comparison.y)
-        write_cohen_log(out / f"log-{name}.tsv", certificates, comparison.y)
-        written += [
-            out / f"certificates-{name}.csv",
-            out / f"certificates-{name}.parquet",
-            out / f"log-{name}.tsv",
-        ]
+        written += [write_csv(out / f"{stem}.csv", table), write_parquet(out / f"{stem}.parquet", table)]
+    everything = {BASE: comparison.base, **comparison.recertified}
+    for name, c in everything.items():
+        written += [write_certificates(out / f"certificates-{name}.{end}", c, comparison.y) for end in _FORMATS]
+        written.append(write_cohen_log(out / f"log-{name}.tsv", c, comparison.y))
     for stem, figure in _figures(comparison, everything).items():
-        save_figure(figure, out / stem)
-        written += [out / f"{stem}.png", out / f"{stem}.svg"]
+        written += save_figure(figure, out / stem)
     return written
 
 
 def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dict[str, Any]:
-    top = comparison.radii()[-1] + 0.25
-    fine = [top * i / _FINE for i in range(_FINE + 1)]
-    accuracy = {name: (fine, certified_accuracy(c, comparison.y, fine)) for name, c in everything.items()}
+    accuracy = accuracy_curves(everything, comparison.y)
     gammas = [r.gamma for r in comparison.candidates if r.incremental.method == "irs"]
     gamma = gammas[0] if gammas else None
-    bands = {name: _band(c, a) for (name, (_, a)), c in zip(accuracy.items(), everything.values(), strict=True)}
+    bands = {name: _band(a, len(comparison.y)) for name, (_, a) in accuracy.items()}
     figures = {
         "certified-accuracy": plot_certified_accuracy(accuracy, bands if len(bands) <= _BANDS else None),
-        "p-lower": plot_p_a_distribution({"base": comparison.base.p_lower}, gamma=gamma),
+        "p-lower": plot_p_a_distribution({BASE: comparison.base.p_lower}, gamma=gamma),
     }
-    if comparison.candidates:
-        zetas = {
-            r.record.name: r.incremental.zeta
-            for r in comparison.candidates
-            if _mean_zeta(r.incremental) is not None and r.incremental.zeta is not None
-        }
-        if zetas:
-            figures["zeta"] = plot_zeta_distribution(zetas)
+    bounded = comparison.recertified.items()
+    if zetas := {name: c.zeta for name, c in bounded if c.zeta is not None and not np.isnan(c.zeta).all()}:
+        figures["zeta"] = plot_zeta_distribution(zetas)
     for result in comparison.candidates:
-        curves: dict[str, Curve] = {result.record.bound: result.curve}
+        curves: dict[str, Curve] = {result.incremental.method: result.curve}
         if result.scratch_curve is not None:
             curves["from scratch"] = result.scratch_curve
         label = f"certification time of {result.record.name} (s)"
@@ -278,9 +217,9 @@ def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dic
     return figures
 
 
-def _band(certificates: Certificates, accuracy: NDArray[np.float64]) -> tuple[Any, Any]:
-    m = len(certificates)
-    return binomial_interval(np.round(accuracy * m), m, (1 - COVERAGE) / 2)
+def _band(accuracy: NDArray[np.float64], m: int) -> tuple[Any, Any]:
+    k, tail = np.round(accuracy * m), (1 - COVERAGE) / 2
+    return lower_confidence_bound(k, m, tail), upper_confidence_bound(k, m, tail)
 
 
 def _mean_zeta(certificates: Certificates) -> float | None:

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all, in folders that are made where they are missing."""
 
 from __future__ import annotations
 
@@ -11,37 +11,12 @@ from pathlib import Path
 from smoothcert._files import write_atomic
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["replacing"]
+__all__ = ["make_folder", "replacing"]
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BytesIO]:
-    """Collect what a file is to hold, and write it when the block succeeds; else what stood there stays.
-
-    Parameters
-    ----------
-    path : path-like
-        Where the file goes; missing folders are made.
-
-    Yields
-    ------
-    BytesIO
-        What to write to.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the file cannot be written.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     with replacing(Path(folder) / "a.txt") as file:
-    ...         _ = file.write(b"whole")
-    ...     print(*(file.name for file in Path(folder).iterdir()))
-    a.txt
-    """
+    """Collect what a file is to hold, and write it when the block succeeds; else what stood there stays."""
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,3 +25,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BytesIO]:
     collected = BytesIO()
     yield collected
     write_atomic(path.parent, path.name, collected.getvalue(), InvalidArgumentError)
+
+
+def make_folder(out: Path) -> Path:
+    """Make a report's folder before anything is computed for it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidArgumentError(f"out is {str(out)!r}, which cannot be made: {error.strerror}") from error
+    return out

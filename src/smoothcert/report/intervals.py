@@ -49,22 +49,12 @@ class _Metric:
 
 
 def interval_table(comparison: Comparison, confidence: float) -> Table:
-    """Return an interval and lower bounds for every certified accuracy and ACR of a comparison.
+    """Return an interval and lower bounds for every certified accuracy and ACR, one row for each of a classifier.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        What to show.
-    confidence : float
-        Of the two lower bounds, in (0, 1).
-
-    Returns
-    -------
-    Table
-        One row for each classifier and number. ``low`` and ``high`` hold with probability 0.95 over the draw of
-        the inputs (Clopper and Pearson's interval; `bounded_mean_interval` for the ACR). ``alone`` bounds what the
-        number truly is on these inputs, although certificates may be false: with the given confidence all bounds
-        of one classifier hold at once. In ``together`` those of all candidates hold at once.
+    ``low`` and ``high`` hold with probability 0.95 over the draw of the inputs (Clopper and Pearson's interval;
+    `bounded_mean_interval` for the ACR). ``alone`` bounds what the number truly is on these inputs, although
+    certificates may be false: with the given confidence all bounds of one classifier hold at once. In ``together``
+    those of all candidates hold at once.
     """
     shared = 1 - (1 - confidence) / max(1, len(comparison.candidates))
     rows = tuple(
@@ -98,7 +88,7 @@ def terminal_intervals(comparison: Comparison) -> Table:
 def _metrics(comparison: Comparison) -> Iterator[_Metric]:
     largest, y = comparison.largest, comparison.y
     for name, c in {BASE: comparison.base, **comparison.recertified}.items():
-        for radius in comparison.radii().tolist():
+        for radius in comparison.radii.tolist():
             accuracy = float(certified_accuracy(c, y, radius))
             low, high = certified_accuracy_interval(c, y, radius, confidence=COVERAGE)
             yield _Metric(name, c, radius, accuracy, low, high)

@@ -18,26 +18,7 @@ _ROUNDING = {"value": ROUND_HALF_EVEN, "lower": ROUND_FLOOR, "upper": ROUND_CEIL
 
 
 def to_decimals(number: float, decimals: int, kind: Kind = "value") -> str:
-    """Write a finite number with a fixed number of decimals.
-
-    Parameters
-    ----------
-    number : float
-        The number.
-    decimals : int
-        Digits after the point.
-    kind : {"value", "lower", "upper"}
-        Round to nearest, down or up.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> to_decimals(0.4866, 3), to_decimals(0.4866, 3, "lower"), to_decimals(0.00601, 3, "upper")
-    ('0.487', '0.486', '0.007')
-    """
+    """Write a finite number with a fixed number of digits after the point."""
     # repr is the shortest decimal that reads back as the number; rounding it keeps 0.486 where it is, although the
     # float64 nearest to 0.486 lies a little below it.
     shortest = Decimal(repr(float(number)))
@@ -46,25 +27,6 @@ def to_decimals(number: float, decimals: int, kind: Kind = "value") -> str:
 
 
 def to_significant(number: float, digits: int, kind: Kind = "value") -> str:
-    """Write a finite number with a number of significant digits, without trailing zeros.
-
-    Parameters
-    ----------
-    number : float
-        The number.
-    digits : int
-        Significant digits.
-    kind : {"value", "lower", "upper"}
-        Round to nearest, down or up.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> to_significant(1.3476, 3, "lower"), to_significant(0.004039, 3, "lower"), to_significant(2, 3)
-    ('1.34', '0.00403', '2.0')
-    """
+    """Write a finite number with a number of significant digits, without trailing zeros."""
     rounded = Context(prec=digits, rounding=_ROUNDING[kind]).create_decimal(repr(float(number)))
     return repr(float(rounded))

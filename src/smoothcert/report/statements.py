@@ -11,19 +11,7 @@ __all__ = ["premises", "repetition", "selection_warning", "statements", "verdict
 
 
 def statements(comparison: Comparison, confidence: float) -> list[str]:
-    """Say how many certificates may be false, for one candidate and for all.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        What is claimed about.
-    confidence : float
-        In (0, 1).
-
-    Returns
-    -------
-    list of str
-    """
+    """Say how many certificates may be false, for one candidate and for all."""
     found = list(comparison.recertified.values())
     if not found:
         return []

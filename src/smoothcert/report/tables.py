@@ -24,7 +24,7 @@ from smoothcert.report.rounding import Kind, to_decimals
 if TYPE_CHECKING:
     import rich.table
 
-__all__ = ["Column", "Table", "cells", "to_rich", "write_certificates", "write_csv", "write_parquet"]
+__all__ = ["Column", "Table", "cells", "records", "to_rich", "write_certificates", "write_csv", "write_parquet"]
 
 Cell = str | int | float | bool | np.generic | None
 
@@ -99,6 +99,12 @@ def cells(table: Table) -> list[list[str]]:
     return [[_text(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
 
 
+def records(table: Table) -> list[dict[str, Any]]:
+    """Return a table's rows as objects that JSON can hold: what is no finite number becomes None."""
+    names = [column.name for column in table.columns]
+    return [dict(zip(names, (_finite(cell) for cell in row), strict=True)) for row in table.rows]
+
+
 def to_rich(table: Table) -> rich.table.Table:
     """Lay out a table for the terminal.
 
@@ -128,7 +134,7 @@ def to_rich(table: Table) -> rich.table.Table:
     return shown
 
 
-def write_csv(path: str | os.PathLike[str], table: Table) -> None:
+def write_csv(path: str | os.PathLike[str], table: Table) -> Path:
     """Write a table as CSV, numbers with all their digits, so that nothing is narrowed.
 
     Parameters
@@ -137,6 +143,11 @@ def write_csv(path: str | os.PathLike[str], table: Table) -> None:
         The file to write or replace.
     table : Table
         The table; None becomes an empty field.
+
+    Returns
+    -------
+    Path
+        The file.
     """
     with replacing(path) as file:
         text = io.StringIO(newline="")
@@ -144,9 +155,10 @@ def write_csv(path: str | os.PathLike[str], table: Table) -> None:
         writer.writerow(column.name for column in table.columns)
         writer.writerows([_plain(cell) for cell in row] for row in table.rows)
         file.write(text.getvalue().encode())
+    return Path(path)
 
 
-def write_parquet(path: str | os.PathLike[str], table: Table) -> None:
+def write_parquet(path: str | os.PathLike[str], table: Table) -> Path:
     """Write a table as Parquet; the title is in the schema's metadata, the kind in each field's.
 
     Parameters
@@ -155,6 +167,11 @@ def write_parquet(path: str | os.PathLike[str], table: Table) -> None:
         The file to write or replace.
     table : Table
         The table; None becomes a null.
+
+    Returns
+    -------
+    Path
+        The file.
     """
     import pyarrow as pa
 
@@ -166,12 +183,12 @@ def write_parquet(path: str | os.PathLike[str], table: Table) -> None:
         pa.field(column.name, columns[column.name].type, metadata={"kind": column.kind})
         for column in table.columns
     ]
-    _write_parquet(path, pa.table(columns, schema=pa.schema(fields, metadata={"title": table.title})))
+    return _write_parquet(path, pa.table(columns, schema=pa.schema(fields, metadata={"title": table.title})))
 
 
 def write_certificates(
     path: str | os.PathLike[str], certificates: Certificates, y: ArrayLike | None = None
-) -> None:
+) -> Path:
     """Write certificates with everything that their claim depends on, one row for each input.
 
     Nothing is narrowed: float64 in Parquet, the shortest text that reads back as the same float64 in CSV.
@@ -186,6 +203,11 @@ def write_certificates(
         Certificates of m inputs.
     y : array_like of int, shape (m,), optional
         True classes, written as the column ``label``.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
@@ -207,12 +229,13 @@ def write_certificates(
     columns |= {name: [value] * len(certificates) for name, value in scalars.items()}
     if suffix == ".csv":
         rows = tuple(zip(*columns.values(), strict=True))
-        write_csv(path, Table("", tuple(Column(name) for name in columns), rows))
-        return
+        return write_csv(path, Table("", tuple(Column(name) for name in columns), rows))
     import pyarrow as pa
 
     written = pa.table(columns)
-    _write_parquet(path, written.replace_schema_metadata({name: str(value) for name, value in scalars.items()}))
+    return _write_parquet(
+        path, written.replace_schema_metadata({name: str(value) for name, value in scalars.items()})
+    )
 
 
 def _scalars(certificates: Certificates) -> dict[str, str | float]:
@@ -227,11 +250,12 @@ def _scalars(certificates: Certificates) -> dict[str, str | float]:
     }
 
 
-def _write_parquet(path: str | os.PathLike[str], written: Any) -> None:
+def _write_parquet(path: str | os.PathLike[str], written: Any) -> Path:
     import pyarrow.parquet as pq
 
     with replacing(path) as file:
         pq.write_table(written, file)
+    return Path(path)
 
 
 def _text(cell: Cell, column: Column) -> str:
@@ -247,6 +271,11 @@ def _plain(cell: Any) -> Cell:
     """Turn NumPy's scalars into Python's, whose repr is the number alone."""
     plain: Cell = cell.item() if isinstance(cell, np.generic) else cell
     return plain
+
+
+def _finite(cell: Cell) -> Cell:
+    plain = _plain(cell)
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 def _is_number(cell: Cell) -> bool:

@@ -6,7 +6,7 @@ from smoothcert.sampling.engine import default_batch_size, device_of, sample_vot
 from smoothcert.sampling.identity import Identity, identify
 from smoothcert.sampling.inputs import Inputs
 from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest, pieces
-from smoothcert.sampling.votes import Votes, count_votes, invalid_vote, most_voted, stored_dtype
+from smoothcert.sampling.votes import Votes, count_votes, invalid_vote, most_voted, stored_dtype, votes_for
 
 __all__ = [
     "Identity",
@@ -28,4 +28,5 @@ __all__ = [
     "pieces",
     "sample_votes",
     "stored_dtype",
+    "votes_for",
 ]

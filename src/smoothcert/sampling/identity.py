@@ -15,8 +15,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.classifiers import Classifier, OnnxClassifier
-from smoothcert.classifiers.rounding import beyond_rounding
+from smoothcert.classifiers import Classifier, OnnxClassifier, beyond_rounding
 from smoothcert.noise import NoiseStream, Purpose, noise_of_law
 
 __all__ = ["Identity", "identify", "probe_batch"]

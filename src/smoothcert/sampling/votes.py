@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["Votes", "count_votes", "invalid_vote", "most_voted", "stored_dtype", "vote_dtype"]
+__all__ = ["Votes", "count_votes", "invalid_vote", "most_voted", "stored_dtype", "vote_dtype", "votes_for"]
 
 Votes = NDArray[np.uint8 | np.uint16]
 
@@ -92,3 +92,26 @@ def most_voted(selection_counts: NDArray[np.int64]) -> NDArray[np.int64]:
     [1, -1]
     """
     return np.where(selection_counts.any(axis=1), selection_counts.argmax(axis=1), -1)
+
+
+def votes_for(classes: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the votes for one class of each input; 0 where the class is -1.
+
+    Parameters
+    ----------
+    classes : ndarray of int64, shape (m,)
+        The classes, such as from `most_voted`.
+    counts : ndarray of int64, shape (m, k)
+        Votes per class.
+
+    Returns
+    -------
+    ndarray of int64, shape (m,)
+
+    Examples
+    --------
+    >>> votes_for(np.array([1, -1]), np.array([[2, 7], [3, 4]])).tolist()
+    [7, 0]
+    """
+    found = np.take_along_axis(counts, np.maximum(classes, 0)[:, None], axis=1)[:, 0]
+    return np.where(classes >= 0, found, 0)

@@ -262,10 +262,10 @@ def _drawn(law: str, sigma: float, seed: int) -> NoiseStream | None:
     return noise_of_law(law, sigma, seed)
 
 
-def require_fitted_for(surrogate: Surrogate, classifier: Classifier) -> Identity:
-    """Refuse another classifier than the one that the surrogate was fitted for; return what it computes."""
+def require_fitted_for(surrogate: Surrogate, classifier: Classifier, identity: Identity | None = None) -> None:
+    """Refuse another classifier than the one that the surrogate was fitted for."""
     record = surrogate.record
     record.require("the classifier", num_classes=classifier.num_classes, fingerprint=classifier.fingerprint)
-    identity = identify(classifier, tuple(record.input_shape), surrogate_noise(surrogate, 0))
+    if identity is None:
+        identity = identify(classifier, tuple(record.input_shape), surrogate_noise(surrogate, 0))
     record.require_identity(identity, "the classifier", classifier.description)
-    return identity

@@ -19,9 +19,7 @@ from smoothcert.surrogate.losses import LOSSES
 from smoothcert.surrogate.model import surrogate_logits
 from smoothcert.surrogate.recipe import SurrogateRecipe, fitting_rate
 from smoothcert.surrogate.state import FitRecord
-from smoothcert.training.augment import random_crop_and_flip
-from smoothcert.training.batches import stream_seed
-from smoothcert.training.gaussian import Progress
+from smoothcert.training import Progress, random_crop_and_flip, stream_seed
 
 __all__ = ["FitRun", "fit_epoch", "held_out_logits"]
 

@@ -15,11 +15,10 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from smoothcert.classifiers.torch_module import module_fingerprint
+from smoothcert.classifiers import module_fingerprint
 from smoothcert.data import Images
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.models import Normalization, architecture, build_model
-from smoothcert.models.optimization_state import restore_optimization, save_optimization
+from smoothcert.models import Normalization, architecture, build_model, restore_optimization, save_optimization
 from smoothcert.sampling import Inputs
 from smoothcert.surrogate.epoch import FitRun, fit_epoch, held_out_logits
 from smoothcert.surrogate.inputs import take_rows
@@ -29,9 +28,7 @@ from smoothcert.surrogate.recipe import SurrogateRecipe, surrogate_recipe
 from smoothcert.surrogate.record import SurrogateRecord
 from smoothcert.surrogate.state import ADAM_MOMENTS, STATE_FILE, FitRecord
 from smoothcert.surrogate.votes import VoteData, read_votes
-from smoothcert.training.batches import stream_seed
-from smoothcert.training.gaussian import Progress
-from smoothcert.training.placement import fitting_threads, placement
+from smoothcert.training import Progress, fitting_threads, placement, stream_seed
 
 __all__ = ["FitResult", "fit_surrogate"]
 

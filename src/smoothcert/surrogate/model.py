@@ -19,9 +19,7 @@ from torch import nn
 from smoothcert._files import read_regular, write_atomic
 from smoothcert._folders import exists
 from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
-from smoothcert.models import Normalization, build_model
-from smoothcert.models._safetensors import format_safetensors
-from smoothcert.models.checkpoint import read_safetensors
+from smoothcert.models import Normalization, build_model, format_safetensors, read_safetensors
 from smoothcert.noise import KEY_BYTES
 from smoothcert.sampling import check_inputs, default_batch_size
 from smoothcert.surrogate.inputs import take_rows

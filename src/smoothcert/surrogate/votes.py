@@ -13,17 +13,7 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose, input_keys
 from smoothcert.sampling import Inputs, check_inputs
-from smoothcert.votes import (
-    Progress,
-    VotingPlan,
-    collect,
-    make_manifest,
-    prepare,
-    replay,
-    require_batch_size,
-    require_classifier,
-    require_count,
-)
+from smoothcert.votes import Progress, Quota, Smoothed, require_count, sampling_groups
 from smoothcert.votes.store import CertificationCache, Manifest
 
 __all__ = ["VoteData", "collect_votes", "read_votes"]
@@ -86,7 +76,7 @@ def collect_votes(
     """Sample the votes of f under noise around each input, to fit or to calibrate a surrogate.
 
     The result is a certification cache without selection votes, on noise of a purpose of its own: what a
-    surrogate remembers of it says nothing about the votes that `certify_guided` counts. A cache that `certify`
+    surrogate remembers of it says nothing about the votes that guided certification counts. A cache that `certify`
     made serves as well, but then its noise is spent for guided certification of the same inputs.
 
     Parameters
@@ -136,24 +126,12 @@ def collect_votes(
     array([[0.5, 0.5],
            [1. , 0. ]], dtype=float32)
     """
-    classifier = require_classifier("classifier", classifier)
-    n, batch_size = require_count("n", n), require_batch_size(batch_size)
-    ready = prepare(classifier, x, sigma=sigma, seed=seed, noise=noise)
-    plan = VotingPlan(
-        classifier=classifier,
-        inputs=ready.inputs,
-        keys=ready.keys,
-        noise=ready.noise,
-        n0=0,
-        n=n,
-        alpha=_ALPHA,
-        batch_size=batch_size,
-        purpose=_purpose(cache),
-    )
-    with CertificationCache.writing(cache, make_manifest(plan)) as store:
-        replay(plan, store)
-        counts = [row.counts for rows, _ in collect(plan, store, progress) for row in rows]
-    return VoteData(manifest=store.manifest, inputs=ready.inputs, keys=ready.keys, counts=np.stack(counts))
+    n = require_count("n", n)
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
+    quota = Quota(n0=0, n=n, alpha=_ALPHA, purpose=_purpose(cache))
+    with sampling_groups(g, quota, folder=cache) as votes:
+        counts = votes.tally(progress).counts
+    return VoteData(manifest=CertificationCache(cache).manifest, inputs=g.inputs, keys=g.keys, counts=counts)
 
 
 def _purpose(cache: str | Path) -> Purpose:

@@ -15,10 +15,15 @@ from torch.nn import functional
 
 from smoothcert.data import Dataset, Images
 from smoothcert.errors import InvalidArgumentError, SmoothcertError
-from smoothcert.models.checkpoint import LoadedModel, save_checkpoint
-from smoothcert.models.normalize import Normalization
-from smoothcert.models.optimization_state import restore_optimization, save_optimization
-from smoothcert.models.registry import architecture, build_model
+from smoothcert.models import (
+    LoadedModel,
+    Normalization,
+    architecture,
+    build_model,
+    restore_optimization,
+    save_checkpoint,
+    save_optimization,
+)
 from smoothcert.training.batches import noisy_batches, steps_per_epoch, stream_seed
 from smoothcert.training.placement import fitting_threads, placement
 from smoothcert.training.recipe import TrainingRecipe, default_recipe, learning_rate

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from smoothcert.data import Dataset
-from smoothcert.models.normalize import Normalization
+from smoothcert.models import Normalization
 from smoothcert.training.recipe import TrainingRecipe
 
 __all__ = ["STATE_FILE", "EpochRecord", "moments_of", "setup_of"]

@@ -7,41 +7,37 @@ from smoothcert.votes.arguments import (
     require_probability,
     require_radius,
 )
-from smoothcert.votes.collection import (
-    PART_VOTES,
-    REPLAY_TOLERANCE,
-    REPLAYED,
-    Progress,
-    VotingPlan,
-    collect,
-    make_manifest,
-    recorded_batch_size,
-    replay,
-)
+from smoothcert.votes.groups import PART_VOTES, GroupSampler, sampling_groups
 from smoothcert.votes.pairs import PairedCounts, pair, stack_pairs
+from smoothcert.votes.progress import Progress, reporter
+from smoothcert.votes.quota import Quota, recorded_batch_size
+from smoothcert.votes.repetition import REPEATED, REPETITION_TOLERANCE, repeat_cached
 from smoothcert.votes.rounds import RoundSampler, sampling_rounds
-from smoothcert.votes.smoothed import Prepared, prepare
+from smoothcert.votes.smoothed import Smoothed
+from smoothcert.votes.tally import Tally, tally_of
 
 __all__ = [
     "PART_VOTES",
-    "REPLAYED",
-    "REPLAY_TOLERANCE",
+    "REPEATED",
+    "REPETITION_TOLERANCE",
+    "GroupSampler",
     "PairedCounts",
-    "Prepared",
     "Progress",
+    "Quota",
     "RoundSampler",
-    "VotingPlan",
-    "collect",
-    "make_manifest",
+    "Smoothed",
+    "Tally",
     "pair",
-    "prepare",
     "recorded_batch_size",
-    "replay",
+    "repeat_cached",
+    "reporter",
     "require_batch_size",
     "require_classifier",
     "require_count",
     "require_probability",
     "require_radius",
+    "sampling_groups",
     "sampling_rounds",
     "stack_pairs",
+    "tally_of",
 ]

@@ -12,16 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.sampling import SampleRange, SampleRequest, Votes, count_votes, pieces, sample_votes
-from smoothcert.votes.collection import (
-    PART_VOTES,
-    REPLAYED,
-    Progress,
-    VotingPlan,
-    make_manifest,
-    recorded_batch_size,
-    require_repeated,
-)
+from smoothcert.sampling import SampleRange, SampleRequest, Votes, count_votes, pieces
+from smoothcert.votes.groups import PART_VOTES
+from smoothcert.votes.progress import Progress, reporter
+from smoothcert.votes.quota import Quota, make_manifest, recorded_batch_size
+from smoothcert.votes.repetition import REPEATED, require_repeated
+from smoothcert.votes.smoothed import Smoothed
 from smoothcert.votes.store import RoundJournal, Setting, Timing
 
 __all__ = ["RoundSampler", "sampling_rounds"]
@@ -31,7 +27,8 @@ _COUNTED_AT_ONCE = 1 << 20
 
 @contextmanager
 def sampling_rounds(
-    plan: VotingPlan,
+    g: Smoothed,
+    quota: Quota,
     *,
     procedure: Mapping[str, Setting],
     folder: str | Path | None = None,
@@ -46,9 +43,10 @@ def sampling_rounds(
 
     Parameters
     ----------
-    plan : VotingPlan
-        Classifier, inputs, keys, noise and batch size; its n0, n and alpha are kept with the votes, n as the most
-        that an input can take.
+    g : Smoothed
+        What is sampled.
+    quota : Quota
+        What is kept with the votes; n is the most that an input can take.
     procedure : mapping of str to str, int or float
         Its name, under ``"name"``, and every setting of which its requests are a function. A folder serves one
         setting only.
@@ -72,27 +70,26 @@ def sampling_rounds(
     Examples
     --------
     >>> import numpy as np, smoothcert as sc
-    >>> from smoothcert.noise import GaussianNoise, Purpose
+    >>> from smoothcert.noise import Purpose
     >>> f = sc.FunctionClassifier(lambda batch: batch, num_classes=2, fingerprint="identity")
-    >>> plan = VotingPlan(
-    ...     classifier=f, inputs=np.zeros((1, 2), np.float32), keys=[bytes(32)], noise=GaussianNoise(0.5, 0), n0=0,
-    ...     n=300, alpha=0.001,
-    ... )
-    >>> with sampling_rounds(plan, procedure={"name": "example"}) as rounds:
-    ...     (few,) = rounds([SampleRange(0, bytes(32), Purpose.ESTIMATION, 0, 100)])
-    ...     (more,) = rounds([SampleRange(0, bytes(32), Purpose.ESTIMATION, 100, 300)])
+    >>> g = Smoothed.open(f, np.zeros((1, 2), np.float32), sigma=0.5, seed=0, noise="gaussian")
+    >>> quota = Quota(n0=0, n=300, alpha=0.001)
+    >>> with sampling_rounds(g, quota, procedure={"name": "example"}) as rounds:
+    ...     (few,) = rounds([SampleRange(0, g.keys[0], Purpose.ESTIMATION, 0, 100)])
+    ...     (more,) = rounds([SampleRange(0, g.keys[0], Purpose.ESTIMATION, 100, 300)])
     >>> len(few), len(more), rounds.timing.samples
     (100, 200, 300)
     """
     if folder is None:
-        rounds = RoundSampler(plan, None, progress)
+        rounds = RoundSampler(g, None, progress)
         yield rounds
         rounds.finish()
         return
-    with RoundJournal.writing(folder, make_manifest(plan, base=base), procedure, plan.keys) as journal:
-        if plan.batch_size is None:
-            plan = replace(plan, batch_size=recorded_batch_size(journal.manifest))
-        rounds = RoundSampler(plan, journal, progress)
+    manifest = make_manifest(g, quota, base=base)
+    with RoundJournal.writing(folder, manifest, procedure, g.keys) as journal:
+        if g.batch_size is None:
+            g = replace(g, batch_size=recorded_batch_size(journal.manifest))
+        rounds = RoundSampler(g, journal, progress)
         yield rounds
         rounds.finish()
 
@@ -106,9 +103,9 @@ class RoundSampler:
         Samples drawn and seconds spent so far; nothing for what the folder had.
     """
 
-    def __init__(self, plan: VotingPlan, journal: RoundJournal | None, progress: Progress | None) -> None:
+    def __init__(self, g: Smoothed, journal: RoundJournal | None, progress: Progress | None) -> None:
         self.timing = Timing(0, 0.0)
-        self._plan, self._journal, self._progress = plan, journal, progress
+        self._g, self._journal, self._progress = g, journal, progress
         self._next = 0
 
     def __call__(self, requests: Sequence[SampleRequest], *, to_come: int = 0) -> list[Votes]:
@@ -140,7 +137,9 @@ class RoundSampler:
         together: Votes = np.concatenate(votes) if votes else np.empty(0, np.uint8)
         return np.split(together, np.cumsum(lengths)[:-1]) if lengths else []
 
-    def count(self, requests: Sequence[SampleRequest], *, to_come: int = 0) -> NDArray[np.int64]:
+    def count(
+        self, requests: Sequence[SampleRequest], *, to_come: int = 0, together: int = 1
+    ) -> NDArray[np.int64]:
         """Return the votes of one round per class, holding only a part of the votes at a time.
 
         Parameters
@@ -149,16 +148,19 @@ class RoundSampler:
             Which samples.
         to_come : int
             Samples expected after this round, for `progress`.
+        together : int
+            So many requests after one another are of one input and stay in one part.
 
         Returns
         -------
         ndarray of int64, shape (len(requests), k)
             Invalid votes are counted for no class.
         """
-        k = self._plan.classifier.num_classes
+        k = self._g.classifier.num_classes
         counts = np.zeros((len(requests), k), np.int64)
         lengths = np.array([len(request) for request in requests], np.int64)
-        part = (np.cumsum(lengths) - lengths) // _COUNTED_AT_ONCE
+        of_input = lengths.reshape(-1, together).sum(axis=1)
+        part = np.repeat((np.cumsum(of_input) - of_input) // _COUNTED_AT_ONCE, together)
         for rows in np.split(np.arange(len(requests)), np.flatnonzero(np.diff(part)) + 1):
             left = int(lengths[rows[-1] + 1 :].sum()) if rows.size else 0
             for i, votes in zip(rows, self([requests[i] for i in rows], to_come=left + to_come), strict=True):
@@ -187,26 +189,16 @@ class RoundSampler:
         return votes
 
     def _sample(self, group: list[SampleRequest], to_come: int) -> Votes:
-        plan, began = self._plan, time.perf_counter()
-        done, total = self.timing.samples, self.timing.samples + _length(group) + to_come
-
-        def report(count: int) -> None:
-            nonlocal done
-            done += count
-            if self._progress is not None:
-                self._progress(done, total)
-
-        votes = sample_votes(
-            plan.classifier, plan.inputs, plan.noise, group, batch_size=plan.batch_size, on_batch=report
-        )
-        self.timing = Timing(done, self.timing.seconds + time.perf_counter() - began)
+        samples, began = _length(group), time.perf_counter()
+        expected = self.timing.samples + samples + to_come
+        votes = self._g.sample(group, reporter(self._progress, expected, done=self.timing.samples))
+        self.timing += Timing(samples, time.perf_counter() - began)
         return np.concatenate(votes)
 
     def _repeat(self, request: SampleRequest, votes: Votes, path: Path) -> None:
         """Repeat a few votes that were kept, which catches another model behind the same name."""
-        plan = self._plan
-        few = next(pieces([request], REPLAYED))
-        again = sample_votes(plan.classifier, plan.inputs, plan.noise, [few])[0]
+        few = next(pieces([request], REPEATED))
+        (again,) = self._g.sample([few])
         require_repeated(path, request.row, again, votes[: len(few)])
 
 

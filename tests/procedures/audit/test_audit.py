@@ -60,7 +60,7 @@ def test_its_certificates_are_those_of_the_auditors_noise(received: Path, tmp_pa
     )
     own = sc.certify(half_space(), X, sigma=SIGMA, n=1000, seed=77, cache=tmp_path / "own")
     again = sc.recertify(half_space(0.504), X, cache=tmp_path / "own", n_p=N_P)
-    np.testing.assert_array_equal(found.base.counts, own.counts)
+    np.testing.assert_array_equal(found.base.tally.counts, own.tally.counts)
     np.testing.assert_array_equal(found.candidate.certificates.radius, again.certificates.radius)
 
 
@@ -115,7 +115,7 @@ def test_votes_that_were_improved_are_exposed(received: Path, tmp_path: Path) ->
     order = {key: i for i, key in enumerate(sc.certify(half_space(), X, sigma=SIGMA, n=100, seed=5).keys)}
     rows.sort(key=lambda row: order[row.key])
     fresh = sc.certify(half_space(), X, sigma=SIGMA, n=N, seed=77)
-    assert compare_counts(rows, fresh.counts, N, seed=77).p_value < 1e-3
+    assert compare_counts(rows, fresh.tally.counts, N, seed=77).p_value < 1e-3
 
 
 def test_honest_caches_are_rarely_accused() -> None:
@@ -126,9 +126,9 @@ def test_honest_caches_are_rarely_accused() -> None:
         other = sc.certify(half_space(), X, sigma=SIGMA, n=150, seed=10_000 + seed)
         rows = [
             _Row(int(top), counts, np.zeros(200))
-            for top, counts in zip(made.certificates.top_class, made.counts, strict=True)
+            for top, counts in zip(made.certificates.top_class, made.tally.counts, strict=True)
         ]
-        p_values.append(compare_counts(rows, other.counts, 150, seed=seed).p_value)  # type: ignore[arg-type]
+        p_values.append(compare_counts(rows, other.tally.counts, 150, seed=seed).p_value)  # type: ignore[arg-type]
     assert (np.array(p_values) <= 0.05).sum() <= 13  # P(Bin(100, 0.05) > 13) = 3e-4
 
 

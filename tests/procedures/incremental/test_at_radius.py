@@ -14,9 +14,9 @@ import smoothcert as sc
 from closed_form import by_heart, half_space, interrupted, opposite
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import input_keys
-from smoothcert.procedures.incremental.at_radius import RadiusDecisions, _decide
+from smoothcert.procedures.incremental.at_radius import RadiusDecisions, _decisions
 from smoothcert.procedures.incremental.opening import Opened
-from smoothcert.votes import Progress, VotingPlan
+from smoothcert.votes import Progress, Quota, Smoothed
 from smoothcert.votes.store import CertificationCache
 
 X = np.linspace(0.1, 0.9, 17).reshape(17, 1) * np.ones((1, 4), np.float32)
@@ -32,16 +32,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def decide(
     store: CertificationCache,
-    plan: VotingPlan,
+    g: Smoothed,
+    quota: Quota,
     radius: float,
     *,
     start: int = 0,
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> RadiusDecisions:
-    opened = Opened(store, plan, start, "premise", identical=False)
-    certificates, timing = _decide(opened, radius, folder, progress)
-    return RadiusDecisions(certificates=certificates, identical=False, timing=timing)
+    opened = Opened(store, g, quota, range(start, start + quota.n), held_out=False, identical=False)
+    return _decisions(opened, radius, folder, progress)
 
 
 def run(
@@ -57,17 +57,14 @@ def run(
     progress: Progress | None = None,
 ) -> RadiusDecisions:
     store = CertificationCache(cache)
-    plan = VotingPlan(
+    g = Smoothed(
         classifier=half_space(0.525) if candidate is None else candidate,
         inputs=x,
         keys=list(input_keys(x)),
         noise=store.manifest.noise(),
-        n0=0,
-        n=n_p,
-        alpha=0.002,
         batch_size=batch_size,
     )
-    return decide(store, plan, radius, start=start, folder=folder, progress=progress)
+    return decide(store, g, Quota(n0=0, n=n_p, alpha=0.002), radius, start=start, folder=folder, progress=progress)
 
 
 def test_it_finds_who_is_still_certified(cache: Path) -> None:
@@ -83,7 +80,7 @@ def test_it_finds_who_is_still_certified(cache: Path) -> None:
     assert found.n[far].mean() < 60
     assert set(found.reason) == {"", "not certified at 0.1"}
     assert found.alpha == pytest.approx(sum(found.alpha_split.values()))
-    assert found.premise.startswith("premise; ")
+    assert found.premise.startswith("the candidate was fixed without looking")
 
 
 def test_samples_are_few_and_counted(cache: Path) -> None:
@@ -147,16 +144,10 @@ def test_it_errs_at_most_alpha_at_the_boundary(tmp_path: Path) -> None:
         noise="gaussian",
     )
     store = CertificationCache(tmp_path / "c")
-    plan = VotingPlan(
-        classifier=half_space(at - radius),
-        inputs=x,
-        keys=list(input_keys(x)),
-        noise=store.manifest.noise(),
-        n0=0,
-        n=250,
-        alpha=0.05,
+    g = Smoothed(
+        classifier=half_space(at - radius), inputs=x, keys=list(input_keys(x)), noise=store.manifest.noise()
     )
-    found = decide(store, plan, radius * (1 + 1e-9)).certificates
+    found = decide(store, g, Quota(n0=0, n=250, alpha=0.05), radius * (1 + 1e-9)).certificates
     assert binomtest(int(found.certified.sum()), size, 0.05, alternative="greater").pvalue > 1e-3
 
 
@@ -174,4 +165,4 @@ def test_a_radius_out_of_reach_is_refused_with_the_largest(cache: Path) -> None:
     assert 0.5 < largest < 0.9
     run(cache, x=X[:1], radius=largest, n_p=500)
     with pytest.raises(InvalidArgumentError, match="radius is nan"):
-        run(cache, radius=float("nan"))
+        sc.recertify_at_radius(half_space(0.525), X, float("nan"), cache=cache)

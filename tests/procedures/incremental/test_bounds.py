@@ -13,8 +13,17 @@ import smoothcert as sc
 from closed_form import corners, disagreement, half_space
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.evaluation import compare_candidates
 from smoothcert.procedures import method_of, reserve_holdout
-from smoothcert.votes.store import CandidateRecord, CertificationCache, read_holdouts
+from smoothcert.report.comparison import comparison_table, curve_table
+from smoothcert.votes.store import (
+    CandidateRecord,
+    CertificationCache,
+    candidate_folder,
+    read_candidates,
+    read_holdouts,
+    write_candidate,
+)
 
 RNG = np.random.default_rng(2)
 X = RNG.random((40, 3), dtype=np.float32)
@@ -32,17 +41,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recertify(cache: Path, shift: float = 0.003, **changes: object) -> sc.Recertification:
     call: dict[str, object] = {"cache": cache, "n_p": M, "alpha_zeta": ALPHA_ZETA, **changes}
     return sc.recertify(half_space(0.5 + shift), X, **call)  # type: ignore[arg-type]
-
-
-def test_one_sided_is_a_product_of_two_bounds(cache: Path) -> None:
-    run = recertify(cache, bound="one-sided")
-    total = ALPHA + ALPHA_ZETA
-    for i in range(len(X)):
-        K, k1, n10 = (int(v[i]) for v in (run.pairs.count, run.pairs.k1, run.pairs.n10))
-        base = beta.ppf(0.15 * total, K, N - K + 1)
-        loss = beta.ppf(1 - 0.85 * total, n10 + 1, k1 - n10) if n10 < k1 else 1.0
-        assert run.certificates.p_lower[i] == pytest.approx(base * (1 - loss), rel=1e-9)
-    assert run.certificates.alpha == total
 
 
 def test_pairs_count_what_the_candidate_loses_and_wins(cache: Path) -> None:
@@ -91,7 +89,7 @@ def test_auto_is_continued_where_it_stopped(cache: Path, tmp_path: Path) -> None
         recertify(cache, bound="joint", out=tmp_path / "out")
 
 
-@pytest.mark.parametrize("bound", ["joint", "one-sided", "auto"])
+@pytest.mark.parametrize("bound", ["joint", "auto"])
 def test_bounds_stay_below_the_truth(cache: Path, bound: str) -> None:
     """40 inputs at a total of 0.002: a failure has probability 0.08 in all, and this seed has none."""
     run = recertify(cache, bound=bound)
@@ -110,7 +108,7 @@ def test_the_runner_up_certifies_what_others_share(tmp_path: Path) -> None:
     found = sc.certify(f, x, sigma=SIGMA, n=N, seed=1, runner_up=True).certificates
     assert plain.prediction[0] == -1
     assert found.prediction[0] == 0
-    counts = sc.certify(f, x, sigma=SIGMA, n=N, seed=1).counts[0]
+    counts = sc.certify(f, x, sigma=SIGMA, n=N, seed=1).tally.counts[0]
     p_A = beta.ppf(0.0005, counts[0], N - counts[0] + 1)
     p_B = beta.ppf(1 - 0.0005, counts[1:].max() + 1, N - counts[1:].max())
     assert found.radius[0] == pytest.approx(SIGMA / 2 * (ndtri(p_A) - ndtri(p_B)), rel=1e-8)
@@ -123,10 +121,10 @@ def test_the_runner_up_certifies_what_others_share(tmp_path: Path) -> None:
 
 
 def test_with_two_classes_the_runner_up_is_the_rest(cache: Path) -> None:
-    found = recertify(cache, bound="one-sided", runner_up=True).certificates
+    found = recertify(cache, bound="joint", runner_up=True).certificates
     assert found.runner_up is not None
-    assert (found.runner_up <= np.nextafter(1 - found.p_lower, 2)).all()
-    plain = recertify(cache, bound="one-sided").certificates
+    np.testing.assert_array_equal(found.runner_up, np.nextafter(1 - found.p_lower, 2))
+    plain = recertify(cache, bound="joint").certificates
     assert (found.radius <= plain.radius + 1e-9).all(), "half of alpha each, and nothing to gain"
 
 
@@ -186,16 +184,15 @@ def test_certificates_that_hold_together_cost_less_than_alpha_by_their_number(ca
     assert (found.p_lower <= alone + 1e-12).all()
     assert found.p_lower.mean() < alone.mean()
     assert "so were the other 9 of the 10" in found.premise
-    for bound in ("irs", "one-sided"):
-        with pytest.raises(InvalidArgumentError, match="together is 3, which is proven for bounds 'auto'"):
-            recertify(cache, bound=bound, together=3)
+    with pytest.raises(InvalidArgumentError, match="together is 3, which is proven for bounds 'auto'"):
+        recertify(cache, bound="irs", together=3)
     with pytest.raises(InvalidArgumentError, match="together is 0"):
         recertify(cache, together=0)
 
 
 @pytest.mark.parametrize(
     ("changes", "fixed"),
-    [({"bound": "irs"}, True), ({"runner_up": True}, True), ({}, False), ({"bound": "one-sided"}, False)],
+    [({"bound": "irs"}, True), ({"runner_up": True}, True), ({}, False), ({"bound": "joint"}, False)],
 )
 def test_a_certificate_says_whether_n_p_had_to_be_fixed(
     cache: Path, changes: dict[str, object], fixed: bool
@@ -204,20 +201,44 @@ def test_a_certificate_says_whether_n_p_had_to_be_fixed(
     assert ("n_p was fixed without looking at the cached votes" in premise) == fixed
 
 
-@pytest.mark.parametrize(("bound", "together"), [("auto", 4), ("joint", 4), ("one-sided", 1)])
+def record(**changes: object) -> CandidateRecord:
+    fields: dict[str, object] = {
+        "spec": "moved",
+        "name": "moved",
+        "description": "",
+        "n_p": M,
+        "alpha_zeta": ALPHA_ZETA,
+        "gamma": 0.99,
+        "identical": False,
+        **changes,
+    }
+    return CandidateRecord(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("bound", "together"), [("auto", 4), ("joint", 4), ("one-sided", 1), ("irs", 1)])
 def test_a_record_of_a_group_that_is_not_proven_counts_for_itself(bound: str, together: int) -> None:
-    record = CandidateRecord(
-        spec="int8",
-        name="int8",
-        description="",
-        n_p=300,
-        alpha_zeta=ALPHA_ZETA,
-        gamma=0.99,
-        identical=False,
-        bound=bound,
-        together=4,
-    )
-    assert method_of(record).together == together
+    assert method_of(record(bound=bound, together=4)).together == together
+
+
+def test_a_record_of_an_unknown_bound_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="bound of candidate 'moved' is 'two-sided': it must be one of"):
+        method_of(record(bound="two-sided"))
+
+
+@pytest.mark.parametrize("runner_up", [False, True])
+def test_a_candidate_of_the_removed_bound_is_compared_by_the_joint_one(tmp_path: Path, runner_up: bool) -> None:
+    cache = tmp_path / "cache"
+    sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
+    votes = candidate_folder(cache, "moved")
+    joint = recertify(cache, bound="joint", runner_up=runner_up, out=votes).certificates
+    write_candidate(cache, record(bound="one-sided", runner_up=runner_up))
+    assert [found.bound for found in read_candidates(cache)] == ["one-sided"]
+    comparison = compare_candidates(cache, X, np.ones(len(X), np.int64))
+    [result] = comparison.candidates
+    np.testing.assert_array_equal(result.incremental.radius, joint.radius)
+    assert result.incremental.alpha_split == joint.alpha_split
+    assert comparison_table(comparison).rows[1][:2] == ["moved", "joint"]
+    assert {row[1] for row in curve_table(comparison).rows} == {"joint"}
 
 
 def test_votes_of_a_candidate_that_started_elsewhere_are_no_base(tmp_path: Path) -> None:

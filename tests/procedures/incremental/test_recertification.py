@@ -43,12 +43,14 @@ def test_it_is_algorithms_2_and_3(cache: Path) -> None:
     for i, key in enumerate(base.keys):
         c_A, k = base.certificates.top_class[i], int(base.certificates.count[i])
         p_A = float(beta.ppf(ALPHA, k, N - k + 1))
-        n_delta = abs(int((store[key].votes[:N_P] == 1).sum()) - int(alone.counts[i, 1]))  # a shift flips one way
+        n_delta = abs(
+            int((store[key].votes[:N_P] == 1).sum()) - int(alone.tally.counts[i, 1])
+        )  # a shift flips one way
         assert run.pairs.n_disagree[i] == n_delta
         if p_A < 0.95:
             p_lower = p_A - float(beta.ppf(1 - ALPHA_ZETA, n_delta + 1, N_P - n_delta))
         else:
-            own = int(alone.counts[i, c_A])
+            own = int(alone.tally.counts[i, c_A])
             p_lower = float(beta.ppf(ALPHA, own, N_P - own + 1))
         branches.add(str(run.certificates.branch[i]))  # type: ignore[index]
         assert run.certificates.p_lower[i] == pytest.approx(max(p_lower, 0), rel=1e-9, abs=1e-12)

@@ -10,12 +10,12 @@ from scipy.stats import binomtest, multivariate_normal
 
 from smoothcert.bounds import DEFAULT_DISAGREEMENT
 from smoothcert.procedures.incremental.lost_votes import Outcome, decide_all
-from smoothcert.procedures.incremental.stopping import DecisionRule, Seen
+from smoothcert.procedures.incremental.stopping import Observed, StoppingRule
 
 Bits = NDArray[np.bool_]
 
 
-def decide(rule: DecisionRule, X: Bits, Y: Bits, rest: NDArray[np.int64]) -> Outcome:
+def decide(rule: StoppingRule, X: Bits, Y: Bits, rest: NDArray[np.int64]) -> Outcome:
     """Decide inputs whose first n_p votes are given; `rest` is what f adds in the rest of its n."""
 
     def ask(wanted: list[tuple[int, NDArray[np.int64]]], to_come: int) -> list[Bits]:
@@ -24,7 +24,7 @@ def decide(rule: DecisionRule, X: Bits, Y: Bits, rest: NDArray[np.int64]) -> Out
     return decide_all(rule, X.sum(axis=1) + rest, lambda i: X[i], ask)
 
 
-def world(rule: DecisionRule, p: float, a: float, b: float, size: int, seed: int) -> Outcome:
+def world(rule: StoppingRule, p: float, a: float, b: float, size: int, seed: int) -> Outcome:
     """Inputs on which f votes for A with probability p; f' loses a share a of these and wins b of the others."""
     rng = np.random.default_rng(seed)
     X = rng.random((size, rule.n_p)) < p
@@ -32,11 +32,11 @@ def world(rule: DecisionRule, p: float, a: float, b: float, size: int, seed: int
     return decide(rule, X, Y, rng.binomial(rule.n - rule.n_p, p, size))
 
 
-def misled(factor: float) -> type[DecisionRule]:
+def misled(factor: float) -> type[StoppingRule]:
     """Return a rule that is told the disagreement wrongly."""
 
-    class MisledRule(DecisionRule):
-        def hint(self, seen: Seen) -> float:
+    class MisledRule(StoppingRule):
+        def hint(self, seen: Observed) -> float:
             return factor * super().hint(seen)
 
     return MisledRule
@@ -63,7 +63,7 @@ def test_at_the_boundary_it_errs_at_most_alpha(p: float, a: float, b: float, fac
     assert binomtest(int(found.certified.sum()), size, 0.05, alternative="greater").pvalue > 1e-3
 
 
-class StubbornRule(DecisionRule):
+class StubbornRule(StoppingRule):
     """Follows lost votes to the end and takes every look: what makes a rule stop must not matter."""
 
     def predicted_length(self, count: NDArray[np.int64], a0: NDArray[np.float64], c: float) -> NDArray[np.float64]:
@@ -74,7 +74,7 @@ class StubbornRule(DecisionRule):
     ) -> Bits:
         return np.asarray(t >= most)
 
-    def power(self, look: int, seen: Seen, c: float) -> NDArray[np.float64]:
+    def power(self, look: int, seen: Observed, c: float) -> NDArray[np.float64]:
         return np.ones(len(seen.count))
 
 
@@ -89,7 +89,7 @@ def test_never_giving_up_it_errs_at_most_alpha(p: float, a: float, b: float) -> 
 def test_the_count_can_fail() -> None:
     """A rule that is told a tenth of its threshold's distance errs: the worlds are at the boundary."""
     truth = 0.9 * 0.96
-    rule = DecisionRule(p0=truth - 0.03, n=1500, n_p=300, alpha=0.05)
+    rule = StoppingRule(p0=truth - 0.03, n=1500, n_p=300, alpha=0.05)
     found = world(rule, 0.9, 0.04, 0.0, 300, seed=0)
     assert found.certified.mean() > 0.06
 
@@ -106,7 +106,7 @@ def latent(p: NDArray[np.float64], rho: float, n_p: int, seed: int) -> tuple[Bit
 def test_far_from_the_threshold_it_costs_few_samples() -> None:
     p = np.linspace(0.05, 0.999, 200)
     X, Y = latent(p, 0.998, 2000, seed=1)
-    rule = DecisionRule(p0=0.6915, n=10_000, n_p=2000, alpha=0.002)
+    rule = StoppingRule(p0=0.6915, n=10_000, n_p=2000, alpha=0.002)
     found = decide(rule, X, Y, np.random.default_rng(2).binomial(8000, p))
     far = np.abs(p - 0.6915) > 0.06
     np.testing.assert_array_equal(found.certified[far], (p > 0.6915)[far])
@@ -120,7 +120,7 @@ def test_far_from_the_threshold_it_costs_few_samples() -> None:
 def test_where_the_base_has_no_room_the_looks_decide() -> None:
     p = np.full(40, 0.725)
     X, Y = latent(p, 0.9999, 4000, seed=3)
-    rule = DecisionRule(p0=0.70, n=10_000, n_p=4000, alpha=0.002)
+    rule = StoppingRule(p0=0.70, n=10_000, n_p=4000, alpha=0.002)
     found = decide(rule, X, Y, np.random.default_rng(4).binomial(6000, p))
     assert (found.by == "joint").sum() > 10
     assert found.samples[found.by == "joint"].max() <= 4000
@@ -138,7 +138,7 @@ def test_samples_and_votes_are_those_that_were_asked_for() -> None:
             asked[i, indices] += 1
         return [Y[i][indices] for i, indices in wanted]
 
-    rule = DecisionRule(p0=0.75, n=500, n_p=500, alpha=0.01)
+    rule = StoppingRule(p0=0.75, n=500, n_p=500, alpha=0.01)
     found = decide_all(rule, X.sum(axis=1), lambda i: X[i], ask)
     assert asked.max() == 1, "no sample is drawn twice"
     np.testing.assert_array_equal(asked.sum(axis=1), found.samples)
@@ -161,7 +161,7 @@ def test_which_samples_are_asked_for_depends_on_the_base_alone() -> None:
                 order[i] += indices.tolist()
             return [Y[i][indices] for i, indices in wanted]
 
-        decide_all(DecisionRule(0.72, 400, 400, 0.05), X.sum(axis=1), lambda i: X[i], ask)
+        decide_all(StoppingRule(0.72, 400, 400, 0.05), X.sum(axis=1), lambda i: X[i], ask)
         for i, taken in enumerate(order):
             ones = np.flatnonzero(X[i])
             lead = next((j for j, index in enumerate(taken) if j >= len(ones) or index != ones[j]), len(taken))
@@ -170,18 +170,18 @@ def test_which_samples_are_asked_for_depends_on_the_base_alone() -> None:
             assert union == sorted({*range(stop), *ones[:lead].tolist()})
 
 
-def all_evidence(rule: DecisionRule, X: Bits, Y: Bits, rest: int) -> bool:
+def all_evidence(rule: StoppingRule, X: Bits, Y: Bits, rest: int) -> bool:
     """Tell whether anything shows p' > p0 for one input, if all its votes are looked at, at any time."""
     count = np.array([X.sum() + rest])
     lost = np.cumsum(~Y[X], dtype=np.int64)
     t, none = np.arange(1, len(lost) + 1), np.zeros(len(lost), np.int64)
     a0 = rule.largest_loss(count)
-    if a0[0] > 0 and rule.shows_small_loss(Seen(none, t, lost, none, none, none, none), a0).any():
+    if a0[0] > 0 and rule.shows_small_loss(Observed(none, t, lost, none, none, none, none), a0).any():
         return True
     for look, m in enumerate(rule.looks):
         x, y = X[:m], Y[:m]
         tables = (np.array([int(v.sum())]) for v in (x, x & ~y, ~x & y))
-        if rule.shows_by_joint_bound(look, Seen(count, none[:1], none[:1], none[:1], *tables))[0]:
+        if rule.shows_by_joint_bound(look, Observed(count, none[:1], none[:1], none[:1], *tables))[0]:
             return True
     return False
 
@@ -206,19 +206,19 @@ def test_the_hint_is_the_disagreement() -> None:
     t = np.full(400, 64)
     d = np.random.default_rng(8).binomial(t, lost / p)
     none = np.zeros(400, np.int64)
-    rule = DecisionRule(0.7, 10_000, 300, 0.01)
-    c = rule.hint(Seen((10_000 * p).astype(np.int64), t, d, none, none, none, none))
+    rule = StoppingRule(0.7, 10_000, 300, 0.01)
+    c = rule.hint(Observed((10_000 * p).astype(np.int64), t, d, none, none, none, none))
     expected = float((2 * lost / (np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))).mean())
     assert c == pytest.approx(expected, rel=0.25)
     nothing = np.zeros(1, np.int64)
-    assert rule.hint(Seen(*[nothing] * 7)) == DEFAULT_DISAGREEMENT
+    assert rule.hint(Observed(*[nothing] * 7)) == DEFAULT_DISAGREEMENT
 
 
 @pytest.mark.parametrize("p0", [0.55, 0.7, 0.95])
 def test_the_room_for_losses_is_rounded_down(p0: float) -> None:
     from smoothcert.bounds import lower_confidence_bound
 
-    rule = DecisionRule(p0, 1000, 300, 0.01)
+    rule = StoppingRule(p0, 1000, 300, 0.01)
     count = np.arange(0, 1001, 7)
     a0 = rule.largest_loss(count)
     p_L = np.asarray(lower_confidence_bound(count, 1000, 0.05 * 0.01))
@@ -228,14 +228,14 @@ def test_the_room_for_losses_is_rounded_down(p0: float) -> None:
 
 
 def test_alpha_is_spent_once_and_looks_are_nested() -> None:
-    rule = DecisionRule(0.7, 1000, 300, 0.01)
+    rule = StoppingRule(0.7, 1000, 300, 0.01)
     assert sum(rule.alpha_split.values()) == pytest.approx(0.01, rel=1e-12)
     assert rule.looks == [30, 90, 300]
-    assert DecisionRule(0.7, 1000, 1, 0.01).looks == [1, 1, 1]
+    assert StoppingRule(0.7, 1000, 1, 0.01).looks == [1, 1, 1]
 
 
 def test_an_input_without_a_class_is_not_certified() -> None:
-    rule = DecisionRule(0.6, 300, 300, 0.05)
+    rule = StoppingRule(0.6, 300, 300, 0.05)
     X = np.zeros((2, 300), np.bool_)
     X[1] = True
     found = decide(rule, X, X, np.zeros(2, np.int64))

@@ -52,12 +52,12 @@ def test_cache_gives_back_what_certify_counted(whole: Path, tmp_path: Path) -> N
     fresh = again(tmp_path / "fresh")
     cached = again(whole)
     assert cached.timing.samples == 0
-    np.testing.assert_array_equal(fresh.counts, cached.counts)
-    np.testing.assert_array_equal(fresh.selection_counts, cached.selection_counts)
+    np.testing.assert_array_equal(fresh.tally.counts, cached.tally.counts)
+    np.testing.assert_array_equal(fresh.tally.selection, cached.tally.selection)
     np.testing.assert_array_equal(fresh.certificates.radius, cached.certificates.radius)
     store = CertificationCache(whole)
     assert len(store) == len(INPUTS)
-    for key, counts in zip(fresh.keys, fresh.counts, strict=True):
+    for key, counts in zip(fresh.keys, fresh.tally.counts, strict=True):
         row = store[key]
         np.testing.assert_array_equal(np.bincount(row.votes, minlength=5), counts)
     assert votes_of(whole) == votes_of(tmp_path / "fresh")
@@ -73,14 +73,14 @@ def test_parts_are_readable_by_any_parquet_reader(whole: Path) -> None:
 def test_order_and_subset_find_their_votes(copy: Path) -> None:
     run = sc.certify(classifier(), INPUTS[[5, 2, 9]], cache=copy, **CALL)  # type: ignore[arg-type]
     assert run.timing.samples == 0
-    np.testing.assert_array_equal(run.counts, again(copy).counts[[5, 2, 9]])
+    np.testing.assert_array_equal(run.tally.counts, again(copy).tally.counts[[5, 2, 9]])
 
 
 def test_more_inputs_extend_a_cache(tmp_path: Path, whole: Path) -> None:
     sc.certify(classifier(), INPUTS[:5], cache=tmp_path / "c", **CALL)  # type: ignore[arg-type]
     run = again(tmp_path / "c")
     assert run.timing.samples == 7 * 20_020
-    np.testing.assert_array_equal(run.counts, again(whole).counts)
+    np.testing.assert_array_equal(run.tally.counts, again(whole).tally.counts)
 
 
 def test_a_continued_run_keeps_its_batch_size(tmp_path: Path) -> None:

@@ -13,18 +13,18 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import Purpose, noise_of_law
 from smoothcert.procedures.audit.consistency import Consistency, compare_counts, compare_pairs
-from smoothcert.procedures.cohen import certify
+from smoothcert.procedures.cohen import certify_smoothed
 from smoothcert.procedures.incremental import Bound, Method, Recertification, recertify, require_method
 from smoothcert.procedures.run import CertificationRun
-from smoothcert.sampling import SampleRange, identify, sample_votes
+from smoothcert.sampling import SampleRange, identify
 from smoothcert.votes import (
-    REPLAY_TOLERANCE,
-    REPLAYED,
+    REPEATED,
+    REPETITION_TOLERANCE,
     PairedCounts,
-    Prepared,
     Progress,
+    Quota,
+    Smoothed,
     pair,
-    prepare,
     require_classifier,
     require_count,
     require_probability,
@@ -75,7 +75,7 @@ class Audit:
     def findings(self) -> list[str]:
         """What speaks against the cache, in words; empty when nothing does."""
         found = [f"the base is not what made the cache: {self.otherwise}"] if self.otherwise else []
-        odd = np.flatnonzero(self.changed > REPLAY_TOLERANCE * self.replayed)
+        odd = np.flatnonzero(self.changed > REPETITION_TOLERANCE * self.replayed)
         if len(odd):
             found.append(
                 f"cached votes of {len(odd)} inputs do not repeat, the first of them x[{odd[0]}] with "
@@ -143,7 +143,7 @@ def audit(
         Samples of f per input, by default the cache's n.
     alpha_zeta : float
         Failure probability of the recertificates beyond the alpha of the cache.
-    bound : {"auto", "joint", "one-sided", "irs"}
+    bound : {"auto", "joint", "irs"}
         See `recertify`.
     level : float
         Probability with which the comparison of counts may accuse an honest cache.
@@ -193,10 +193,12 @@ def audit(
     if n_p > n:
         raise InvalidArgumentError(f"n_p is {n_p}, but f gets n = {n} samples per input: give n_p <= n")
     folder = candidate_folder(Path(out), name)
-    run, ready = _certify_afresh(store, base, x, n=n, seed=seed, out=out, batch_size=batch_size, progress=progress)
+    g = _on_fresh_noise(store, base, x, seed, batch_size)
+    quota = Quota(n0=store.manifest.n0, n=n, alpha=store.manifest.alpha)
+    run = certify_smoothed(g, quota, cache=out, progress=progress)
     again = recertify(
         candidate,
-        ready.inputs,
+        g.inputs,
         cache=out,
         n_p=n_p,
         alpha_zeta=alpha_zeta,
@@ -206,32 +208,24 @@ def audit(
         batch_size=batch_size,
         progress=progress,
     )
-    premise = f"{PREMISE.format(seed=seed)}; {ready.noise.premise}"
-    received = _candidate_votes(store, candidate, ready.keys)
+    premise = f"{PREMISE.format(seed=seed)}; {g.noise.premise}"
+    received = _candidate_votes(store, candidate, g.keys)
     return Audit(
         base=run,
         candidate=replace(again, certificates=replace(again.certificates, premise=premise)),
-        changed=_replay(store, base, ready, seed, batch_size),
-        replayed=min(REPLAYED, store.manifest.n),
-        base_votes=compare_counts([store[key] for key in ready.keys], run.counts, n, seed=seed),
+        changed=_repeat(store, g, seed),
+        replayed=min(REPEATED, store.manifest.n),
+        base_votes=compare_counts([store[key] for key in g.keys], run.tally.counts, n, seed=seed),
         candidate_votes=None if received is None else compare_pairs(received, again.pairs, seed=seed),
         level=level,
-        otherwise=store.manifest.identity_difference(identify(base, store.manifest.input_shape, ready.noise)),
+        otherwise=store.manifest.identity_difference(g.identity),
     )
 
 
-def _certify_afresh(
-    store: CertificationCache,
-    base: Classifier,
-    x: Any,
-    *,
-    n: int,
-    seed: int,
-    out: str | Path,
-    batch_size: int | None,
-    progress: Progress | None,
-) -> tuple[CertificationRun, Prepared]:
-    """Certify f like the cache, on the cache's noise law under the auditor's seed."""
+def _on_fresh_noise(
+    store: CertificationCache, base: Classifier, x: Any, seed: int, batch_size: int | None
+) -> Smoothed:
+    """Put f under the cache's noise law with the auditor's seed."""
     manifest = store.manifest
     if base.fingerprint != manifest.fingerprint:
         raise CacheMismatchError(
@@ -245,36 +239,21 @@ def _certify_afresh(
     stream = noise_of_law(manifest.noise_law, manifest.sigma, seed)
     if stream is None:
         raise CacheMismatchError(f"{store.path} was made with noise_law = {manifest.noise_law!r}, unknown here")
-    ready = prepare(base, x, sigma=manifest.sigma, seed=seed, noise=stream)
-    store.require(ready.keys)
-    run = certify(
-        base,
-        ready.inputs,
-        sigma=manifest.sigma,
-        n0=manifest.n0,
-        n=n,
-        alpha=manifest.alpha,
-        seed=seed,
-        noise=stream,
-        cache=out,
-        batch_size=batch_size,
-        progress=progress,
-    )
-    return run, ready
+    g = Smoothed.open(base, x, sigma=manifest.sigma, seed=seed, noise=stream, batch_size=batch_size)
+    store.require(g.keys)
+    return g
 
 
-def _replay(
-    store: CertificationCache, base: Classifier, ready: Prepared, seed: int, batch_size: int | None
-) -> NDArray[np.int64]:
+def _repeat(store: CertificationCache, g: Smoothed, seed: int) -> NDArray[np.int64]:
     """Repeat some cached votes of every input, at places that nobody knew when the cache was made."""
-    count = min(REPLAYED, store.manifest.n)
-    starts = np.random.default_rng(seed).integers(0, store.manifest.n - count + 1, len(ready.keys)).tolist()
+    count = min(REPEATED, store.manifest.n)
+    starts = np.random.default_rng(seed).integers(0, store.manifest.n - count + 1, len(g)).tolist()
     ranges = [
         SampleRange(i, key, Purpose.ESTIMATION, start, start + count)
-        for i, (key, start) in enumerate(zip(ready.keys, starts, strict=True))
+        for i, (key, start) in enumerate(zip(g.keys, starts, strict=True))
     ]
-    votes = sample_votes(base, ready.inputs, store.manifest.noise(), ranges, batch_size=batch_size)
-    cached = (store[key].votes[start : start + count] for key, start in zip(ready.keys, starts, strict=True))
+    votes = replace(g, noise=store.manifest.noise()).sample(ranges)
+    cached = (store[key].votes[start : start + count] for key, start in zip(g.keys, starts, strict=True))
     return np.array([int((now != then).sum()) for now, then in zip(votes, cached, strict=True)])
 
 

@@ -6,16 +6,16 @@ from smoothcert.procedures.incremental.gamma import GAMMA_GRID, select_gamma
 from smoothcert.procedures.incremental.holdout import require_samples, reserve_holdout
 from smoothcert.procedures.incremental.lost_votes import decide_all
 from smoothcert.procedures.incremental.recertification import Recertification, recertify
-from smoothcert.procedures.incremental.stopping import DecisionRule
+from smoothcert.procedures.incremental.stopping import StoppingRule
 
 __all__ = [
     "DEFAULT_SAMPLES",
     "GAMMA_GRID",
     "Bound",
-    "DecisionRule",
     "Method",
     "RadiusDecisions",
     "Recertification",
+    "StoppingRule",
     "decide_all",
     "method_of",
     "recertificates",

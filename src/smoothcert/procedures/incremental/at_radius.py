@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,21 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import certified_radius
-from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
-from smoothcert.errors import InvalidArgumentError
-from smoothcert.noise import NoiseStream, Purpose
-from smoothcert.procedures.at_radius import threshold_of
-from smoothcert.procedures.certificates import NO_SELECTION
+from smoothcert.noise import Purpose
+from smoothcert.procedures.certificates import certificates_of, claim_at_radius
 from smoothcert.procedures.incremental.lost_votes import Outcome, decide_all
-from smoothcert.procedures.incremental.opening import Opened, open_for
-from smoothcert.procedures.incremental.stopping import DecisionRule
+from smoothcert.procedures.incremental.opening import Opened, note_look, open_for
+from smoothcert.procedures.incremental.stopping import StoppingRule
+from smoothcert.procedures.threshold import threshold_of, unreachable
 from smoothcert.sampling import SampleIndices
-from smoothcert.votes import Progress, require_radius, sampling_rounds
+from smoothcert.votes import Progress, Smoothed, require_radius, sampling_rounds
 from smoothcert.votes.store import CertificationCache, Setting, Timing
 
 __all__ = ["RadiusDecisions", "recertify_at_radius"]
+
+Counts = NDArray[np.int64]
 
 DEFAULT_SAMPLES = 10_000
 """Most samples of the changed classifier per input, where the cache has so many and nothing else is asked for."""
@@ -66,7 +65,7 @@ def recertify_at_radius(
 
     The class is the cached one. Where f's count has room above Phi(radius / sigma), f' votes only on noises on
     which f voted for the class, until a sequential test shows that it loses few enough of these votes; elsewhere,
-    and where that fails, up to three looks at paired votes follow (`DecisionRule`).
+    and where that fails, up to three looks at paired votes follow (`StoppingRule`).
 
     Parameters
     ----------
@@ -123,44 +122,65 @@ def recertify_at_radius(
     if n_p is None:
         n_p = min(DEFAULT_SAMPLES, CertificationCache(cache).manifest.n)
     opened = open_for(candidate, x, cache, n_p, n0=0, alpha_zeta=alpha_zeta, base=base, batch_size=batch_size)
-    certificates, timing = _decide(opened, radius, out, progress)
-    return RadiusDecisions(certificates=certificates, identical=opened.identical, timing=timing)
+    return _decisions(opened, radius, out, progress)
+
+
+def _decisions(
+    opened: Opened, radius: float, out: str | Path | None, progress: Progress | None
+) -> RadiusDecisions:
+    """Decide, once everything is checked but whether the radius can be reached."""
+    p0, drawn = threshold_of(radius, opened.g.noise, opened.g.size)
+    rule = StoppingRule(p0=drawn, n=opened.store.manifest.n, n_p=opened.quota.n, alpha=opened.quota.alpha)
+    _require_reachable(radius, rule, opened.g)
+    note_look(opened)
+    top_class, outcome, timing = _decide(opened, radius, rule, out, progress)
+    certificates = certificates_of(
+        claim_at_radius(outcome.certified, radius),
+        p_lower=np.where(outcome.certified, p0, 0.0),
+        top_class=top_class,
+        count=outcome.votes,
+        n=outcome.samples,
+        alpha=rule.alpha,
+        alpha_split=rule.alpha_split,
+        method="decision",
+        noise=opened.g.noise,
+        premise=f"{opened.premise}; {opened.g.noise.premise}",
+    )
+    return RadiusDecisions(
+        certificates=replace(certificates, branch=outcome.by), identical=opened.identical, timing=timing
+    )
 
 
 def _decide(
-    opened: Opened, radius: float, folder: str | Path | None, progress: Progress | None
-) -> tuple[Certificates, Timing]:
-    store, plan, start = opened.store, opened.plan, opened.start
-    size = math.prod(plan.inputs.shape[1:])
-    p0, drawn = threshold_of(radius, plan.noise, size)
-    rule = DecisionRule(p0=drawn, n=store.manifest.n, n_p=plan.n, alpha=plan.alpha)
-    _require_reachable(radius, rule, plan.noise, size)
-    top_class, count = np.full(len(plan.keys), ABSTAIN), np.zeros(len(plan.keys), np.int64)
-    bits = []
-    for i, key in enumerate(plan.keys):
-        row = store[key]
-        if row.top_class >= 0:
-            top_class[i], count[i] = row.top_class, row.counts[row.top_class]
-        bits.append(np.packbits(row.votes[start : start + rule.n_p] == top_class[i]))
+    opened: Opened, radius: float, rule: StoppingRule, folder: str | Path | None, progress: Progress | None
+) -> tuple[Counts, Outcome, Timing]:
+    """Let f' vote on cached samples until every input is decided."""
+    store, g, start = opened.store, opened.g, opened.samples.start
+    top_class, count, bits = [], [], []
+    for row in (store[key] for key in g.keys):  # whose votes are in memory one part at a time
+        top_class.append(row.top_class)
+        count.append(row.count)
+        bits.append(np.packbits(row.votes[start : start + rule.n_p] == row.top_class))
 
-    def cached(i: int) -> NDArray[np.bool_]:
+    def votes_of_f(i: int) -> NDArray[np.bool_]:
         return np.unpackbits(bits[i], count=rule.n_p).astype(np.bool_)
 
     settings: dict[str, Setting] = {"name": "decide at a radius", "radius": radius, "start": start}
     base = store.manifest.digest
-    with sampling_rounds(plan, procedure=settings, folder=folder, base=base, progress=progress) as rounds:
+    with sampling_rounds(
+        g, opened.quota, procedure=settings, folder=folder, base=base, progress=progress
+    ) as rounds:
 
         def ask(wanted: list[tuple[int, NDArray[np.int64]]], to_come: int) -> list[NDArray[np.bool_]]:
-            requests = [SampleIndices(i, plan.keys[i], Purpose.ESTIMATION, start + which) for i, which in wanted]
+            requests = [SampleIndices(i, g.keys[i], Purpose.ESTIMATION, start + which) for i, which in wanted]
             votes = rounds(requests, to_come=to_come)
             return [v == top_class[i] for (i, _), v in zip(wanted, votes, strict=True)]
 
-        outcome = decide_all(rule, count, cached, ask)
-    found = _certificates(outcome, top_class, rule, p0, radius, plan.noise, opened.premise)
-    return found, rounds.timing
+        outcome = decide_all(rule, np.array(count), votes_of_f, ask)
+    return np.array(top_class), outcome, rounds.timing
 
 
-def _require_reachable(radius: float, rule: DecisionRule, noise: NoiseStream, size: int) -> None:
+def _require_reachable(radius: float, rule: StoppingRule, g: Smoothed) -> None:
     """Refuse a radius that even unanimous votes do not show."""
     if rule.p0 < 1 and rule.is_reachable():
         return
@@ -168,39 +188,5 @@ def _require_reachable(radius: float, rule: DecisionRule, noise: NoiseStream, si
     for _ in range(30):
         middle = (low + high) / 2
         low, high = (middle, high) if replace(rule, p0=middle).is_reachable() else (low, middle)
-    radius_of = certified_radius(max(0.0, low - noise.total_variation(size)), noise.sigma)
-    largest = math.floor(1e4 * radius_of) / 1e4
-    raise InvalidArgumentError(
-        f"radius is {radius:g}: with n = {rule.n} cached votes, n_p = {rule.n_p}, alpha = {rule.alpha:g} in all "
-        f"and sigma = {noise.sigma:g} even unanimous votes certify no more than {largest:g}; "
-        "ask for less, or use more samples"
-    )
-
-
-def _certificates(
-    outcome: Outcome,
-    top_class: NDArray[np.int64],
-    rule: DecisionRule,
-    p0: float,
-    radius: float,
-    noise: NoiseStream,
-    premise: str,
-) -> Certificates:
-    claimed = outcome.certified
-    return Certificates(
-        prediction=np.where(claimed, top_class, ABSTAIN),
-        radius=np.where(claimed, radius, 0.0),
-        p_lower=np.where(claimed, p0, 0.0),
-        top_class=top_class,
-        count=outcome.votes,
-        n=outcome.samples,
-        reason=np.where(claimed, "", np.where(top_class >= 0, f"not certified at {radius:g}", NO_SELECTION)),
-        alpha=rule.alpha,
-        alpha_split=rule.alpha_split,
-        sigma=noise.sigma,
-        method="decision",
-        noise=noise.law,
-        guarantee="certified",
-        premise=f"{premise}; {noise.premise}",
-        branch=outcome.by,
-    )
+    setting = f"n = {rule.n} cached votes, n_p = {rule.n_p}, alpha = {rule.alpha:g} in all"
+    raise unreachable(radius, low - g.noise.total_variation(g.size), g.noise.sigma, setting)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import (
-    irs_bound,
-    joint_lower_bound,
-    lower_confidence_bound,
-    one_sided_bound,
-    upper_confidence_bound,
-)
-from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.bounds import irs_bound, joint_lower_bound, lower_confidence_bound, upper_confidence_bound
+from smoothcert.certificate import Certificates
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.procedures.certificates import NO_SELECTION, claims, under_exact_noise
+from smoothcert.procedures.certificates import certificates_of, claims, under_exact_noise
 from smoothcert.procedures.incremental.gamma import select_gamma
 from smoothcert.procedures.incremental.holdout import HELD_OUT, PREMISE
 from smoothcert.votes import PairedCounts, require_count
@@ -28,11 +22,10 @@ from smoothcert.votes.store import CandidateRecord, Manifest
 __all__ = ["DEFAULT_GAMMA", "Bound", "Method", "method_of", "recertificates", "require_method"]
 
 DEFAULT_GAMMA = 0.99
-_SHARE_OF_BASE = 0.15
 _TOGETHER = ("auto", "joint")
 _FIXED_N_P = "n_p was fixed without looking at the cached votes"
 
-Bound = Literal["auto", "joint", "one-sided", "irs"]
+Bound = Literal["auto", "joint", "irs"]
 Array = NDArray[np.float64]
 
 
@@ -42,7 +35,7 @@ class Method:
 
     Attributes
     ----------
-    bound : {"auto", "joint", "one-sided", "irs"}
+    bound : {"auto", "joint", "irs"}
         See `recertify`.
     alpha_zeta : float
         What is spent beyond the cache's alpha.
@@ -65,7 +58,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Bounds:
     p_lower: Array
     branch: NDArray[np.str_]
     alpha_split: dict[str, float]
@@ -76,18 +69,19 @@ class _Found:
 def method_of(record: CandidateRecord) -> Method:
     """Return the method that a candidate was recertified with.
 
-    A record of together with another bound than "auto" and "joint", which was once written, counts for each
-    candidate by itself.
+    Older records can name a bound "one-sided": their candidates get "joint" now, whatever the votes are. They can
+    also be of together with another bound than "auto" and "joint", and then count for each candidate by itself.
 
     Raises
     ------
     InvalidArgumentError
         When the record names one that this version does not know.
     """
-    bounds: dict[str, Bound] = {bound: bound for bound in get_args(Bound)}
+    known = get_args(Bound)
+    bounds: dict[str, Bound] = {"one-sided": "joint", **dict(zip(known, known, strict=True))}
     if record.bound not in bounds:
         raise InvalidArgumentError(
-            f"bound of candidate {record.name!r} is {record.bound!r}: it must be one of {', '.join(bounds)}"
+            f"bound of candidate {record.name!r} is {record.bound!r}: it must be one of {', '.join(known)}"
         )
     stop = record.start + record.n_p
     return Method(
@@ -153,7 +147,7 @@ def recertificates(pairs: PairedCounts, manifest: Manifest, method: Method) -> t
     return _certificates(pairs, manifest, method, found), found.gamma
 
 
-def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Found:
+def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Bounds:
     """Lines 2 to 14 of the paper's Algorithm 2."""
     threshold = np.full(len(pairs.count), DEFAULT_GAMMA if method.gamma == "auto" else method.gamma)
     if method.gamma == "auto":
@@ -180,23 +174,20 @@ def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Found:
     )
     _require_paired(pairs.fresh & (found.branch == "zeta"), "irs")
     split = {"base": manifest.alpha, "disparity": method.alpha_zeta}
-    return _Found(found.p_lower, found.branch, split, gamma=float(threshold[-1]))
+    return _Bounds(found.p_lower, found.branch, split, gamma=float(threshold[-1]))
 
 
-def _by_class(pairs: PairedCounts, bound: Bound, alpha: float, together: int = 1) -> _Found:
-    """Bound the probability of the cached class: joint or one-sided where paired, its own votes where fresh."""
+def _by_class(pairs: PairedCounts, bound: Bound, alpha: float, together: int = 1) -> _Bounds:
+    """Bound the probability of the cached class: jointly where paired, by its own votes where fresh."""
     if bound != "auto":
         _require_paired(pairs.fresh, bound)
-    paired = _lower(pairs, bound, pairs.count, pairs.k1, pairs.n10, pairs.n01, alpha, together)
+    paired = _lower(pairs, pairs.count, pairs.k1, pairs.n10, pairs.n01, alpha, together)
     direct = np.asarray(lower_confidence_bound(pairs.n_direct, pairs.m, alpha / together))
-    split = {"joint": alpha}
-    if bound == "one-sided":
-        split = {"base": _SHARE_OF_BASE * alpha, "lost votes": (1 - _SHARE_OF_BASE) * alpha}
     branch = np.where(pairs.fresh, "direct", "paired")
-    return _Found(np.where(pairs.fresh, direct, paired), branch, split)
+    return _Bounds(np.where(pairs.fresh, direct, paired), branch, {"joint": alpha})
 
 
-def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Found:
+def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Bounds:
     """Bound the cached class from below and every other class from above, half of alpha each.
 
     The true runner-up is one class, and the largest of all classes' upper bounds is at least its own: no
@@ -211,7 +202,6 @@ def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Found:
         # "Not b" is the class whose probability is bounded from below.
         complement = _lower(
             pairs,
-            bound,
             pairs.n - pairs.counts[:, b],
             pairs.m - pairs.paired[:, b],
             lost,
@@ -221,12 +211,11 @@ def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Found:
         direct = np.asarray(upper_confidence_bound(pairs.own[:, b], pairs.m, level))
         p_b = np.where(pairs.fresh, direct, np.nextafter(1 - complement, 2))
         p_upper = np.where(pairs.top_class == b, p_upper, np.maximum(p_upper, p_b))
-    return _Found(top.p_lower, top.branch, {"top class": alpha / 2, "runner-up": alpha / 2}, p_upper=p_upper)
+    return _Bounds(top.p_lower, top.branch, {"top class": alpha / 2, "runner-up": alpha / 2}, p_upper=p_upper)
 
 
 def _lower(
     pairs: PairedCounts,
-    bound: Bound,
     count: NDArray[np.int64],
     k1: NDArray[np.int64],
     n10: NDArray[np.int64],
@@ -236,42 +225,33 @@ def _lower(
 ) -> Array:
     """Bound one event's probability under f^p in the paired rows; 0 in the others."""
     p_lower, rows = np.zeros(len(count)), ~pairs.fresh
-    if bound == "one-sided":
-        p_lower[rows] = one_sided_bound(
-            count[rows], pairs.n, n10[rows], k1[rows], alpha, base_share=_SHARE_OF_BASE
-        )
-        return p_lower
     p_lower[rows] = joint_lower_bound(
         count[rows], pairs.n, k1[rows], n10[rows], n01[rows], pairs.m, alpha, candidates=together
     )
     return p_lower
 
 
-def _certificates(pairs: PairedCounts, manifest: Manifest, method: Method, found: _Found) -> Certificates:
+def _certificates(pairs: PairedCounts, manifest: Manifest, method: Method, found: _Bounds) -> Certificates:
     noise, size = manifest.noise(), math.prod(manifest.input_shape)
-    selected = pairs.top_class >= 0
-    p_lower = under_exact_noise(np.where(selected, found.p_lower, 0.0), noise, size)
-    claim = claims(p_lower, found.p_upper, noise, size)
+    p_lower = under_exact_noise(np.where(pairs.top_class >= 0, found.p_lower, 0.0), noise, size)
     zeta = np.asarray(upper_confidence_bound(pairs.n_disagree, pairs.m, method.alpha_zeta))
-    return Certificates(
-        prediction=np.where(claim.made, pairs.top_class, ABSTAIN),
-        radius=claim.radius,
+    certificates = certificates_of(
+        claims(p_lower, found.p_upper, noise, size),
         p_lower=p_lower,
         top_class=pairs.top_class,
         count=pairs.n_direct,
         n=np.full(len(p_lower), pairs.m),
-        reason=np.where(claim.made, "", np.where(selected, claim.reason, NO_SELECTION)),
         alpha=manifest.alpha + method.alpha_zeta,
         alpha_split=found.alpha_split,
-        sigma=manifest.sigma,
         method=method.bound,
-        noise=manifest.noise_law,
-        guarantee="certified",
+        noise=noise,
         premise="; ".join(_premises(method, noise.premise)),
+    )
+    return replace(
+        certificates,
         together=method.together,
         zeta=np.where(pairs.fresh, np.nan, zeta),
         branch=found.branch,
-        runner_up=claim.runner_up,
     )
 
 

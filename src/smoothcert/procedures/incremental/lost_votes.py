@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import DEFAULT_DISAGREEMENT
-from smoothcert.procedures.incremental.stopping import DecisionRule, Seen
+from smoothcert.procedures.incremental.stopping import Observed, StoppingRule
 
-__all__ = ["Ask", "Outcome", "decide_all"]
+__all__ = ["Outcome", "Voter", "decide_all"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Bits = NDArray[np.bool_]
 
-Ask = Callable[[list[tuple[int, Counts]], int], list[Bits]]
+Voter = Callable[[list[tuple[int, Counts]], int], list[Bits]]
 """Given (input, increasing indices of cached samples) for some inputs, and about how many samples will follow,
 returns where f' votes for the cached class."""
 
@@ -46,12 +46,12 @@ class Outcome:
     votes: Counts
 
 
-class _Inputs:
+class _Undecided:
     """Counts of the inputs while they are decided, and the votes that they are counts of."""
 
-    def __init__(self, rule: DecisionRule, count: Counts, cached: Callable[[int], Bits]) -> None:
+    def __init__(self, rule: StoppingRule, count: Counts, cached: Callable[[int], Bits]) -> None:
         size = len(count)
-        self.seen = Seen(count, *np.zeros((6, size), np.int64))
+        self.seen = Observed(count, *np.zeros((6, size), np.int64))
         self.samples, self.votes = np.zeros((2, size), np.int64)
         self.by = np.full(size, "", dtype="<U10")
         self.open = count > 0
@@ -65,7 +65,7 @@ class _Inputs:
         self.by[rows] = by
         self.open[rows] = False
 
-    def ask_for_lost_votes(self, rows: Counts, until: Counts, ask: Ask) -> None:
+    def ask_for_lost_votes(self, rows: Counts, until: Counts, ask: Voter) -> None:
         """Let f' vote on the next samples on which f voted A, up to `until` of them."""
         wanted = [
             (int(i), np.flatnonzero(self.cached(i))[self.seen.t[i] : stop])
@@ -77,7 +77,7 @@ class _Inputs:
             self.seen.d[i] += int((~votes).sum())
             self._count(i, votes)
 
-    def ask_for_pairs(self, rows: Counts, m: int, to_come: int, ask: Ask) -> None:
+    def ask_for_pairs(self, rows: Counts, m: int, to_come: int, ask: Voter) -> None:
         """Let f' vote on what is missing of the first m samples."""
         wanted = []
         for i in rows:
@@ -102,12 +102,12 @@ class _Inputs:
         self.votes[i] += int(votes.sum())
 
 
-def decide_all(rule: DecisionRule, count: Counts, cached: Callable[[int], Bits], ask: Ask) -> Outcome:
+def decide_all(rule: StoppingRule, count: Counts, cached: Callable[[int], Bits], ask: Voter) -> Outcome:
     """Decide for each input whether p' exceeds the rule's threshold.
 
     Parameters
     ----------
-    rule : DecisionRule
+    rule : StoppingRule
         Threshold, sizes and alpha.
     count : ndarray of int64, shape (m,)
         Cached votes of f for its top class A, of n; an input without any is not certified.
@@ -126,7 +126,7 @@ def decide_all(rule: DecisionRule, count: Counts, cached: Callable[[int], Bits],
     also from other inputs: what is claimed about an input if all evidence about it is looked at, depends on its
     own votes alone.
     """
-    inputs = _Inputs(rule, count, cached)
+    inputs = _Undecided(rule, count, cached)
     a0 = rule.largest_loss(count)
     _follow_lost_votes(rule, inputs, a0, DEFAULT_DISAGREEMENT, ask, rounds=1)
     c = rule.hint(inputs.seen)
@@ -136,7 +136,7 @@ def decide_all(rule: DecisionRule, count: Counts, cached: Callable[[int], Bits],
 
 
 def _follow_lost_votes(
-    rule: DecisionRule, inputs: _Inputs, a0: Array, c: float, ask: Ask, rounds: int | None = None
+    rule: StoppingRule, inputs: _Undecided, a0: Array, c: float, ask: Voter, rounds: int | None = None
 ) -> None:
     """Count which of f's votes f' loses, until that shows p' > p0 or is not likely to."""
     seen = inputs.seen
@@ -157,7 +157,7 @@ def _follow_lost_votes(
         rounds = None if rounds is None else rounds - 1
 
 
-def _look_at_pairs(rule: DecisionRule, inputs: _Inputs, c: float, ask: Ask) -> None:
+def _look_at_pairs(rule: StoppingRule, inputs: _Undecided, c: float, ask: Voter) -> None:
     """Take paired samples up to each look that is worth it, and judge by the joint bound."""
     for look, m in enumerate(rule.looks):
         rows = np.flatnonzero(inputs.open)

@@ -10,11 +10,18 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import Purpose, input_keys
 from smoothcert.procedures.incremental.holdout import HELD_OUT, PREMISE, require_samples
-from smoothcert.sampling import Inputs, check_classifier, check_inputs, identify
-from smoothcert.votes import VotingPlan, replay, require_batch_size, require_classifier, require_probability
+from smoothcert.sampling import Inputs, check_classifier, check_inputs
+from smoothcert.votes import (
+    Quota,
+    Smoothed,
+    repeat_cached,
+    require_batch_size,
+    require_classifier,
+    require_probability,
+)
 from smoothcert.votes.store import CertificationCache, note_seen, reserve
 
-__all__ = ["Opened", "open_for"]
+__all__ = ["Opened", "note_look", "open_for"]
 
 
 @dataclass(frozen=True)
@@ -25,21 +32,30 @@ class Opened:
     ----------
     store : CertificationCache
         The votes of f.
-    plan : VotingPlan
-        f^p, the inputs, their keys and the cache's noise; `plan.n` is n_p and `plan.alpha` the total.
-    start : int
-        First sample of the cache that f^p may vote on.
-    premise : str
-        What the guarantee presupposes about f^p.
+    g : Smoothed
+        f^p under the cache's noise.
+    quota : Quota
+        Its n is n_p, its alpha the total.
+    samples : range
+        The cache's samples that f^p may vote on.
+    held_out : bool
+        Whether nobody may have looked at them.
     identical : bool
         Whether f^p is f, as far as fingerprints and outputs tell.
     """
 
     store: CertificationCache
-    plan: VotingPlan
-    start: int
-    premise: str
+    g: Smoothed
+    quota: Quota
+    samples: range
+    held_out: bool
     identical: bool
+
+    @property
+    def premise(self) -> str:
+        """What the guarantee presupposes about f^p."""
+        start, stop = self.samples.start, self.samples.stop
+        return HELD_OUT.format(start=start, stop=stop) if self.held_out else PREMISE
 
 
 def open_for(
@@ -53,38 +69,36 @@ def open_for(
     base: Classifier | None,
     batch_size: int | None,
 ) -> Opened:
-    """Check everything that can be checked before f^p votes, and write down which samples it looks at."""
-    candidate = require_classifier("candidate", candidate)
-    alpha_zeta, batch_size = require_probability("alpha_zeta", alpha_zeta), require_batch_size(batch_size)
+    """Check everything that can be checked before f^p votes."""
     store, samples = CertificationCache(cache), require_samples(n_p)
-    plan = _plan(store, candidate, check_inputs(x), samples, n0, alpha_zeta, batch_size)
-    manifest, key = store.manifest, plan.keys[0]
-    logits = check_classifier(candidate, plan.inputs, key, plan.noise)
-    identity = identify(candidate, manifest.input_shape, plan.noise)
-    identical = manifest.is_of(candidate, identity)
+    alpha = store.manifest.alpha + require_probability("alpha_zeta", alpha_zeta)
+    quota = Quota(n0=n0, n=len(samples), alpha=alpha)
+    g = _smoothed(
+        store, require_classifier("candidate", candidate), check_inputs(x), require_batch_size(batch_size)
+    )
+    _require_cached(store, g, samples)
+    logits = check_classifier(candidate, g.inputs, g.keys[0], g.noise)
+    identical = store.manifest.is_of(candidate, g.identity)
     if base is not None:
-        base = require_classifier("base", base)
-        base_logits = check_classifier(base, plan.inputs, key, plan.noise)
-        manifest.require_identity(identify(base, manifest.input_shape, plan.noise), str(store.path))
-        replay(replace(plan, classifier=base), store)
+        f = replace(g, classifier=require_classifier("base", base))
+        base_logits = check_classifier(base, f.inputs, f.keys[0], f.noise)
+        store.manifest.require_identity(f.identity, str(store.path))
+        repeat_cached(f, store)
         identical |= base_logits.tobytes() == logits.tobytes()
-    held_out = isinstance(n_p, range)
-    look = reserve if held_out else note_seen
-    look(store.path, samples.start, samples.stop, [identity.name(candidate.fingerprint)])
-    premise = HELD_OUT.format(start=samples.start, stop=samples.stop) if held_out else PREMISE
-    return Opened(store, replace(plan, identity=identity), samples.start, premise, identical)
+    return Opened(store, g, quota, samples, isinstance(n_p, range), identical)
 
 
-def _plan(
-    store: CertificationCache,
-    classifier: Classifier,
-    inputs: Inputs,
-    samples: range,
-    n0: int,
-    alpha_zeta: float,
-    batch_size: int | None,
-) -> VotingPlan:
-    """Plan f^p's votes on the cache's noise, once everything that must agree does."""
+def note_look(opened: Opened) -> None:
+    """Write down which samples f^p looks at, just before it does."""
+    look = reserve if opened.held_out else note_seen
+    name = opened.g.identity.name(opened.g.classifier.fingerprint)
+    look(opened.store.path, opened.samples.start, opened.samples.stop, [name])
+
+
+def _smoothed(
+    store: CertificationCache, classifier: Classifier, inputs: Inputs, batch_size: int | None
+) -> Smoothed:
+    """Put f^p under the cache's noise, where it has the cache's classes and inputs."""
     manifest = store.manifest
     noise = manifest.noise(str(store.path))
     for name, have, want in (
@@ -93,6 +107,13 @@ def _plan(
     ):
         if have != want:
             raise CacheMismatchError(f"{store.path} was made with {name} = {have!r}, but the call has {want!r}")
+    keys = list(input_keys(inputs))
+    return Smoothed(classifier=classifier, inputs=inputs, keys=keys, noise=noise, batch_size=batch_size)
+
+
+def _require_cached(store: CertificationCache, g: Smoothed, samples: range) -> None:
+    """Refuse a cache without votes of these inputs on these samples."""
+    manifest = store.manifest
     if samples.stop > manifest.n:
         what = f"{len(samples)}" if not samples.start else f"the samples {samples.start} to {samples.stop - 1}"
         raise InvalidArgumentError(
@@ -102,15 +123,4 @@ def _plan(
         raise CacheMismatchError(
             f"{store.path} holds votes to fit a surrogate to, not those of a certification: give the cache of one"
         )
-    keys = list(input_keys(inputs))
-    store.require(keys)
-    return VotingPlan(
-        classifier=classifier,
-        inputs=inputs,
-        keys=keys,
-        noise=noise,
-        n0=n0,
-        n=len(samples),
-        alpha=manifest.alpha + alpha_zeta,
-        batch_size=batch_size,
-    )
+    store.require(g.keys)

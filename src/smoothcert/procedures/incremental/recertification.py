@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,19 +11,9 @@ from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError
 from smoothcert.procedures.incremental.bounds import DEFAULT_GAMMA, Bound, Method, recertificates, require_method
-from smoothcert.procedures.incremental.opening import open_for
-from smoothcert.votes import (
-    PairedCounts,
-    Progress,
-    VotingPlan,
-    collect,
-    make_manifest,
-    pair,
-    replay,
-    require_count,
-    stack_pairs,
-)
-from smoothcert.votes.store import CertificationCache, Timing
+from smoothcert.procedures.incremental.opening import Opened, note_look, open_for
+from smoothcert.votes import PairedCounts, Progress, pair, require_count, sampling_groups, stack_pairs
+from smoothcert.votes.store import Timing
 
 __all__ = ["Recertification", "recertify"]
 
@@ -96,12 +85,11 @@ def recertify(
         For bound ``"irs"``, the threshold on p_A between its branches, in (1/2, 1]. With ``"auto"`` the first
         tenth of the inputs is used to select it by grid search (Section 5.4) and keeps 0.99 itself; it serves the
         others, whose votes it did not see.
-    bound : {"auto", "joint", "one-sided", "irs"}
+    bound : {"auto", "joint", "irs"}
         ``"joint"`` inverts the cached count and the paired votes together. ``"auto"`` does, and starts from
         scratch on noise beyond the cache where the cached votes were unanimous. Certification from scratch does
-        better where n_p is above half of n, or f^p changes more than about a tenth of the votes. ``"one-sided"``
-        subtracts the votes that f^p loses. ``"irs"`` is the paper's: p_A - zeta with all disagreement in zeta, or
-        f^p's own votes where p_A >= gamma.
+        better where n_p is above half of n, or f^p changes more than about a tenth of the votes. ``"irs"`` is the
+        paper's: p_A - zeta with all disagreement in zeta, or f^p's own votes where p_A >= gamma.
     runner_up : bool
         Also bound the probability of every other class, at half of the failure probability each; not for
         ``"irs"``.
@@ -166,7 +154,8 @@ def recertify(
         batch_size=batch_size,
     )
     method = replace(method, premise=opened.premise)
-    pairs, timing = _paired_votes(opened.store, opened.plan, opened.start, method, out, progress)
+    note_look(opened)
+    pairs, timing = _paired_votes(opened, method.bound, out, progress)
     certificates, chosen = recertificates(pairs, opened.store.manifest, method)
     return Recertification(
         certificates=certificates,
@@ -178,32 +167,22 @@ def recertify(
 
 
 def _paired_votes(
-    store: CertificationCache,
-    plan: VotingPlan,
-    start: int,
-    method: Method,
-    out: str | Path | None,
-    progress: Progress | None,
+    opened: Opened, bound: Bound, out: str | Path | None, progress: Progress | None
 ) -> tuple[PairedCounts, Timing]:
     """Collect f^p's votes, on the cache's noise or on noise beyond it, and pair them with f's."""
-    n, n_p = store.manifest.n, plan.n
-    paired: list[PairedCounts] = []
+    store, g, start = opened.store, opened.g, opened.samples.start
+    n, n_p = store.manifest.n, opened.quota.n
 
-    def place(rows: list[int]) -> list[int]:
+    def starts(rows: list[int]) -> list[int]:
         """Start from scratch where f's cached votes were unanimous."""
-        cached = [store[plan.keys[i]] for i in rows]
-        count = [int(row.counts[row.top_class]) if row.top_class >= 0 else 0 for row in cached]
+        if bound != "auto":
+            return [start] * len(rows)
+        count = [store[g.keys[i]].count for i in rows]
         return [start + n if fresh else start for fresh in prefers_direct(count, n)]
 
-    if method.bound == "auto":
-        plan = replace(plan, place=place)
-    elif start:
-        plan = replace(plan, place=lambda rows: [start] * len(rows))
-    samples, seconds = 0, 0.0
-    with _own_votes(store, plan, out) as own:
-        if own is not None:
-            replay(plan, own)
-        for rows, timing in collect(plan, own, progress):
+    paired: list[PairedCounts] = []
+    with sampling_groups(g, opened.quota, folder=out, base=store.manifest.digest, starts=starts) as votes:
+        for rows in votes.groups(progress):
             for row in rows:
                 if row.start not in (start, start + n):
                     raise CacheMismatchError(
@@ -211,13 +190,4 @@ def _paired_votes(
                         "use another folder for the votes"
                     )
             paired += [pair(store[row.key], row, n_p) for row in rows]
-            samples, seconds = samples + timing.samples, seconds + timing.seconds
-    return stack_pairs(paired), Timing(samples, seconds)
-
-
-def _own_votes(
-    store: CertificationCache, plan: VotingPlan, out: str | Path | None
-) -> AbstractContextManager[CertificationCache | None]:
-    if out is None:
-        return nullcontext()
-    return CertificationCache.writing(out, make_manifest(plan, base=store.manifest.digest))
+    return stack_pairs(paired), votes.timing

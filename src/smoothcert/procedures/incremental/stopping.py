@@ -17,7 +17,7 @@ from smoothcert.bounds import (
     lower_confidence_bound,
 )
 
-__all__ = ["DecisionRule", "Seen"]
+__all__ = ["Observed", "StoppingRule"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -30,7 +30,7 @@ _FUTILE = math.log(20)
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observed:
     """What was seen of m inputs, each array of shape (m,).
 
     Attributes
@@ -51,13 +51,13 @@ class Seen:
     n10: Counts
     n01: Counts
 
-    def take(self, rows: Counts) -> Seen:
+    def take(self, rows: Counts) -> Observed:
         """Return what was seen of some inputs."""
-        return Seen(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        return Observed(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
-class DecisionRule:
+class StoppingRule:
     """How alpha and samples are spent on the question whether p' = P(f'(x + eps) = A) exceeds p0.
 
     Attributes
@@ -104,11 +104,11 @@ class DecisionRule:
         a0 = 1 - self.p0 / np.maximum(p_L, 2.0**-50) - 2.0**-50
         return np.clip(a0, 0.0, 0.999)
 
-    def shows_small_loss(self, seen: Seen, a0: Array) -> Bits:
+    def shows_small_loss(self, seen: Observed, a0: Array) -> Bits:
         """Tell where the lost votes show a' < a0, with a0 > 0."""
         return self._small_loss(seen.d, seen.t, a0)
 
-    def shows_by_joint_bound(self, look: int, seen: Seen) -> Bits:
+    def shows_by_joint_bound(self, look: int, seen: Observed) -> Bits:
         """Tell where the paired votes of a look show p' > p0."""
         m, alpha = self.looks[look], _LOOKS[look] * self.alpha
         return joint_lower_bound(seen.count, self.n, seen.k1, seen.n10, seen.n01, m, alpha) > self.p0
@@ -119,7 +119,7 @@ class DecisionRule:
         a0 = self.largest_loss(n)
         if a0[0] > 0 and self._small_loss(none, m, a0)[0]:
             return True
-        unanimous = Seen(count=n, t=none, d=none, m=m, k1=m, n10=none, n01=none)
+        unanimous = Observed(count=n, t=none, d=none, m=m, k1=m, n10=none, n01=none)
         return bool(self.shows_by_joint_bound(2, unanimous)[0])
 
     def predicted_length(self, count: Counts, a0: Array, c: float) -> Array:
@@ -131,7 +131,7 @@ class DecisionRule:
             length = 1.15 * self._evidence_needed / kl
         return np.where((a0 > 0) & (a < a0), length, np.inf)
 
-    def hint(self, seen: Seen) -> float:
+    def hint(self, seen: Observed) -> float:
         """Estimate the constant c of the expected disagreement from the lost votes of all inputs."""
         p = self._share(seen.count)
         # With as many votes won as lost, f' is expected to lose a share c phi(Phi^-1(p)) / (2 p) of f's votes.
@@ -156,7 +156,7 @@ class DecisionRule:
         ratio = d * np.log(high / low) + (t - d) * np.log((1 - high) / (1 - low))
         return np.asarray((ratio >= _FUTILE) | ~self._small_loss(d, np.maximum(most, 1), a0) | (t >= most))
 
-    def power(self, look: int, seen: Seen, c: float) -> Array:
+    def power(self, look: int, seen: Observed, c: float) -> Array:
         """Predict the probability that a look will show p' > p0, from what was seen of the input."""
         p, prior = self._share(seen.count), self._expected(self._share(seen.count), c)
         size, m = self.looks[look], np.maximum(seen.m, 1)

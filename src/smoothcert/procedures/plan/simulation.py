@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from smoothcert.bounds import CERTIFIED, UNDECIDED, RadiusTest, expected_bounds_from_scratch, expected_disagreement
 from smoothcert.procedures.budget import divide_budget, pilot_samples
-from smoothcert.procedures.incremental import DecisionRule, decide_all
+from smoothcert.procedures.incremental import StoppingRule, decide_all
 
 __all__ = ["play_adaptive", "play_decision", "play_sequential"]
 
@@ -75,14 +75,14 @@ def play_sequential(p: Array, test: RadiusTest) -> tuple[Array, Array]:
     return _means(used), _means(decided == CERTIFIED)
 
 
-def play_decision(count: NDArray[np.int64], rule: DecisionRule, disagreement: float) -> tuple[Array, Array]:
+def play_decision(count: NDArray[np.int64], rule: StoppingRule, disagreement: float) -> tuple[Array, Array]:
     """Play the decision about a candidate that has the base's p_A and loses as many votes as it wins.
 
     Parameters
     ----------
     count : ndarray of int64, shape (r,)
         Cached votes of f for its top class, of ``rule.n``.
-    rule : DecisionRule
+    rule : StoppingRule
         The rule.
     disagreement : float
         The constant c of `expected_disagreement`.

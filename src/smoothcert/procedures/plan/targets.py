@@ -26,7 +26,7 @@ from smoothcert.bounds import (
 )
 from smoothcert.certificate import Guarantee
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.procedures.incremental import DEFAULT_SAMPLES, DecisionRule
+from smoothcert.procedures.incremental import DEFAULT_SAMPLES, StoppingRule
 from smoothcert.procedures.plan.basis import PlanBasis, assumed_basis, basis_from_cache
 from smoothcert.procedures.plan.simulation import play_adaptive, play_decision, play_sequential
 from smoothcert.votes import require_count, require_probability, require_radius
@@ -176,7 +176,6 @@ def plan(
     from scratch 3340
     from scratch, adaptive 3488
     irs None
-    one-sided 3456
     joint 630
     auto 630
     """
@@ -290,7 +289,7 @@ def _for_radius(
     yield price.of(
         "from scratch, sequential", basis.n0 + basis.mean(samples), basis.mean(decided), uses_base=False
     )
-    rule = DecisionRule(p0=p0, n=basis.n, n_p=min(DEFAULT_SAMPLES, basis.n), alpha=alpha)
+    rule = StoppingRule(p0=p0, n=basis.n, n_p=min(DEFAULT_SAMPLES, basis.n), alpha=alpha)
     samples, decided = play_decision(basis.count, rule, disagreement)
     yield price.of("decision on the cache", basis.mean(samples), basis.mean(decided), uses_base=True)
 

@@ -17,6 +17,7 @@ from smoothcert.votes.store.records import (
     write_candidate,
     write_recipe,
 )
+from smoothcert.votes.store.sizes import kept_sizes
 from smoothcert.votes.store.timings import Timing
 from smoothcert.votes.store.verification import Verified, verify
 
@@ -35,6 +36,7 @@ __all__ = [
     "Verified",
     "candidate_folder",
     "is_identity",
+    "kept_sizes",
     "note_comparison",
     "note_seen",
     "open_candidate",

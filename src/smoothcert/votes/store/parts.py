@@ -64,6 +64,11 @@ class CachedInput:
     votes: Votes
     start: int = 0
 
+    @property
+    def count(self) -> int:
+        """Estimation votes for the top class; 0 when there was no selection."""
+        return int(self.counts[self.top_class]) if self.top_class >= 0 else 0
+
 
 def rows_at_most(manifest: Manifest) -> int:
     """Return how many inputs a part can hold, so that it can be read without filling the memory."""

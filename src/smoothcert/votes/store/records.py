@@ -74,7 +74,7 @@ class CandidateRecord:
     identical : bool
         Whether its outputs are bit-identical to the base's.
     bound : str
-        The bound asked for; records of older versions are of the paper's.
+        The bound asked for, the paper's where none is named. "one-sided", which was removed, is still read.
     runner_up : bool
         Whether the runner-up class is bounded too.
     start : int

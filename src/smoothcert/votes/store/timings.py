@@ -30,6 +30,10 @@ class Timing:
     samples: int
     seconds: float
 
+    def __add__(self, other: Timing) -> Timing:
+        """Return what both cost together."""
+        return Timing(self.samples + other.samples, self.seconds + other.seconds)
+
 
 def note_timing(folder: Path, part: str, timing: Timing) -> None:
     """Remember what a part cost."""
@@ -46,5 +50,4 @@ def total_timing(folder: Path, parts: Iterable[str]) -> Timing:
         and _is_samples(record.get("samples"))
         and _is_seconds(record.get("seconds"))
     }
-    known = [spent[part] for part in parts if part in spent]
-    return Timing(sum(t.samples for t in known), sum(t.seconds for t in known))
+    return sum((spent[part] for part in parts if part in spent), Timing(0, 0.0))

@@ -1,0 +1,111 @@
+"""Inputs with labels and every vote that a cache holds, and what CERTIFY makes of the first votes of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothcert.certificate import Certificates
+from smoothcert.errors import InvalidArgumentError
+from smoothcert.noise import input_keys
+from smoothcert.procedures import cohen_certificates
+from smoothcert.sampling import Inputs, Votes, check_inputs
+from smoothcert.surrogate import Rows
+from smoothcert.votes import tally_of
+from smoothcert.votes.store import CachedInput, CertificationCache, Manifest
+
+__all__ = ["SampledInputs", "cached_rows", "certify_first", "labelled_inputs", "read_sampled"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampledInputs:
+    """Labelled inputs with every vote, from a cache that `certify` made.
+
+    Attributes
+    ----------
+    manifest : Manifest
+        What the votes are votes of.
+    inputs : Inputs, shape (m, *shape)
+        The clean inputs.
+    y : ndarray of int64, shape (m,)
+        Labels, used for accuracies alone.
+    rows : list of CachedInput
+        Every vote.
+    """
+
+    manifest: Manifest
+    inputs: Inputs
+    y: NDArray[np.int64]
+    rows: list[CachedInput]
+
+    @property
+    def keys(self) -> list[bytes]:
+        """The inputs' keys."""
+        return [row.key for row in self.rows]
+
+    @property
+    def votes(self) -> Votes:
+        """Every estimation vote, (m, n)."""
+        return np.stack([row.votes for row in self.rows])
+
+    def select(self, rows: NDArray[np.int64]) -> SampledInputs:
+        """Return some of the inputs."""
+        kept = [self.rows[i] for i in rows]
+        return replace(self, inputs=Rows(self.inputs, rows), y=self.y[rows], rows=kept)
+
+    def certificates(
+        self, n: int | NDArray[np.int64], alpha: float, top_class: NDArray[np.int64] | None = None
+    ) -> Certificates:
+        """Certify from the first n votes, the class of the selection votes or one chosen without them."""
+        return certify_first(n, alpha, self.rows, self.manifest, top_class)
+
+
+def certify_first(
+    n: int | NDArray[np.int64],
+    alpha: float,
+    rows: list[CachedInput],
+    manifest: Manifest,
+    top_class: NDArray[np.int64] | None = None,
+) -> Certificates:
+    """Certify from the first n votes of each input and nothing else, as CERTIFY with n samples does."""
+    tally = tally_of(rows, n)
+    if top_class is not None:
+        chosen = np.zeros_like(tally.selection)
+        chosen[np.arange(len(chosen)), top_class] = 1
+        tally = replace(tally, selection=chosen)
+    return cohen_certificates(tally, alpha, manifest.noise(), math.prod(manifest.input_shape))
+
+
+def read_sampled(cache: str | Path, x: Any, y: NDArray[np.int64]) -> SampledInputs:
+    """Read inputs with every vote from a cache with selection votes."""
+    store = CertificationCache(cache)
+    if store.manifest.n0 == 0:
+        raise InvalidArgumentError(
+            f"{store.path} has no selection votes, so that CERTIFY cannot be evaluated on it: give a cache that "
+            "smoothcert certify made"
+        )
+    inputs = labelled_inputs(x, y)
+    rows = list(cached_rows(store, list(input_keys(inputs))))
+    return SampledInputs(manifest=store.manifest, inputs=inputs, y=np.asarray(y), rows=rows)
+
+
+def labelled_inputs(x: Any, y: NDArray[np.int64]) -> Inputs:
+    """Return the inputs, checked, when there is a label for each."""
+    inputs = check_inputs(x)
+    if np.shape(y) != (len(inputs),):
+        raise InvalidArgumentError(
+            f"y has shape {np.shape(y)}, but x has {len(inputs)} inputs: give one label each"
+        )
+    return inputs
+
+
+def cached_rows(cache: CertificationCache, keys: list[bytes]) -> Iterator[CachedInput]:
+    """Read the votes of some inputs, once it is known that all are there."""
+    cache.require(keys)
+    return (cache[key] for key in keys)

@@ -1,0 +1,16 @@
+from ._safetensors import format_safetensors as format_safetensors
+from .checkpoint import LoadedModel as LoadedModel
+from .checkpoint import load_checkpoint as load_checkpoint
+from .checkpoint import read_safetensors as read_safetensors
+from .checkpoint import save_checkpoint as save_checkpoint
+from .normalize import CIFAR10 as CIFAR10
+from .normalize import DIGITS as DIGITS
+from .normalize import IMAGENET as IMAGENET
+from .normalize import Normalization as Normalization
+from .normalize import Normalize as Normalize
+from .optimization_state import restore_optimization as restore_optimization
+from .optimization_state import save_optimization as save_optimization
+from .registry import ARCHITECTURES as ARCHITECTURES
+from .registry import Architecture as Architecture
+from .registry import architecture as architecture
+from .registry import build_model as build_model

@@ -1,0 +1,60 @@
+"""Rooms are imported through their faces, and faces hold what they list, loaded on first use."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import smoothcert
+
+SOURCE = Path(smoothcert.__file__).parents[1]
+FACES = [each.name for each in pkgutil.walk_packages(smoothcert.__path__, "smoothcert.") if each.ispkg]
+
+
+def test_no_room_imports_inner_modules_of_another() -> None:
+    found = [
+        f"{path.relative_to(SOURCE)}:{line}: from {module}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for line, module in imported(path)
+        if module not in FACES and not lies_within(path, module.rpartition(".")[0])
+    ]
+    assert not found, "\n".join(found)
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the modules of rooms that a file imports, each with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        else:
+            continue
+        yield from ((node.lineno, name) for name in names if name.startswith("smoothcert."))
+
+
+def lies_within(path: Path, room: str) -> bool:
+    return path.is_relative_to(SOURCE / room.replace(".", "/"))
+
+
+@pytest.mark.parametrize("name", ["smoothcert", *FACES])
+def test_faces_hold_what_they_list(name: str) -> None:
+    face = importlib.import_module(name)
+    listed = getattr(face, "__all__", [])
+    missing = [each for each in listed if inspect.ismodule(getattr(face, each))]
+    assert not missing, f"{name}: modules in the place of {missing}"
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, smoothcert; assert 'certify' in dir(smoothcert)\n"
+        "heavy = {'torch', 'scipy', 'numpy', 'pyarrow', 'matplotlib', 'pandas', 'onnx'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
