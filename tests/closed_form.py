@@ -1,4 +1,4 @@
-"""Classifiers whose smoothed versions are known exactly under Gaussian noise, and ways to watch and stop them.
+"""Classifiers whose smoothed versions are known exactly under Gaussian noise.
 
 Phi is the distribution function of the standard normal law; x0 and x1 are the first coordinates of an input.
 """
@@ -102,20 +102,6 @@ def recording(f: FunctionClassifier, sizes: list[int]) -> FunctionClassifier:
 
     def logits(batch: Batch) -> NDArray[np.floating[Any]]:
         sizes.append(len(batch))
-        return f.function(batch)
-
-    return FunctionClassifier(logits, f.num_classes, f.fingerprint)
-
-
-def interrupted(f: FunctionClassifier, calls: int) -> FunctionClassifier:
-    """f, which is interrupted, as by Ctrl-C, after `calls` calls."""
-    done = 0
-
-    def logits(batch: Batch) -> NDArray[np.floating[Any]]:
-        nonlocal done
-        done += 1
-        if done > calls:
-            raise KeyboardInterrupt
         return f.function(batch)
 
     return FunctionClassifier(logits, f.num_classes, f.fingerprint)

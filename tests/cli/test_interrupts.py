@@ -25,7 +25,7 @@ def test_ctrl_c_says_how_to_continue(trained: Path, tmp_path: Path) -> None:
         # Children of a background shell inherit that the signal is ignored: restore what a terminal gives.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while child.poll() is None and not list(cache.glob("parts/part-*")):
+    while child.poll() is None and not (cache / "manifest.json").exists():
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     _, err = child.communicate()

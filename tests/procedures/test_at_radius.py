@@ -10,7 +10,8 @@ from scipy.special import ndtr
 from scipy.stats import binomtest
 
 import smoothcert as sc
-from closed_form import constant, half_space, interrupted, invalid
+from closed_form import constant, half_space, invalid
+from interruptions import interrupted
 from smoothcert.bounds import certified_radius
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise

@@ -11,7 +11,8 @@ from scipy.special import ndtri
 from scipy.stats import binomtest
 
 import smoothcert as sc
-from closed_form import half_space, interrupted, invalid
+from closed_form import half_space, invalid
+from interruptions import interrupted
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures.budget import divide_budget, pilot_samples

@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 import smoothcert as sc
-from closed_form import interrupted
 from folders import contents
+from interruptions import interrupted
 from processes import start
 from smoothcert.errors import CacheCorruptError, CacheLockedError, CacheMismatchError
 from smoothcert.noise import GaussianNoise, Purpose, input_keys

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 import smoothcert as sc
-from closed_form import by_heart, half_space, interrupted, opposite
+from closed_form import by_heart, half_space, opposite
+from interruptions import interrupted
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import input_keys
 from smoothcert.procedures.incremental.at_radius import RadiusDecisions, _decisions
