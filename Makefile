@@ -20,7 +20,7 @@ demo: setup ## certify, change the model, recertify: end to end on scikit-learn'
 	$(BIN)/smoothcert demo --out runs/demo
 
 test: setup ## the whole test suite, two tests at a time
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 lint: setup ## ruff
 	$(BIN)/ruff check .

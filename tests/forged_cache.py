@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import smoothcert as sc
+from folders import votes_of
 from smoothcert.votes.store import CachedInput, CertificationCache
 from smoothcert.votes.store.index import index_line
 from smoothcert.votes.store.parts import encode_part
 
 CALL = {"sigma": 0.5, "n0": 20, "n": 20_000, "alpha": 0.001, "seed": 7}
-X = np.random.default_rng(0).random((7, 3, 4), dtype=np.float32)
+INPUTS = np.random.default_rng(0).random((12, 3, 4), dtype=np.float32)
+X = INPUTS[:7]
 Y = np.zeros(7, np.int64)
 _W = np.random.default_rng(1).standard_normal((12, 5))
 
@@ -38,13 +40,7 @@ class World:
         return sc.certify(classifier(), X[:count], cache=self.cache, **CALL)  # type: ignore[arg-type]
 
     def contents(self) -> dict[str, bytes]:
-        """Every byte of the cache proper."""
-        files = [
-            self.cache / "manifest.json",
-            self.cache / "index.jsonl",
-            *sorted((self.cache / "parts").iterdir()),
-        ]
-        return {str(f.relative_to(self.cache)): f.read_bytes() for f in files}
+        return votes_of(self.cache)
 
     def forge(self, change: Callable[[CachedInput], CachedInput], cache: Path | None = None) -> None:
         """Change every input, with all checksums recomputed."""

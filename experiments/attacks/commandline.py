@@ -33,8 +33,8 @@ class Finished:
 def prepare_process() -> None:
     """Make this process deterministic and fit to be forked, and its caches small enough for many parts."""
     torch.set_num_threads(1)
-    for module in ("voting", "rounds"):
-        mock.patch(f"smoothcert.procedures.{module}.PART_VOTES", PART_VOTES).start()
+    for module in ("groups", "rounds"):
+        mock.patch(f"smoothcert.votes.{module}.PART_VOTES", PART_VOTES).start()
     mock.patch("smoothcert.evaluation.comparison.CURVE_POINTS", 1).start()  # curves repeat the same, ten times
 
 

@@ -107,6 +107,8 @@ def _live(scenario: Scenario, errors: Path, before: Callable[[], None] | None) -
                 status = _run(command)
                 if status:
                     break
+    except KeyboardInterrupt:  # outside of main: before it, or after it had ended
+        status = TOO_EARLY
     finally:
         os._exit(status)
 

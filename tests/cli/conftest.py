@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from command_line import smoothcert
+from smoothcert.approximate import int8
+from smoothcert.classifiers import TorchClassifier, onnx_export
 from smoothcert.cli import main
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exported() -> Iterator[dict[object, bytes]]:
+    """Export each model to ONNX once: it takes a second, most commands do it, and the bytes are the same."""
+    export = onnx_export.export_onnx
+    known: dict[object, bytes] = {}
+
+    def remembered(classifier: TorchClassifier, shape: tuple[int, ...]) -> bytes:
+        key = (type(classifier.module), classifier.fingerprint, shape)  # the same name may become another class
+        if key not in known:
+            known[key] = export(classifier, shape)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_export, "export_onnx", remembered)
+        patch.setattr(int8, "export_onnx", remembered)
+        yield known
 
 
 @pytest.fixture
@@ -28,44 +49,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> A
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, exported: dict[object, bytes]) -> Path:
     """A digits model, certified on 30 inputs, with three candidates."""
     folder = tmp_path_factory.mktemp("trained")
     model, cache = folder / "checkpoint.safetensors", folder / "cache"
-    for arguments in (
-        [
-            "train",
-            "--data",
-            "digits",
-            "--arch",
-            "digits_conv",
-            "--sigma",
-            "0.25",
-            "--epochs",
-            "4",
-            "--out",
-            folder,
-        ],
-        [
-            "certify",
-            model,
-            "--data",
-            "digits",
-            "--limit",
-            "30",
-            "--sigma",
-            "0.25",
-            "--n",
-            "2000",
-            "--cache",
-            cache,
-        ],
-        ["recertify", cache, "--candidate", "bf16", "--candidate", "prune:0.1", "--n-p", "300"],
-        ["recertify", cache, "--candidate", "int8", "--n-p", "300", "--gamma", "auto"],
-    ):
-        command = [sys.executable, "-m", "smoothcert.cli", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    digits = ("--data", "digits", "--sigma", 0.25)
+    smoothcert("train", *digits, "--arch", "digits_conv", "--epochs", 4, "--out", folder)
+    smoothcert("certify", model, *digits, "--limit", 30, "--n", 2000, "--cache", cache)
+    smoothcert("recertify", cache, "--candidate", "bf16", "--candidate", "prune:0.1", "--n-p", 300)
+    smoothcert("recertify", cache, "--candidate", "int8", "--n-p", 300, "--gamma", "auto")
     return folder
 
 

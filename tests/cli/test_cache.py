@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from command_line import command
 from forged_cache import World
 from smoothcert import cli
 
@@ -100,10 +101,9 @@ def test_what_the_system_refuses_ends_without_a_traceback(
 
 
 def test_a_closed_output_ends_without_a_traceback(world: World) -> None:
-    import subprocess
-
-    command = [sys.executable, "-m", "smoothcert", "cache", "info", str(world.cache)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        command("cache", "info", world.cache), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
         assert child.stdout is not None
         child.stdout.close()
         assert child.stderr is not None

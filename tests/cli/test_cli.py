@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from command_line import command
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
 from smoothcert.votes.store import CertificationCache
@@ -33,9 +34,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_python_m_is_the_same_program() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "smoothcert", "--help"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command("--help"), capture_output=True, text=True, check=True)
     assert "recertify" in done.stdout
 
 

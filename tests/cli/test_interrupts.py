@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from command_line import command
 from smoothcert.classifiers import onnx_export
 
 
 def test_ctrl_c_says_how_to_continue(trained: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    command = [sys.executable, "-m", "smoothcert.cli", "certify", str(trained / "checkpoint.safetensors")]
-    command += ["--data", "digits", "--sigma", "0.25", "--n", "60000", "--runtime", "eager", "--cache", str(cache)]
+    options = ("--data", "digits", "--sigma", 0.25, "--n", 60_000, "--runtime", "eager", "--cache", cache)
     child = subprocess.Popen(
-        command,
+        command("certify", trained / "checkpoint.safetensors", *options),
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
         # Children of a background shell inherit that the signal is ignored: restore what a terminal gives.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while child.poll() is None and not list(cache.glob("parts/part-*")):
+    while child.poll() is None and not (cache / "manifest.json").exists():
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     _, err = child.communicate()
@@ -36,7 +35,12 @@ def test_ctrl_c_says_how_to_continue(trained: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rewritten", [RuntimeError, None])
 def test_ctrl_c_while_a_model_is_exported_ends_the_command(
-    run: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewritten: type[Exception] | None
+    run: Any,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    exported: dict[object, bytes],
+    rewritten: type[Exception] | None,
 ) -> None:
     def export(*_: object) -> Any:
         try:
@@ -45,6 +49,7 @@ def test_ctrl_c_while_a_model_is_exported_ends_the_command(
             if rewritten is not None:
                 raise rewritten("the export failed") from error
 
+    exported.clear()
     monkeypatch.setattr(onnx_export, "_export", export)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

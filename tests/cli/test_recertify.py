@@ -41,13 +41,13 @@ def test_bounds_and_held_out_samples(run: Any, copy: Path) -> None:
     status, out, _ = run("recertify", cache, *pair, "--holdout", "1000:1400")
     assert status == 0, "two that were fixed together"
     assert "samples 1000 to 1400" in out
-    status, _, err = run("recertify", cache, "--candidate", "prune:0.3", "--holdout", "1200:1500")
+    status, _, err = run("recertify", cache, "--candidate", "prune:0.2", "--holdout", "1200:1500")
     assert status == 2
     assert "from 1400 on" in err
     rows = json.loads(run("compare", cache, "--json")[1])["rows"]
     assert "prune-0.15-from-1000" in {row["classifier"] for row in rows}
     (cache / "holdouts.jsonl").unlink()
-    status, _, err = run("recertify", cache, "--candidate", "prune:0.3", "--holdout", "1200:1500")
+    status, _, err = run("recertify", cache, "--candidate", "prune:0.2", "--holdout", "1200:1500")
     assert status == 2, "the candidates' records remember what the lost file said"
     assert "from 1400 on" in err
 

@@ -7,32 +7,25 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smoothcert.cli import app
-
-
-def _command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "smoothcert.cli", *map(str, arguments)]
+from command_line import command, smoothcert
 
 
 @pytest.fixture(scope="module")
 def made(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Votes of training and of test digits, and a surrogate of the model of the other tests."""
     folder = tmp_path_factory.mktemp("surrogate")
-    model, digits = trained / "checkpoint.safetensors", ["--data", "digits", "--sigma", "0.25"]
-    for arguments in (
-        ["votes", model, *digits, "--limit", "200", "--n", "50", "--out", folder / "votes"],
-        ["fit", folder / "votes", "--arch", "digits_conv", "--recipe", "fast", "--epochs", "20",
-         "--start-from", model, "--out", folder / "surrogate"],
-        ["votes", model, *digits, "--split", "test", "--skip", "2", "--n", "60", "--out", folder / "cal"],
-    ):  # fmt: skip
-        app(["surrogate", *map(str, arguments)], standalone_mode=False)
+    model, digits = trained / "checkpoint.safetensors", ("--data", "digits", "--sigma", 0.25)
+    smoothcert("surrogate", "votes", model, *digits, "--limit", 200, "--n", 50, "--out", folder / "votes")
+    fit = ("--arch", "digits_conv", "--recipe", "fast", "--epochs", 20, "--start-from", model)
+    smoothcert("surrogate", "fit", folder / "votes", *fit, "--out", folder / "surrogate")
+    calibration = ("--split", "test", "--skip", 2, "--n", 60)
+    smoothcert("surrogate", "votes", model, *digits, *calibration, "--out", folder / "cal")
     return folder
 
 
@@ -91,7 +84,7 @@ def test_guided_certification_continues(run: Any, trained: Path, made: Path, tmp
 
 def test_a_killed_fit_ends_with_the_same_files(made: Path, tmp_path: Path) -> None:
     fit = ("surrogate", "fit", made / "votes", "--arch", "digits_conv", "--epochs", "60", "--out")
-    child = subprocess.Popen(_command(*fit, tmp_path / "killed"), stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(command(*fit, tmp_path / "killed"), stderr=subprocess.DEVNULL)
     state = tmp_path / "killed" / "fit-state.safetensors"
     while not state.exists() and child.poll() is None:
         time.sleep(0.02)
@@ -99,7 +92,7 @@ def test_a_killed_fit_ends_with_the_same_files(made: Path, tmp_path: Path) -> No
     child.wait()
     assert not (tmp_path / "killed" / "surrogate.json").exists()
     for folder in ("killed", "whole"):
-        app([*map(str, fit), str(tmp_path / folder)], standalone_mode=False)
+        smoothcert(*fit, tmp_path / folder)
     for name in ("surrogate.safetensors", "surrogate.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

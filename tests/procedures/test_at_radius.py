@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import binomtest
 
 import smoothcert as sc
+from closed_form import constant, half_space, invalid
+from interruptions import interrupted
 from smoothcert.bounds import certified_radius
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise
@@ -21,23 +22,8 @@ X = np.linspace(0.1, 0.9, 9).reshape(9, 1) * np.ones((1, 4))
 CALL = {"radius": 0.15, "sigma": 0.5, "n": 20_000, "seed": 3}
 
 
-def threshold(at: float, fail_after: int = 1 << 60) -> sc.FunctionClassifier:
-    """f(x) = 1[x0 > at]: the smoothed classifier's radius is |x0 - at|."""
-    calls = 0
-
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        nonlocal calls
-        calls += 1
-        if calls > fail_after:
-            raise KeyboardInterrupt
-        score = batch[:, 0].astype(np.float64) - at
-        return np.stack([-score, score], axis=1)
-
-    return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {at}")
-
-
 def run(**changes: object) -> sc.CertificationRun:
-    call: dict[str, object] = {"classifier": threshold(0.52), "x": X, **CALL, **changes}
+    call: dict[str, object] = {"classifier": half_space(0.52), "x": X, **CALL, **changes}
     return certify_at_radius(call.pop("classifier"), call.pop("x"), **call)  # type: ignore[arg-type]
 
 
@@ -75,7 +61,7 @@ def test_an_input_does_not_depend_on_the_others_or_the_batches() -> None:
 def test_an_interrupted_run_ends_the_same(tmp_path: Path, calls: int) -> None:
     whole = run()
     with pytest.raises(KeyboardInterrupt):
-        run(classifier=threshold(0.52, fail_after=calls + 3), cache=tmp_path / "r")
+        run(classifier=interrupted(half_space(0.52), calls + 3), cache=tmp_path / "r")
     again = run(cache=tmp_path / "r")
     for name, values in whole.certificates.columns().items():
         np.testing.assert_array_equal(again.certificates.columns()[name], values)
@@ -95,7 +81,7 @@ def test_a_folder_serves_one_call(tmp_path: Path) -> None:
         with pytest.raises(CacheMismatchError, match=message):
             run(cache=tmp_path / "r", **change)
     with pytest.raises(CacheMismatchError, match="samples in rounds"):
-        sc.recertify(threshold(0.52), X, cache=tmp_path / "r", n_p=100)
+        sc.recertify(half_space(0.52), X, cache=tmp_path / "r", n_p=100)
 
 
 @pytest.mark.parametrize("noise", ["gaussian", "grid"])
@@ -106,7 +92,7 @@ def test_it_errs_at_most_alpha_at_the_boundary(noise: str) -> None:
     x = np.full((1500, 3), 200 / levels)
     x[:, 2] = np.rint(np.linspace(0, 1, 1500) * levels) / levels
     result = run(
-        classifier=threshold(200 / levels - distance),
+        classifier=half_space(200 / levels - distance),
         x=x,
         radius=distance * (1 + 1e-12),
         sigma=0.25,
@@ -128,8 +114,7 @@ def test_radius_zero_certifies_the_class() -> None:
 
 
 def test_nothing_but_invalid_votes_is_not_sampled_on() -> None:
-    nan = sc.FunctionClassifier(lambda batch: np.full((len(batch), 2), np.nan), 2, "nan")
-    found = run(classifier=nan).certificates
+    found = run(classifier=invalid()).certificates
     assert found.prediction.tolist() == [-1] * 9
     assert found.n.tolist() == [0] * 9
     assert set(found.reason) == {"no valid selection vote"}
@@ -172,5 +157,4 @@ def test_the_largest_radius_named_can_be_reached() -> None:
         run(radius=3.0, n=1000, noise="gaussian")
     largest = float(str(caught.value).split("no more than ")[1].split(";")[0])
     x = np.full((1, 4), 0.9)
-    sure = sc.FunctionClassifier(lambda batch: np.tile([0.0, 1.0], (len(batch), 1)), 2, "sure")
-    assert run(classifier=sure, x=x, radius=largest, n=1000, noise="gaussian").certificates.certified.all()
+    assert run(classifier=constant(1), x=x, radius=largest, n=1000, noise="gaussian").certificates.certified.all()

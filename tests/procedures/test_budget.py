@@ -11,6 +11,8 @@ from scipy.special import ndtri
 from scipy.stats import binomtest
 
 import smoothcert as sc
+from closed_form import half_space, invalid
+from interruptions import interrupted
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures.budget import divide_budget, pilot_samples
@@ -19,23 +21,8 @@ X = np.concatenate([np.full(8, 0.5), np.linspace(0.55, 0.95, 9)])[:, None] * np.
 CALL = {"budget": 17 * 2000, "sigma": 0.25, "seed": 3}
 
 
-def threshold(at: float, fail_after: int = 1 << 60) -> sc.FunctionClassifier:
-    """f(x) = 1[x0 > at]: the smoothed classifier's radius is |x0 - at|."""
-    calls = 0
-
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        nonlocal calls
-        calls += 1
-        if calls > fail_after:
-            raise KeyboardInterrupt
-        score = batch[:, 0].astype(np.float64) - at
-        return np.stack([-score, score], axis=1)
-
-    return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {at}")
-
-
 def run(**changes: object) -> sc.CertificationRun:
-    call: dict[str, object] = {"classifier": threshold(0.5), "x": X, **CALL, **changes}
+    call: dict[str, object] = {"classifier": half_space(), "x": X, **CALL, **changes}
     return sc.certify_with_budget(call.pop("classifier"), call.pop("x"), **call)  # type: ignore[arg-type]
 
 
@@ -57,7 +44,7 @@ def test_it_is_worth_more_than_the_same_n_for_all() -> None:
     x = np.concatenate([rng.uniform(0.3, 0.5, 60), rng.uniform(0.5, 1.0, 60)])[:, None] * np.ones((1, 3))
     y = np.ones(120, np.int64)
     adaptive = run(x=x, budget=120 * 1000)
-    fixed = sc.certify(threshold(0.5), x, sigma=0.25, n=900, seed=3)
+    fixed = sc.certify(half_space(), x, sigma=0.25, n=900, seed=3)
     assert adaptive.timing.samples <= fixed.timing.samples == 120 * 1000
     assert sc.average_certified_radius(adaptive.certificates, y) > sc.average_certified_radius(
         fixed.certificates, y
@@ -72,7 +59,7 @@ def test_it_errs_at_most_alpha(noise: str) -> None:
     x = np.full((size, 3), 200 / levels)
     x[:, 2] = np.rint(np.linspace(0, 1, size) * levels) / levels
     found = run(
-        classifier=threshold(200 / levels - distance),
+        classifier=half_space(200 / levels - distance),
         x=x,
         n0=20,
         budget=size * 200,
@@ -98,7 +85,7 @@ def test_an_interrupted_run_ends_the_same(tmp_path: Path, calls: int, monkeypatc
     monkeypatch.setattr("smoothcert.votes.rounds.PART_VOTES", 4096)
     whole = run()
     with pytest.raises(KeyboardInterrupt):
-        run(classifier=threshold(0.5, fail_after=calls + 3), cache=tmp_path / "a")
+        run(classifier=interrupted(half_space(), calls + 3), cache=tmp_path / "a")
     again = run(cache=tmp_path / "a")
     for name, values in whole.certificates.columns().items():
         np.testing.assert_array_equal(again.certificates.columns()[name], values)
@@ -106,7 +93,7 @@ def test_an_interrupted_run_ends_the_same(tmp_path: Path, calls: int, monkeypatc
     with pytest.raises(CacheMismatchError, match="budget = 34000"):
         run(cache=tmp_path / "a", budget=40_000)
     with pytest.raises(CacheMismatchError, match="name = 'adaptive'"):
-        sc.certify_at_radius(threshold(0.5), X, 0.1, sigma=0.25, n=34_000, seed=3, cache=tmp_path / "a")
+        sc.certify_at_radius(half_space(), X, 0.1, sigma=0.25, n=34_000, seed=3, cache=tmp_path / "a")
 
 
 def test_the_division_spends_the_budget_and_no_more() -> None:
@@ -143,8 +130,7 @@ def test_the_division_is_close_to_what_knowing_p_would_buy() -> None:
 
 
 def test_nothing_but_invalid_votes_abstains() -> None:
-    nan = sc.FunctionClassifier(lambda batch: np.full((len(batch), 2), np.nan), 2, "nan")
-    found = run(classifier=nan).certificates
+    found = run(classifier=invalid()).certificates
     assert set(found.prediction.tolist()) == {-1}
     assert set(found.reason) == {"no valid selection vote"}
 

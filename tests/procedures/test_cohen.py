@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import beta, binomtest
 
 import smoothcert as sc
+from closed_form import constant, half_space, invalid, invalid_beyond, stripes
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise
 from smoothcert.procedures import cohen_certificates
@@ -17,18 +17,8 @@ from smoothcert.votes import Tally
 X = np.linspace(0.1, 0.9, 9).reshape(9, 1) * np.ones((1, 4))
 
 
-def threshold(at: float) -> sc.FunctionClassifier:
-    """f(x) = 1[x0 > at]: the smoothed classifier's radius is |x0 - at|."""
-
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        score = batch[:, 0].astype(np.float64) - at
-        return np.stack([-score, score], axis=1)
-
-    return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {at}")
-
-
 def test_certify_finds_the_closed_form_class_and_radius() -> None:
-    run = sc.certify(threshold(0.52), X, sigma=0.5, n=20_000, seed=3)
+    run = sc.certify(half_space(0.52), X, sigma=0.5, n=20_000, seed=3)
     truth = np.abs(X[:, 0] - 0.52)
     far = truth > 0.03
     np.testing.assert_array_equal(run.certificates.prediction[far], (X[:, 0] > 0.52)[far])
@@ -40,32 +30,31 @@ def test_certify_finds_the_closed_form_class_and_radius() -> None:
 
 
 def test_votes_follow_the_known_probability() -> None:
-    run = sc.certify(threshold(0.52), X, sigma=0.5, n=20_000, seed=4)
+    run = sc.certify(half_space(0.52), X, sigma=0.5, n=20_000, seed=4)
     p = ndtr((X[:, 0] - 0.52) / 0.5)
     for votes, probability in zip(run.tally.counts[:, 1], p, strict=True):
         assert binomtest(int(votes), 20_000, float(probability)).pvalue > 1e-5
 
 
 def test_many_inputs_at_once_are_the_same_as_one_by_one() -> None:
-    together = sc.certify(threshold(0.52), X, sigma=0.5, n=500, seed=5, noise="gaussian")
+    together = sc.certify(half_space(0.52), X, sigma=0.5, n=500, seed=5, noise="gaussian")
     for i in range(len(X)):
-        alone = sc.certify(threshold(0.52), X[i : i + 1], sigma=0.5, n=500, seed=5, noise="gaussian", batch_size=7)
+        alone = sc.certify(
+            half_space(0.52), X[i : i + 1], sigma=0.5, n=500, seed=5, noise="gaussian", batch_size=7
+        )
         np.testing.assert_array_equal(alone.tally.counts[0], together.tally.counts[i])
 
 
 def test_selection_and_estimation_noise_are_disjoint() -> None:
     """With the same noise, the selected class's share would be biased upwards: an even classifier shows it."""
     x = np.linspace(0, 1, 400).reshape(400, 1) * np.ones((1, 2))
-    even = sc.FunctionClassifier(
-        lambda batch: np.stack([batch[:, 0] % 0.02 - 0.01, 0.01 - batch[:, 0] % 0.02], axis=1), 2, "stripes"
-    )
-    run = sc.certify(even, x, sigma=0.5, n0=50, n=50, seed=6)
+    run = sc.certify(stripes(), x, sigma=0.5, n0=50, n=50, seed=6)
     assert binomtest(int(run.certificates.count.sum()), 400 * 50, 0.5).pvalue > 1e-4
 
 
 def test_estimation_does_not_move_with_n0() -> None:
-    few = sc.certify(threshold(0.52), X, sigma=0.5, n0=10, n=300, seed=7)
-    many = sc.certify(threshold(0.52), X, sigma=0.5, n0=99, n=300, seed=7)
+    few = sc.certify(half_space(0.52), X, sigma=0.5, n0=10, n=300, seed=7)
+    many = sc.certify(half_space(0.52), X, sigma=0.5, n0=99, n=300, seed=7)
     np.testing.assert_array_equal(few.tally.counts, many.tally.counts)
 
 
@@ -91,7 +80,7 @@ def test_certificates_follow_algorithm_1(selection: list[int], counts: list[int]
 def test_noise_follows_the_inputs_unless_told() -> None:
     pixels = np.rint(X * 255).astype(np.float32) / np.float32(255)
     laws = [
-        sc.certify(threshold(0.5), x, sigma=0.5, n=100, **options).certificates.noise
+        sc.certify(half_space(), x, sigma=0.5, n=100, **options).certificates.noise
         for x, options in (
             (pixels, {}),
             (np.rint(X * 16) / 16, {}),
@@ -115,12 +104,7 @@ def test_grid_noise_gives_up_its_total_variation() -> None:
 
 
 def test_invalid_votes_count_in_n_and_for_no_class() -> None:
-    def broken(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        scores = np.stack([np.ones(len(batch)), np.zeros(len(batch))], axis=1)
-        scores[batch[:, 0] > 0.5] = np.nan
-        return scores
-
-    run = sc.certify(sc.FunctionClassifier(broken, 2, "nan"), np.full((1, 2), 0.5), sigma=0.5, n=10_000)
+    run = sc.certify(invalid_beyond(constant(0), 0, 0.5), np.full((1, 2), 0.5), sigma=0.5, n=10_000)
     assert run.tally.counts[0, 1] == 0
     assert binomtest(int(run.tally.counts[0, 0]), 10_000, 0.5).pvalue > 1e-5
     assert run.certificates.prediction[0] == -1
@@ -128,8 +112,7 @@ def test_invalid_votes_count_in_n_and_for_no_class() -> None:
 
 
 def test_nothing_but_invalid_votes_abstains() -> None:
-    nan = sc.FunctionClassifier(lambda batch: np.full((len(batch), 2), np.nan), 2, "nan")
-    found = sc.certify(nan, np.full((2, 2), 0.5), sigma=0.5, n=100).certificates
+    found = sc.certify(invalid(), np.full((2, 2), 0.5), sigma=0.5, n=100).certificates
     assert found.prediction.tolist() == [-1, -1]
     assert found.reason[0] == "no valid selection vote"
     assert found.radius.tolist() == [0, 0]
@@ -151,7 +134,7 @@ def test_nothing_but_invalid_votes_abstains() -> None:
     ],
 )
 def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> None:
-    call: dict[str, object] = {"classifier": threshold(0.5), "x": X, "sigma": 0.5, "n": 100, **change}
+    call: dict[str, object] = {"classifier": half_space(), "x": X, "sigma": 0.5, "n": 100, **change}
     with pytest.raises(InvalidArgumentError, match=message):
         sc.certify(call.pop("classifier"), call.pop("x"), **call)  # type: ignore[arg-type]
 

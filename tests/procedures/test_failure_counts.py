@@ -9,11 +9,17 @@ import pytest
 import simulated_failures
 from counts import PairedWorld
 
+LINEAR = closed_form_failures.WORLDS
 
-@pytest.mark.parametrize("world", closed_form_failures.WORLDS, ids=lambda w: w.name)
-def test_no_more_false_certificates_than_alpha(world: closed_form_failures.World) -> None:
-    for count in closed_form_failures.count_failures(world, 1000, seed=10):
+
+@pytest.mark.parametrize(("seed", "world"), list(enumerate(LINEAR, start=10)), ids=[w.name for w in LINEAR])
+def test_no_more_false_certificates_than_alpha(seed: int, world: closed_form_failures.World) -> None:
+    counts = {count.kind: count for count in closed_form_failures.count_failures(world, 1000, seed=seed)}
+    for count in counts.values():
         assert count.p_value > 1e-4, f"{count.kind}: {count.failures} of {count.inputs} at alpha = {count.alpha}"
+    assert counts["CERTIFY"].failures > 0.015 * 1000, "the count can fail: an exact bound uses its alpha"
+    if "at the gate" in world.name and "gamma" not in world.name:
+        assert min(counts[f"IRS, {branch} branch"].certificates for branch in ("zeta", "direct")) > 200
 
 
 @pytest.mark.parametrize("world", simulated_failures.WORLDS, ids=lambda w: w.name)
@@ -34,16 +40,3 @@ def test_the_gate_is_where_both_sides_are_taken() -> None:
             rng = np.random.default_rng(0)
             auto = simulated_failures.gated(simulated_failures.draw(world, 2000, rng), world, rng)
             assert 0.2 < auto.fresh.mean() < 0.8, world.name
-
-
-def test_certify_uses_its_alpha() -> None:
-    """The count can fail: close to alpha of CERTIFY's claims are false, as an exact bound's are."""
-    counts = closed_form_failures.count_failures(closed_form_failures.WORLDS[0], 4000, seed=11)
-    certify = next(c for c in counts if c.kind == "CERTIFY")
-    assert 0.03 * certify.inputs < certify.failures < 0.065 * certify.inputs
-
-
-def test_every_branch_is_taken() -> None:
-    gate = closed_form_failures.count_failures(closed_form_failures.WORLDS[5], 1000, seed=12)
-    in_branch = {c.kind: c.certificates for c in gate}
-    assert min(in_branch["IRS, zeta branch"], in_branch["IRS, direct branch"]) > 200

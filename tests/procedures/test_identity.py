@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import smoothcert as sc
+from closed_form import half_space, invalid
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import GaussianNoise
 from smoothcert.sampling import identify, identity
@@ -35,10 +36,7 @@ class Threshold(torch.nn.Module):
 
 
 def function(t: float) -> sc.FunctionClassifier:
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.stack([t - batch[:, 0], batch[:, 0] - t], axis=1)
-
-    return sc.FunctionClassifier(logits, num_classes=2, fingerprint="one name")
+    return half_space(t, fingerprint="one name")
 
 
 def by_attribute(t: float) -> sc.TorchClassifier:
@@ -59,8 +57,7 @@ def by_weights_changed_later(t: float) -> sc.TorchClassifier:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("identity") / "base"
-    named = sc.FunctionClassifier(function(0.5).function, num_classes=2, fingerprint="base")
-    sc.certify(named, X, cache=folder, **CALL)  # type: ignore[arg-type]
+    sc.certify(half_space(fingerprint="base"), X, cache=folder, **CALL)  # type: ignore[arg-type]
     return folder
 
 
@@ -114,7 +111,7 @@ def test_a_held_out_range_serves_what_was_named_not_its_namesake(tmp_path: Path)
 
 
 def test_a_candidate_with_the_fingerprint_of_the_base_is_not_the_base(base: Path) -> None:
-    other = sc.FunctionClassifier(function(0.5001).function, num_classes=2, fingerprint="base")
+    other = half_space(0.5001, fingerprint="base")
     assert not sc.recertify(other, X, cache=base, n_p=50).identical
 
 
@@ -153,7 +150,7 @@ def test_logits_that_do_not_repeat_are_compared_up_to_rounding() -> None:
 
 
 def test_no_valid_logits_are_an_identity_too() -> None:
-    nan = sc.FunctionClassifier(lambda x: np.full((len(x), 2), np.nan), 2, fingerprint="f")
+    nan = invalid()
     inf = sc.FunctionClassifier(lambda x: np.full((len(x), 2), np.inf), 2, fingerprint="f")
     a, b = identify(nan, (3,), NOISE), identify(inf, (3,), NOISE)
     assert a.difference(a, nan.description) == ""

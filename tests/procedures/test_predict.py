@@ -7,28 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import binom, binomtest
 
 import smoothcert as sc
+from closed_form import half_space, recording
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, GridNoise, NoiseName
 from smoothcert.procedures.predict import _level, decide_class
 
 X = np.linspace(0.1, 0.9, 9).reshape(9, 1) * np.ones((1, 4))
-
-
-def threshold(at: float, sizes: list[int] | None = None) -> sc.FunctionClassifier:
-    """f(x) = 1[x0 > at]; the sizes of the batches that it is given are noted."""
-
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        if sizes is not None:
-            sizes.append(len(batch))
-        score = batch[:, 0].astype(np.float64) - at
-        return np.stack([-score, score], axis=1)
-
-    return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {at}")
 
 
 @given(
@@ -50,7 +38,7 @@ def test_it_errs_no_more_than_alpha() -> None:
     """At a margin of 0.05 sigma, the class on the other side is returned at most as often as alpha allows."""
     x = np.full((2000, 3), 0.5)
     x[:, 2] = np.linspace(0, 1, 2000)
-    labels = sc.predict(threshold(0.5 - 0.0125), x, sigma=0.25, n=50, alpha=0.1, seed=8)
+    labels = sc.predict(half_space(0.5 - 0.0125), x, sigma=0.25, n=50, alpha=0.1, seed=8)
     wrong = int((labels == 0).sum())
     assert binomtest(wrong, 2000, 0.1, alternative="greater").pvalue > 1e-4
     power = binom.sf(31, 50, ndtr(0.05))  # 32 of 50 votes reject at 0.1
@@ -59,7 +47,7 @@ def test_it_errs_no_more_than_alpha() -> None:
 
 def test_it_refuses_what_cannot_succeed() -> None:
     with pytest.raises(InvalidArgumentError, match=r"n >= 11"):
-        sc.predict(threshold(0.5), X, sigma=0.5, n=10, alpha=0.001)
+        sc.predict(half_space(0.5), X, sigma=0.5, n=10, alpha=0.001)
 
 
 @given(n=st.integers(11, 10**8), alpha=st.floats(1e-6, 0.5), size=st.integers(1, 150_528))
@@ -86,18 +74,18 @@ def test_batches_are_filled_across_inputs_and_change_nothing(noise: NoiseName) -
     sizes: list[int] = []
     calls: list[tuple[int, int]] = []
     together = sc.predict(
-        threshold(0.52, sizes), x, sigma=0.25, n=30, alpha=0.05, noise=noise, batch_size=64,
+        recording(half_space(0.52), sizes), x, sigma=0.25, n=30, alpha=0.05, noise=noise, batch_size=64,
         progress=lambda done, total: calls.append((done, total)),
     )  # fmt: skip
     assert sizes[-5:] == [64, 64, 64, 64, 14], "270 samples"
     assert calls == [(64, 270), (128, 270), (192, 270), (256, 270), (270, 270)]
     for i in range(len(x)):
-        alone = sc.predict(threshold(0.52), x[i : i + 1], sigma=0.25, n=30, alpha=0.05, noise=noise)
+        alone = sc.predict(half_space(0.52), x[i : i + 1], sigma=0.25, n=30, alpha=0.05, noise=noise)
         assert alone[0] == together[i]
 
 
 def test_groups_of_inputs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = sc.predict(threshold(0.52), X, sigma=0.25, n=30, alpha=0.05, seed=3)
+    whole = sc.predict(half_space(0.52), X, sigma=0.25, n=30, alpha=0.05, seed=3)
     module = importlib.import_module("smoothcert.procedures.predict")  # the package has the function by this name
     monkeypatch.setattr(module, "PART_VOTES", 100)
-    np.testing.assert_array_equal(sc.predict(threshold(0.52), X, sigma=0.25, n=30, alpha=0.05, seed=3), whole)
+    np.testing.assert_array_equal(sc.predict(half_space(0.52), X, sigma=0.25, n=30, alpha=0.05, seed=3), whole)

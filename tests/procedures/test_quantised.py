@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 import smoothcert as sc
+from closed_form import half_space
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GridNoise, distance_to_grid
 
@@ -19,18 +19,8 @@ AT = 0.5 + 0.5 / LEVELS  # half-way between grid points, where the probabilities
 X = np.random.default_rng(0).random((40, 3), dtype=np.float32)
 
 
-def threshold() -> sc.FunctionClassifier:
-    """f(z) = 1[z0 > AT]: the smoothed classifier's radius at x is |x0 - AT|."""
-
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        score = batch[:, 0].astype(np.float64) - AT
-        return np.stack([-score, score], axis=1)
-
-    return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {AT}")
-
-
 def test_the_certificate_is_about_the_rounded_input_and_says_so() -> None:
-    run = sc.certify(threshold(), X, sigma=0.25, n=20_000, noise=NOISE)
+    run = sc.certify(half_space(AT), X, sigma=0.25, n=20_000, noise=NOISE)
     found = run.certificates
     rounded = np.rint(X.astype(np.float64) * LEVELS) / LEVELS
     truth = np.abs(rounded[:, 0] - AT)
@@ -46,21 +36,21 @@ def test_the_certificate_is_about_the_rounded_input_and_says_so() -> None:
 
 
 def test_a_cache_of_rounded_inputs_is_found_again_by_the_inputs_as_they_were(tmp_path: Path) -> None:
-    run = sc.certify(threshold(), X, sigma=0.25, n=500, noise=NOISE, cache=tmp_path / "base")
-    again = sc.recertify(threshold(), X, cache=tmp_path / "base", n_p=500)
+    run = sc.certify(half_space(AT), X, sigma=0.25, n=500, noise=NOISE, cache=tmp_path / "base")
+    again = sc.recertify(half_space(AT), X, cache=tmp_path / "base", n_p=500)
     assert again.certificates.noise == run.certificates.noise
     assert "x_q" in again.certificates.premise
 
 
 def test_predict_takes_them_too() -> None:
-    labels = sc.predict(threshold(), X, sigma=0.25, noise=NOISE)
+    labels = sc.predict(half_space(AT), X, sigma=0.25, noise=NOISE)
     rounded = np.rint(X[:, 0] * LEVELS) / LEVELS
     assert (labels == (rounded > AT))[labels >= 0].all()
     with pytest.raises(InvalidArgumentError, match=r"x\[0\] .* take noise='quantised'"):
-        sc.predict(threshold(), X, sigma=0.25, noise=GridNoise(0.25, 0, LEVELS))
+        sc.predict(half_space(AT), X, sigma=0.25, noise=GridNoise(0.25, 0, LEVELS))
 
 
 def test_a_stream_of_another_sigma_or_seed_is_refused() -> None:
     for call in ({"sigma": 0.5}, {"sigma": 0.25, "seed": 1}):
         with pytest.raises(InvalidArgumentError, match=r"noise is a stream of sigma = 0\.25 and seed = 0, but"):
-            sc.certify(threshold(), X, noise=NOISE, **call)  # type: ignore[arg-type]
+            sc.certify(half_space(AT), X, noise=NOISE, **call)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from guided_failures import are_false, points, remembered
 from scipy.stats import binomtest
 
 import smoothcert as sc
+from interruptions import halfway
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
 from smoothcert.surrogate import plan_samples
 from smoothcert.votes.store import kept_sizes
@@ -84,8 +85,7 @@ def test_an_interrupted_run_continues_with_its_plan(tmp_path: Path) -> None:
 
     def stop(done: int, total: int) -> None:
         assert total == 400 * 50 + whole.certificates.n.sum()
-        if done > total / 2:
-            raise KeyboardInterrupt
+        halfway(done, total)
 
     with pytest.raises(KeyboardInterrupt):
         certify_guided(classifier(), x, cache=tmp_path, progress=stop, **arguments)  # type: ignore[arg-type]

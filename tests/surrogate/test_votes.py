@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from closed_form_surrogate import SIGMA, classifier, inputs
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 import smoothcert as sc
+from closed_form import invalid_beyond
+from interruptions import halfway
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.surrogate import read_votes
 from smoothcert.votes.store import CertificationCache
@@ -49,12 +50,7 @@ def test_votes_that_an_older_version_began_go_on_as_they_were(tmp_path: Path) ->
 
 
 def test_invalid_votes_take_a_share_of_their_own(tmp_path: Path) -> None:
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        score = batch[:, 0].astype(np.float64) - 0.5
-        score[batch[:, 1] > 0.9] = np.nan
-        return np.stack([-score, score], axis=1)
-
-    f = sc.FunctionClassifier(logits, num_classes=2, fingerprint="nan above 0.9")
+    f = invalid_beyond(classifier(), 1, 0.9)
     x = inputs(20, 1)
     data = sc.collect_votes(f, x, sigma=SIGMA, n=2000, cache=tmp_path)
     shares = data.shares()
@@ -67,12 +63,8 @@ def test_invalid_votes_take_a_share_of_their_own(tmp_path: Path) -> None:
 def test_an_interrupted_call_continues(tmp_path: Path) -> None:
     x = inputs(400, 2)
 
-    def stop(done: int, total: int) -> None:
-        if done > total / 2:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        sc.collect_votes(classifier(), x, sigma=SIGMA, n=1000, cache=tmp_path / "a", progress=stop)
+        sc.collect_votes(classifier(), x, sigma=SIGMA, n=1000, cache=tmp_path / "a", progress=halfway)
     done: list[int] = []
     sc.collect_votes(
         classifier(), x, sigma=SIGMA, n=1000, cache=tmp_path / "a", progress=lambda _, total: done.append(total)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 import smoothcert as sc
+from folders import contents
+from interruptions import interrupted
+from processes import start
 from smoothcert.errors import CacheCorruptError, CacheLockedError, CacheMismatchError
 from smoothcert.noise import GaussianNoise, Purpose, input_keys
 from smoothcert.sampling import SampleIndices, SampleRange, SampleRequest, sample_votes
-from smoothcert.votes import Quota, RoundSampler, Smoothed, sampling_rounds
+from smoothcert.votes import Quota, RoundSampler, Smoothed, rounds, sampling_rounds
 from smoothcert.votes.store import Setting
 
 X = np.random.default_rng(0).random((6, 5), dtype=np.float32)
@@ -66,10 +67,6 @@ def run(rounds: RoundSampler) -> list[int]:
     return seen
 
 
-def kept(folder: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
-
-
 @pytest.fixture
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("smoothcert.votes.rounds.PART_VOTES", 64)  # several pieces in a round
@@ -103,50 +100,43 @@ def test_results_do_not_depend_on_the_batch_size(batch_size: int) -> None:
 
 
 def test_a_finished_journal_is_replayed_without_sampling(journal: Path) -> None:
-    before = kept(journal)
+    before = contents(journal)
     with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE) as rounds:
         expected, samples = run(rounds), rounds.timing.samples
     with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=journal) as rounds:
         assert run(rounds) == expected
         assert rounds.timing.samples == 0
-    assert kept(journal) == before
+    assert contents(journal) == before
     assert samples == sum(p["votes"] for p in _index(journal))
 
 
 def _index(journal: Path) -> list[dict[str, int]]:
-    return [json.loads(line.partition(" ")[2]) for line in (journal / "rounds.jsonl").read_text().splitlines()]
+    index = journal / "rounds.jsonl"
+    lines = index.read_text().splitlines() if index.exists() else []
+    return [json.loads(line.partition(" ")[2]) for line in lines]
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 4, 9])
 def test_an_interrupted_run_continues_to_the_same_bytes(journal: Path, tmp_path: Path, pieces: int) -> None:
-    calls = 0
-
-    def failing(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        nonlocal calls
-        calls += 1
-        if calls > pieces + 2:  # the first two identify the classifier
-            raise KeyboardInterrupt
-        return logits(batch)
-
-    broken = smoothed(batch_size=1024)
-    broken = replace(broken, classifier=sc.FunctionClassifier(failing, 3, "W"))
+    classifier = interrupted(sc.FunctionClassifier(logits, 3, "W"), pieces + 2)  # the first 2 identify it
+    broken = replace(smoothed(batch_size=1024), classifier=classifier)
     folder = tmp_path / "again"
     with (
         pytest.raises(KeyboardInterrupt),
         sampling_rounds(broken, QUOTA, procedure=PROCEDURE, folder=folder) as rounds,
     ):
         run(rounds)
-    assert len(_index(folder) if (folder / "rounds.jsonl").exists() else []) == pieces
+    assert len(_index(folder)) == pieces
     with sampling_rounds(smoothed(batch_size=1024), QUOTA, procedure=PROCEDURE, folder=folder) as rounds:
         run(rounds)
     different = {"rounds.json"}  # the batch size is written down
-    assert {k: v for k, v in kept(folder).items() if k not in different} == {
-        k: v for k, v in kept(journal).items() if k not in different
+    assert {k: v for k, v in contents(folder).items() if k not in different} == {
+        k: v for k, v in contents(journal).items() if k not in different
     }
 
 
 def test_a_torn_line_and_a_torn_file_do_not_count(journal: Path) -> None:
-    expected = kept(journal)
+    expected = contents(journal)
     index = journal / "rounds.jsonl"
     lines = index.read_text().splitlines(keepends=True)
     index.write_text("".join(lines[:-1]) + lines[-1][:30])
@@ -154,38 +144,38 @@ def test_a_torn_line_and_a_torn_file_do_not_count(journal: Path) -> None:
     with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=journal) as rounds:
         run(rounds)
         assert 0 < rounds.timing.samples <= 64
-    assert kept(journal) == expected
+    assert contents(journal) == expected
 
 
-KILLED = """
-import sys, time
-from pathlib import Path
-sys.path[:0] = {path!r}
-import procedures.test_rounds as t
-slow = lambda batch: (time.sleep(0.004), t.logits(batch))[1]
-g = t.replace(t.smoothed(batch_size=16), classifier=t.sc.FunctionClassifier(slow, 3, "W"))
-t.sampling_rounds.__wrapped__.__globals__["PART_VOTES"] = 64
-print("ready", flush=True)
-with t.sampling_rounds(g, t.QUOTA, procedure=t.PROCEDURE, folder=Path(sys.argv[1])) as rounds:
-    t.run(rounds)
-"""
+def run_slowly(folder: Path) -> None:
+    """Do the run in more than a second."""
+
+    def slow(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        time.sleep(0.01)
+        return logits(batch)
+
+    rounds.PART_VOTES = 64  # type: ignore[attr-defined]
+    slowed = replace(smoothed(batch_size=16), classifier=sc.FunctionClassifier(slow, 3, "W"))
+    with sampling_rounds(slowed, QUOTA, procedure=PROCEDURE, folder=folder) as sampler:
+        run(sampler)
 
 
 def test_kill_9_costs_a_piece_and_changes_nothing(journal: Path, tmp_path: Path) -> None:
-    code = KILLED.format(path=[str(Path(__file__).parents[1])])
     folder = tmp_path / "killed"
     for wait in (0.05, 0.15):
-        child = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        child.stdout.readline()
+        known = len(_index(folder))
+        child = start(__file__, "run_slowly", folder)
+        while child.is_alive() and len(_index(folder)) == known:
+            time.sleep(0.002)
         time.sleep(wait)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
+        child.kill()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+    assert len(_index(folder)) < len(_index(journal))
     with sampling_rounds(smoothed(), QUOTA, procedure=PROCEDURE, folder=folder) as rounds:
         run(rounds)
-    same = [name for name in kept(journal) if name != "rounds.json"]
-    assert {n: kept(folder)[n] for n in same} == {n: kept(journal)[n] for n in same}
+    same = [name for name in contents(journal) if name != "rounds.json"]
+    assert {n: contents(folder)[n] for n in same} == {n: contents(journal)[n] for n in same}
 
 
 def test_the_lock_is_held(journal: Path) -> None:
@@ -211,13 +201,13 @@ def test_the_lock_is_held(journal: Path) -> None:
 def test_another_call_is_refused(
     journal: Path, call: Smoothed, settings: dict[str, Setting], message: str
 ) -> None:
-    before = kept(journal)
+    before = contents(journal)
     with (
         pytest.raises(CacheMismatchError, match=message),
         sampling_rounds(call, QUOTA, procedure=settings, folder=journal),
     ):
         pass
-    assert kept(journal) == before
+    assert contents(journal) == before
 
 
 def test_other_requests_and_another_model_are_refused(journal: Path) -> None:

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 import smoothcert as sc
+from closed_form import by_heart, half_space, opposite
+from interruptions import interrupted
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.noise import Purpose, input_keys
+from smoothcert.noise import input_keys
 from smoothcert.procedures.incremental.at_radius import RadiusDecisions, _decisions
 from smoothcert.procedures.incremental.opening import Opened
 from smoothcert.votes import Progress, Quota, Smoothed
@@ -22,25 +24,10 @@ X = np.linspace(0.1, 0.9, 17).reshape(17, 1) * np.ones((1, 4), np.float32)
 SIGMA, N = 0.25, 4000
 
 
-def threshold(at: float, fail_after: int = 1 << 60) -> sc.FunctionClassifier:
-    """f(x) = 1[x0 > at]: the smoothed classifier's radius is |x0 - at|."""
-    calls = 0
-
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        nonlocal calls
-        calls += 1
-        if calls > fail_after:
-            raise KeyboardInterrupt
-        score = batch[:, 0].astype(np.float64) - at
-        return np.stack([-score, score], axis=1)
-
-    return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {at}")
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("decision") / "cache"
-    sc.certify(threshold(0.52), X, sigma=SIGMA, n=N, seed=3, cache=folder, noise="gaussian")
+    sc.certify(half_space(0.52), X, sigma=SIGMA, n=N, seed=3, cache=folder, noise="gaussian")
     return folder
 
 
@@ -72,7 +59,7 @@ def run(
 ) -> RadiusDecisions:
     store = CertificationCache(cache)
     g = Smoothed(
-        classifier=threshold(0.525) if candidate is None else candidate,
+        classifier=half_space(0.525) if candidate is None else candidate,
         inputs=x,
         keys=list(input_keys(x)),
         noise=store.manifest.noise(),
@@ -106,8 +93,7 @@ def test_samples_are_few_and_counted(cache: Path) -> None:
 
 def test_the_class_is_the_cached_one(cache: Path) -> None:
     """A candidate that turned into its opposite is not certified for its own class."""
-    opposite = sc.FunctionClassifier(lambda b: np.stack([b[:, 0] - 0.52, 0.52 - b[:, 0]], axis=1), 2, "opposite")
-    found = run(cache, opposite).certificates
+    found = run(cache, opposite(half_space(0.52))).certificates
     assert not found.certified.any()
     store = CertificationCache(cache)
     assert found.top_class.tolist() == [store[key].top_class for key in input_keys(X)]
@@ -124,7 +110,7 @@ def test_results_do_not_depend_on_batches(cache: Path, batch_size: int) -> None:
 def test_an_interrupted_run_ends_the_same(cache: Path, tmp_path: Path, calls: int) -> None:
     whole = run(cache)
     with pytest.raises(KeyboardInterrupt):
-        run(cache, threshold(0.525, fail_after=calls), folder=tmp_path / "d", batch_size=200)
+        run(cache, interrupted(half_space(0.525), calls), folder=tmp_path / "d", batch_size=200)
     again = run(cache, folder=tmp_path / "d")
     for name, values in whole.certificates.columns().items():
         np.testing.assert_array_equal(again.certificates.columns()[name], values)
@@ -138,19 +124,7 @@ def test_an_interrupted_run_ends_the_same(cache: Path, tmp_path: Path, calls: in
 def test_held_out_samples_are_the_only_ones_looked_at(cache: Path) -> None:
     """A candidate that learned the noise of the first samples by heart is found out on the others."""
     store = CertificationCache(cache)
-    keys = list(input_keys(X))
-    noisy = np.empty((1000, 4), np.float32)
-    learned: set[bytes] = set()
-    for x, key in zip(X, keys, strict=True):
-        store.manifest.noise().perturb(x, key, Purpose.ESTIMATION, 0, noisy)
-        learned |= {row.tobytes() for row in noisy}
-
-    def by_heart(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        right = np.array([row.tobytes() in learned for row in batch])
-        score = np.where(right, batch[:, 0] - 0.52, 0.52 - batch[:, 0]).astype(np.float64)
-        return np.stack([-score, score], axis=1)
-
-    liar = sc.FunctionClassifier(by_heart, 2, "by heart")
+    liar = by_heart(half_space(0.52), X, input_keys(X), store.manifest.noise(), 1000)
     assert run(cache, liar, n_p=1000).certificates.certified.sum() > 8
     assert not run(cache, liar, n_p=1000, start=1000).certificates.certified.any()
 
@@ -161,7 +135,7 @@ def test_it_errs_at_most_alpha_at_the_boundary(tmp_path: Path) -> None:
     x[:, 2] = np.linspace(0, 1, size)
     at = float(x[0, 0])
     sc.certify(
-        threshold(at - radius - 0.03),
+        half_space(at - radius - 0.03),
         x,
         sigma=SIGMA,
         n0=20,
@@ -172,7 +146,7 @@ def test_it_errs_at_most_alpha_at_the_boundary(tmp_path: Path) -> None:
     )
     store = CertificationCache(tmp_path / "c")
     g = Smoothed(
-        classifier=threshold(at - radius), inputs=x, keys=list(input_keys(x)), noise=store.manifest.noise()
+        classifier=half_space(at - radius), inputs=x, keys=list(input_keys(x)), noise=store.manifest.noise()
     )
     found = decide(store, g, Quota(n0=0, n=250, alpha=0.05), radius * (1 + 1e-9)).certificates
     assert binomtest(int(found.certified.sum()), size, 0.05, alternative="greater").pvalue > 1e-3
@@ -192,4 +166,4 @@ def test_a_radius_out_of_reach_is_refused_with_the_largest(cache: Path) -> None:
     assert 0.5 < largest < 0.9
     run(cache, x=X[:1], radius=largest, n_p=500)
     with pytest.raises(InvalidArgumentError, match="radius is nan"):
-        sc.recertify_at_radius(threshold(0.525), X, float("nan"), cache=cache)
+        sc.recertify_at_radius(half_space(0.525), X, float("nan"), cache=cache)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 from scipy.stats import beta, binomtest
 
 import smoothcert as sc
+from closed_form import corners, disagreement, half_space
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.evaluation import compare_candidates
@@ -31,33 +31,16 @@ X[3, 0], X[30, 0] = 0.999, 0.001  # unanimous votes
 SIGMA, ALPHA, ALPHA_ZETA, N, M = 0.12, 0.001, 0.001, 4000, 400
 
 
-def linear(shift: float = 0.0, name: str = "") -> sc.FunctionClassifier:
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        score = batch[:, 0].astype(np.float64) - 0.5 - shift
-        return np.stack([-score, score], axis=1)
-
-    return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"{shift} {name}")
-
-
-def corners(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Class 0 in one half, and three classes that share the other."""
-    x, y = batch[:, 0].astype(np.float64), batch[:, 1].astype(np.float64)
-    third = np.digitize(y, [0.4, 0.6])
-    return np.stack(
-        [np.where(x > 0.5, 1.0, 0.0), *(np.where((x <= 0.5) & (third == i), 1.0, 0.0) for i in range(3))], 1
-    )
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recertificates") / "cache"
-    sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
+    sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
     return folder
 
 
-def recertify(cache: Path, shift: float = 0.003, name: str = "", **changes: object) -> sc.Recertification:
+def recertify(cache: Path, shift: float = 0.003, **changes: object) -> sc.Recertification:
     call: dict[str, object] = {"cache": cache, "n_p": M, "alpha_zeta": ALPHA_ZETA, **changes}
-    return sc.recertify(linear(shift, name), X, **call)  # type: ignore[arg-type]
+    return sc.recertify(half_space(0.5 + shift), X, **call)  # type: ignore[arg-type]
 
 
 def test_pairs_count_what_the_candidate_loses_and_wins(cache: Path) -> None:
@@ -67,7 +50,7 @@ def test_pairs_count_what_the_candidate_loses_and_wins(cache: Path) -> None:
     np.testing.assert_array_equal(run.pairs.n01[top == 1], 0)
     np.testing.assert_array_equal(run.pairs.n10[top == 0], 0)
     np.testing.assert_array_equal(run.pairs.n10 + run.pairs.n01, run.pairs.n_disagree)
-    lost = (ndtr((X[:, 0] - 0.5) / SIGMA) - ndtr((X[:, 0] - 0.52) / SIGMA))[top == 1]
+    lost = disagreement(X[:, 0], 0.5, 0.52, SIGMA)[top == 1]
     assert binomtest(int(run.pairs.n10[top == 1].sum()), M * len(lost), float(lost.mean())).pvalue > 1e-4
 
 
@@ -78,7 +61,7 @@ def test_auto_starts_from_scratch_beyond_the_cache_where_votes_were_unanimous(ca
     np.testing.assert_array_equal(run.pairs.fresh, unanimous)
     np.testing.assert_array_equal(run.certificates.branch == "direct", unanimous)
     # Samples N .. N + M - 1 of the candidate alone are the same noise.
-    alone = sc.certify(linear(0.003), X, sigma=SIGMA, n=N + M, seed=1, cache=cache.parent / "alone")
+    alone = sc.certify(half_space(0.503), X, sigma=SIGMA, n=N + M, seed=1, cache=cache.parent / "alone")
     store = CertificationCache(cache.parent / "alone")
     for i in np.flatnonzero(unanimous):
         votes = store[alone.keys[i]].votes[N:]
@@ -93,14 +76,14 @@ def test_auto_starts_from_scratch_beyond_the_cache_where_votes_were_unanimous(ca
 def test_which_side_of_the_gate_follows_from_the_cache_alone(cache: Path, changes: dict[str, object]) -> None:
     """Neither how many samples are paired nor what the candidate does on other inputs may turn it."""
     folder = cache.parent / f"gate {changes}"
-    sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
+    sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
     run = recertify(folder, **changes)  # type: ignore[arg-type]
     np.testing.assert_array_equal(run.pairs.fresh, run.pairs.count == N)
 
 
 def test_auto_is_continued_where_it_stopped(cache: Path, tmp_path: Path) -> None:
     whole = recertify(cache, bound="auto", out=tmp_path / "whole")
-    sc.recertify(linear(0.003), X[:20], cache=cache, n_p=M, alpha_zeta=ALPHA_ZETA, out=tmp_path / "out")
+    sc.recertify(half_space(0.503), X[:20], cache=cache, n_p=M, alpha_zeta=ALPHA_ZETA, out=tmp_path / "out")
     again = recertify(cache, bound="auto", out=tmp_path / "out")
     assert again.timing.samples == 20 * M
     np.testing.assert_array_equal(again.certificates.radius, whole.certificates.radius)
@@ -122,7 +105,7 @@ def test_the_runner_up_certifies_what_others_share(tmp_path: Path) -> None:
     """At probability 0.48 of class 0 the others have at most 0.2 each: only the runner-up form sees it."""
     x = np.full((1, 2), 0.5, np.float32)
     x[0, 0] = 0.5 + SIGMA * ndtri(0.48)
-    f = sc.FunctionClassifier(corners, num_classes=4, fingerprint="corners")
+    f = corners()
     plain = sc.certify(f, x, sigma=SIGMA, n=N, seed=1, cache=tmp_path / "c").certificates
     found = sc.certify(f, x, sigma=SIGMA, n=N, seed=1, runner_up=True).certificates
     assert plain.prediction[0] == -1
@@ -148,23 +131,23 @@ def test_with_two_classes_the_runner_up_is_the_rest(cache: Path) -> None:
 
 
 def test_a_decision_takes_few_samples_and_claims_no_more_than_is_true(cache: Path, tmp_path: Path) -> None:
-    run = sc.recertify_at_radius(linear(0.003), X, 0.1, cache=cache, out=tmp_path / "votes")
+    run = sc.recertify_at_radius(half_space(0.503), X, 0.1, cache=cache, out=tmp_path / "votes")
     found = run.certificates
     distance = np.abs(X[:, 0] - 0.503)
     assert found.certified[distance > 0.14].all()
     assert not found.certified[distance <= 0.1].any()
     np.testing.assert_array_equal(found.radius, np.where(found.certified, 0.1, 0.0))
     assert run.timing.samples == found.n.sum() < N * len(X) / 20
-    again = sc.recertify_at_radius(linear(0.003), X, 0.1, cache=cache, out=tmp_path / "votes")
+    again = sc.recertify_at_radius(half_space(0.503), X, 0.1, cache=cache, out=tmp_path / "votes")
     assert again.timing.samples == 0
     np.testing.assert_array_equal(again.certificates.n, found.n)
     with pytest.raises(InvalidArgumentError, match="unanimous votes certify no more than"):
-        sc.recertify_at_radius(linear(0.003), X, 1.0, cache=cache)
+        sc.recertify_at_radius(half_space(0.503), X, 1.0, cache=cache)
 
 
 def test_a_held_out_range_serves_once(tmp_path: Path) -> None:
     folder = tmp_path / "c"
-    sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
+    sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
     run = recertify(folder, n_p=range(1000, 1500))
     assert "samples 1000 to 1500" in run.certificates.premise
     np.testing.assert_array_equal(
@@ -174,7 +157,7 @@ def test_a_held_out_range_serves_once(tmp_path: Path) -> None:
         InvalidArgumentError, match=r"samples 1400 to 1599 .* samples 1000 to 1499 .* from 1500 on"
     ):
         recertify(folder, shift=0.004, n_p=range(1400, 1600))
-    reserve_holdout(folder, range(1500, 1700), [linear(0.004), linear(0.005)])
+    reserve_holdout(folder, range(1500, 1700), [half_space(0.504), half_space(0.505)])
     for shift in (0.004, 0.005):
         recertify(folder, shift=shift, n_p=range(1500, 1700))
     with pytest.raises(InvalidArgumentError, match="from 1700 on"):
@@ -184,10 +167,10 @@ def test_a_held_out_range_serves_once(tmp_path: Path) -> None:
 
 def test_held_out_votes_are_those_of_the_range(cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "c"
-    sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
+    sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
     run = recertify(folder, bound="joint", n_p=range(1000, 1500))
     store = CertificationCache(folder)
-    base = sc.certify(linear(), X, sigma=SIGMA, n=N, seed=1, cache=folder, alpha=ALPHA)
+    base = sc.certify(half_space(), X, sigma=SIGMA, n=N, seed=1, cache=folder, alpha=ALPHA)
     k1 = [
         int((store[key].votes[1000:1500] == top).sum())
         for key, top in zip(base.keys, run.pairs.top_class, strict=True)
@@ -252,7 +235,7 @@ def test_a_record_of_an_unknown_bound_is_refused() -> None:
 @pytest.mark.parametrize("runner_up", [False, True])
 def test_a_candidate_of_the_removed_bound_is_compared_by_the_joint_one(tmp_path: Path, runner_up: bool) -> None:
     cache = tmp_path / "cache"
-    sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
+    sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
     votes = candidate_folder(cache, "moved")
     joint = recertify(cache, bound=sc.Joint(afresh=False, runner_up=runner_up), out=votes).certificates
     write_candidate(cache, record(bound="one-sided", runner_up=runner_up))
@@ -268,7 +251,7 @@ def test_a_candidate_of_the_removed_bound_is_compared_by_the_joint_one(tmp_path:
 def test_votes_of_a_candidate_that_started_elsewhere_are_no_base(tmp_path: Path) -> None:
     """On them, sample i of the call would be paired with another sample than the i-th vote is of."""
     cache = tmp_path / "cache"
-    sc.certify(linear(), X, sigma=SIGMA, n=2000, n0=20, cache=cache)
-    sc.recertify(linear(0.004), X, cache=cache, n_p=range(1000, 1500), n0=20, out=tmp_path / "votes")
+    sc.certify(half_space(), X, sigma=SIGMA, n=2000, n0=20, cache=cache)
+    sc.recertify(half_space(0.504), X, cache=cache, n_p=range(1000, 1500), n0=20, out=tmp_path / "votes")
     with pytest.raises(CacheMismatchError, match="start at sample 1000, not at 0"):
-        sc.recertify(linear(0.005), X, cache=tmp_path / "votes", n_p=200, bound="joint")
+        sc.recertify(half_space(0.505), X, cache=tmp_path / "votes", n_p=200, bound="joint")

@@ -6,11 +6,11 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 from scipy.stats import beta
 
 import smoothcert as sc
+from closed_form import disagreement, half_space
 from smoothcert.errors import CacheError, CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures.incremental import GAMMA_GRID
 from smoothcert.votes.store import CertificationCache, holdouts
@@ -20,18 +20,10 @@ X = RNG.random((30, 3), dtype=np.float32)
 SIGMA, ALPHA, ALPHA_ZETA, N, N_P = 0.25, 0.001, 0.002, 4000, 600
 
 
-def linear(shift: float = 0.0, classes: int = 2) -> sc.FunctionClassifier:
-    def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        score = batch[:, 0].astype(np.float64) - 0.5 - shift
-        return np.stack([-score, score] + [np.full(len(batch), -9.0)] * (classes - 2), axis=1)
-
-    return sc.FunctionClassifier(logits, num_classes=classes, fingerprint=f"{shift} {classes}")
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("incremental") / "cache"
-    sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
+    sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=folder)
     return folder
 
 
@@ -42,9 +34,9 @@ def recertify(cache: Path, candidate: sc.Classifier, x: object = X, **changes: o
 
 def test_it_is_algorithms_2_and_3(cache: Path) -> None:
     """Line by line and input by input, with SciPy's quantiles and a certification of the candidate alone."""
-    candidate = linear(0.004)
+    candidate = half_space(0.504)
     run = recertify(cache, candidate, bound=sc.Irs(gamma=0.95))
-    base = sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1)
+    base = sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1)
     store = CertificationCache(cache)
     alone = sc.certify(candidate, X, sigma=SIGMA, n=N_P, alpha=ALPHA, seed=1)
     branches = set()
@@ -70,8 +62,8 @@ def test_it_is_algorithms_2_and_3(cache: Path) -> None:
 
 def test_the_cached_class_is_certified_even_where_the_candidate_prefers_another(cache: Path) -> None:
     """Far from f, f^p certifies nothing: never its own majority class."""
-    run = recertify(cache, linear(0.3), bound=sc.Irs(gamma=1.0))
-    base = sc.certify(linear(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1).certificates
+    run = recertify(cache, half_space(0.8), bound=sc.Irs(gamma=1.0))
+    base = sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1).certificates
     certified = run.certificates.certified
     np.testing.assert_array_equal(run.certificates.prediction[certified], base.prediction[certified])
     between = (X[:, 0] > 0.5) & (X[:, 0] < 0.8)
@@ -80,44 +72,46 @@ def test_the_cached_class_is_certified_even_where_the_candidate_prefers_another(
 
 
 def test_disagreement_is_the_known_probability(cache: Path) -> None:
-    run = recertify(cache, linear(0.05))
-    truth = ndtr((X[:, 0] - 0.5) / SIGMA) - ndtr((X[:, 0] - 0.55) / SIGMA)
+    run = recertify(cache, half_space(0.55))
+    truth = disagreement(X[:, 0], 0.5, 0.55, SIGMA)
     assert (np.asarray(run.certificates.zeta) >= truth).all()
     expected = truth.sum() * N_P
     assert abs(run.pairs.n_disagree.sum() - expected) < 5 * np.sqrt(expected)
 
 
 def test_an_identical_candidate_is_reported(cache: Path) -> None:
-    again = sc.FunctionClassifier(linear().function, 2, "a second name for the same")
-    assert recertify(cache, linear()).identical
-    assert recertify(cache, again, base=linear()).identical
-    assert not recertify(cache, linear(0.004), base=linear()).identical
+    again = half_space(fingerprint="a second name for the same")
+    assert recertify(cache, half_space()).identical
+    assert recertify(cache, again, base=half_space()).identical
+    assert not recertify(cache, half_space(0.504), base=half_space()).identical
     assert not recertify(cache, again).identical, "without the base only the fingerprint can tell"
 
 
 def test_another_base_is_refused(cache: Path) -> None:
     with pytest.raises(CacheMismatchError, match="votes of another classifier under the fingerprint"):
-        recertify(cache, linear(0.004), X[X[:, 0] < 0.6], base=linear(0.5))
+        recertify(cache, half_space(0.504), X[X[:, 0] < 0.6], base=half_space(1.0))
 
 
 def test_subsets_and_order(cache: Path) -> None:
-    whole = recertify(cache, linear(0.004)).certificates
-    part = recertify(cache, linear(0.004), X[[7, 3, 20]]).certificates
+    whole = recertify(cache, half_space(0.504)).certificates
+    part = recertify(cache, half_space(0.504), X[[7, 3, 20]]).certificates
     np.testing.assert_array_equal(part.radius, whole.radius[[7, 3, 20]])
 
 
 def test_votes_are_kept_and_continued(cache: Path, tmp_path: Path) -> None:
-    first = recertify(cache, linear(0.004), X[:10], out=tmp_path / "out")
-    second = recertify(cache, linear(0.004), out=tmp_path / "out")
+    first = recertify(cache, half_space(0.504), X[:10], out=tmp_path / "out")
+    second = recertify(cache, half_space(0.504), out=tmp_path / "out")
     assert (first.timing.samples, second.timing.samples) == (10 * N_P, 20 * N_P)
-    np.testing.assert_array_equal(second.certificates.radius, recertify(cache, linear(0.004)).certificates.radius)
+    np.testing.assert_array_equal(
+        second.certificates.radius, recertify(cache, half_space(0.504)).certificates.radius
+    )
 
 
 def test_gamma_is_tuned_on_inputs_that_do_not_use_it(cache: Path) -> None:
-    run = recertify(cache, linear(0.004), bound=sc.Irs(gamma="auto"))
+    run = recertify(cache, half_space(0.504), bound=sc.Irs(gamma="auto"))
     assert run.gamma in GAMMA_GRID
     fixed, default = (
-        recertify(cache, linear(0.004), bound=sc.Irs(gamma=g)).certificates.radius for g in (run.gamma, 0.99)
+        recertify(cache, half_space(0.504), bound=sc.Irs(gamma=g)).certificates.radius for g in (run.gamma, 0.99)
     )
     np.testing.assert_array_equal(run.certificates.radius[3:], fixed[3:])
     np.testing.assert_array_equal(run.certificates.radius[:3], default[:3])
@@ -144,14 +138,14 @@ def test_a_threshold_out_of_range_is_refused(gamma: float) -> None:
         ({"batch_size": -1}, InvalidArgumentError, "batch_size is -1"),
         ({"x": X + np.float32(1e-3) * (X < 0.9)}, CacheMismatchError, r"x\[0\] is not in"),
         ({"x": X.reshape(30, 3, 1)}, CacheMismatchError, "input_shape"),
-        ({"candidate": linear(0.0, classes=3)}, CacheMismatchError, "num_classes"),
+        ({"candidate": half_space(num_classes=3)}, CacheMismatchError, "num_classes"),
         ({"cache": "nowhere"}, CacheMismatchError, "holds no certification cache"),
     ],
 )
 def test_bad_arguments_are_refused(
     cache: Path, change: dict[str, object], error: type[Exception], message: str
 ) -> None:
-    call: dict[str, object] = {"candidate": linear(0.004), "x": X, **change}
+    call: dict[str, object] = {"candidate": half_space(0.504), "x": X, **change}
     with pytest.raises(error, match=message):
         recertify(call.pop("cache", cache), call.pop("candidate"), call.pop("x"), **call)  # type: ignore[arg-type]
 
@@ -159,27 +153,27 @@ def test_bad_arguments_are_refused(
 def test_noise_that_can_no_longer_be_drawn_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("smoothcert.noise.gaussian._law_digest", lambda: "0" * 64)
     with pytest.raises(CacheMismatchError, match="noise digest"):
-        recertify(cache, linear(0.004))
+        recertify(cache, half_space(0.504))
 
 
 def test_what_was_looked_at_cannot_be_held_out_afterwards(tmp_path: Path) -> None:
     """By whichever call: certificates and decisions both show how a candidate does on the cached samples."""
     cache = tmp_path / "cache"
-    sc.certify(linear(), X[:4], sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
-    recertify(cache, linear(0.004), X[:4])
+    sc.certify(half_space(), X[:4], sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
+    recertify(cache, half_space(0.504), X[:4])
     with pytest.raises(InvalidArgumentError, match=f"samples 0 to {N_P - 1} of .* take a range from {N_P} on"):
-        sc.recertify(linear(0.005), X[:4], cache=cache, n_p=range(N_P - 1, N_P + 100))
-    sc.recertify_at_radius(linear(0.004), X[:4], 0.01, cache=cache, n_p=1000)
+        sc.recertify(half_space(0.505), X[:4], cache=cache, n_p=range(N_P - 1, N_P + 100))
+    sc.recertify_at_radius(half_space(0.504), X[:4], 0.01, cache=cache, n_p=1000)
     with pytest.raises(InvalidArgumentError, match="take a range from 1000 on"):
-        sc.recertify(linear(0.005), X[:4], cache=cache, n_p=range(900, 1100))
-    sc.recertify(linear(0.005), X[:4], cache=cache, n_p=range(1000, 1100))
+        sc.recertify(half_space(0.505), X[:4], cache=cache, n_p=range(900, 1100))
+    sc.recertify(half_space(0.505), X[:4], cache=cache, n_p=range(1000, 1100))
 
 
 def test_a_cache_that_cannot_be_written_is_looked_at_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
-    sc.certify(linear(), X[:4], sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
+    sc.certify(half_space(), X[:4], sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
 
     error = errno.EROFS
 
@@ -188,7 +182,7 @@ def test_a_cache_that_cannot_be_written_is_looked_at_with_a_warning(
 
     monkeypatch.setattr(holdouts, "locked", refused)
     with pytest.warns(UserWarning, match="could not be written down .*do not hold them out of a copy"):
-        assert recertify(cache, linear(0.004), X[:4]).certificates.certified.any()
+        assert recertify(cache, half_space(0.504), X[:4]).certificates.certified.any()
     error = errno.EIO
     with pytest.raises(CacheError, match="the disk cannot be written"):
-        recertify(cache, linear(0.004), X[:4])
+        recertify(cache, half_space(0.504), X[:4])

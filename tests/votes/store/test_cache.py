@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +16,10 @@ import pytest
 from numpy.typing import NDArray
 
 import smoothcert as sc
+from closed_form import recording
+from folders import votes_of
+from forged_cache import CALL, INPUTS, classifier
+from processes import start
 from smoothcert._files import locked
 from smoothcert.errors import (
     CacheCorruptError,
@@ -29,29 +31,11 @@ from smoothcert.errors import (
 from smoothcert.sampling.identity import probe_batch
 from smoothcert.votes.store import CertificationCache
 
-RNG = np.random.default_rng(0)
-X = RNG.random((12, 3, 4), dtype=np.float32)
-W = RNG.standard_normal((12, 5))
-
-
-def logits(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-    return batch.reshape(len(batch), -1) @ W
-
-
-CLASSIFIER = sc.FunctionClassifier(logits, num_classes=5, fingerprint="W")
-CALL = {"sigma": 0.5, "n0": 20, "n": 20_000, "alpha": 0.001, "seed": 7}
-
-
-def contents(cache: Path) -> dict[str, bytes]:
-    """Every byte of the cache proper; seconds and locks lie beside it."""
-    files = [cache / "manifest.json", cache / "index.jsonl", *sorted((cache / "parts").iterdir())]
-    return {str(f.relative_to(cache)): f.read_bytes() for f in files}
-
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = tmp_path_factory.mktemp("whole") / "cache"
-    sc.certify(CLASSIFIER, X, cache=cache, **CALL)  # type: ignore[arg-type]
+    again(cache)
     return cache
 
 
@@ -61,7 +45,7 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 
 
 def again(cache: Path, **changes: object) -> sc.CertificationRun:
-    return sc.certify(CLASSIFIER, X, cache=cache, **{**CALL, **changes})  # type: ignore[arg-type]
+    return sc.certify(classifier(), INPUTS, cache=cache, **{**CALL, **changes})  # type: ignore[arg-type]
 
 
 def test_cache_gives_back_what_certify_counted(whole: Path, tmp_path: Path) -> None:
@@ -72,11 +56,11 @@ def test_cache_gives_back_what_certify_counted(whole: Path, tmp_path: Path) -> N
     np.testing.assert_array_equal(fresh.tally.selection, cached.tally.selection)
     np.testing.assert_array_equal(fresh.certificates.radius, cached.certificates.radius)
     store = CertificationCache(whole)
-    assert len(store) == len(X)
+    assert len(store) == len(INPUTS)
     for key, counts in zip(fresh.keys, fresh.tally.counts, strict=True):
         row = store[key]
         np.testing.assert_array_equal(np.bincount(row.votes, minlength=5), counts)
-    assert contents(whole) == contents(tmp_path / "fresh")
+    assert votes_of(whole) == votes_of(tmp_path / "fresh")
 
 
 def test_parts_are_readable_by_any_parquet_reader(whole: Path) -> None:
@@ -87,13 +71,13 @@ def test_parts_are_readable_by_any_parquet_reader(whole: Path) -> None:
 
 
 def test_order_and_subset_find_their_votes(copy: Path) -> None:
-    run = sc.certify(CLASSIFIER, X[[5, 2, 9]], cache=copy, **CALL)  # type: ignore[arg-type]
+    run = sc.certify(classifier(), INPUTS[[5, 2, 9]], cache=copy, **CALL)  # type: ignore[arg-type]
     assert run.timing.samples == 0
     np.testing.assert_array_equal(run.tally.counts, again(copy).tally.counts[[5, 2, 9]])
 
 
 def test_more_inputs_extend_a_cache(tmp_path: Path, whole: Path) -> None:
-    sc.certify(CLASSIFIER, X[:5], cache=tmp_path / "c", **CALL)  # type: ignore[arg-type]
+    sc.certify(classifier(), INPUTS[:5], cache=tmp_path / "c", **CALL)  # type: ignore[arg-type]
     run = again(tmp_path / "c")
     assert run.timing.samples == 7 * 20_020
     np.testing.assert_array_equal(run.tally.counts, again(whole).tally.counts)
@@ -102,15 +86,10 @@ def test_more_inputs_extend_a_cache(tmp_path: Path, whole: Path) -> None:
 def test_a_continued_run_keeps_its_batch_size(tmp_path: Path) -> None:
     """Kernels may round by batch size, so the rest of a run has to come in the batches that it was begun with."""
     sizes: list[int] = []
-
-    def recording(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        sizes.append(len(batch))
-        return logits(batch)
-
-    classifier = sc.FunctionClassifier(recording, num_classes=5, fingerprint="W")
-    sc.certify(classifier, X[:2], cache=tmp_path / "c", batch_size=96, **CALL)  # type: ignore[arg-type]
+    f = recording(classifier(), sizes)
+    sc.certify(f, INPUTS[:2], cache=tmp_path / "c", batch_size=96, **CALL)  # type: ignore[arg-type]
     sizes.clear()
-    sc.certify(classifier, X[:4], cache=tmp_path / "c", **CALL)  # type: ignore[arg-type]
+    sc.certify(f, INPUTS[:4], cache=tmp_path / "c", **CALL)  # type: ignore[arg-type]
     assert max(sizes) == 96
 
 
@@ -125,33 +104,32 @@ def test_a_continued_run_keeps_its_batch_size(tmp_path: Path) -> None:
     ],
 )
 def test_a_call_that_does_not_fit_is_refused(copy: Path, field: str, change: dict[str, float]) -> None:
-    before = contents(copy)
+    before = votes_of(copy)
     with pytest.raises(CacheMismatchError, match=rf"\b{field} = "):
         again(copy, **change)
-    assert contents(copy) == before
+    assert votes_of(copy) == before
 
 
 def test_another_model_or_shape_is_refused(copy: Path) -> None:
-    other = sc.FunctionClassifier(logits, num_classes=5, fingerprint="V")
     with pytest.raises(CacheMismatchError, match="fingerprint"):
-        sc.certify(other, X, cache=copy, **CALL)  # type: ignore[arg-type]
+        sc.certify(classifier(0.5), INPUTS, cache=copy, **CALL)  # type: ignore[arg-type]
     with pytest.raises(CacheMismatchError, match="input_shape"):
-        sc.certify(CLASSIFIER, X.reshape(12, 4, 3), cache=copy, **CALL)  # type: ignore[arg-type]
+        sc.certify(classifier(), INPUTS.reshape(12, 4, 3), cache=copy, **CALL)  # type: ignore[arg-type]
 
 
 def test_votes_that_do_not_repeat_are_refused(copy: Path) -> None:
     """The same fingerprint, another function: logits for fixed inputs tell, and where they do not, the votes."""
-    liar = sc.FunctionClassifier(lambda batch: -logits(batch), num_classes=5, fingerprint="W")
-    with pytest.raises(CacheMismatchError, match=r"another classifier under the fingerprint 'W'"):
-        sc.certify(liar, X, cache=copy, **CALL)  # type: ignore[arg-type]
+    liar = sc.FunctionClassifier(lambda batch: -classifier().function(batch), num_classes=5, fingerprint="W 0.0")
+    with pytest.raises(CacheMismatchError, match=r"another classifier under the fingerprint 'W 0.0'"):
+        sc.certify(liar, INPUTS, cache=copy, **CALL)  # type: ignore[arg-type]
 
-    def lies_about_grey(batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        probed = np.isin(batch, probe_batch(X.shape[1:], CertificationCache(copy).manifest.noise())).all()
-        return logits(batch) if probed else -logits(batch)
+    def lies_about_grey(batch: NDArray[np.float32]) -> NDArray[np.floating]:
+        probed = np.isin(batch, probe_batch(INPUTS.shape[1:], CertificationCache(copy).manifest.noise())).all()
+        return classifier().function(batch) if probed else -classifier().function(batch)
 
-    liar = sc.FunctionClassifier(lies_about_grey, num_classes=5, fingerprint="W")
+    liar = sc.FunctionClassifier(lies_about_grey, num_classes=5, fingerprint="W 0.0")
     with pytest.raises(CacheMismatchError, match="does not repeat"):
-        sc.certify(liar, X, cache=copy, **CALL)  # type: ignore[arg-type]
+        sc.certify(liar, INPUTS, cache=copy, **CALL)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "index.jsonl", "part"])
@@ -166,7 +144,7 @@ def test_a_flipped_bit_is_found(copy: Path, name: str, where: float) -> None:
 
 
 def test_a_truncated_or_missing_part_is_named_and_repaired(copy: Path) -> None:
-    before = contents(copy)
+    before = votes_of(copy)
     first, second = sorted((copy / "parts").iterdir())[:2]
     first.write_bytes(first.read_bytes()[:-10])
     second.unlink()
@@ -178,7 +156,7 @@ def test_a_truncated_or_missing_part_is_named_and_repaired(copy: Path) -> None:
     assert {entry.name for entry in CertificationCache.repair(copy)} == {first.name, second.name}
     run = again(copy)
     assert run.timing.samples == sum(len(e.keys) for e, _ in damaged) * 20_020
-    assert contents(copy) == before, "the index too: a digest that was pinned holds again"
+    assert votes_of(copy) == before, "the index too: a digest that was pinned holds again"
 
 
 def test_a_missing_manifest_is_not_replaced(copy: Path) -> None:
@@ -256,9 +234,9 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(CacheError, match="No space left"):
         again(tmp_path / "c")
     monkeypatch.setattr(os, "fsync", real)
-    assert 0 < len(CertificationCache(tmp_path / "c")) < len(X)
+    assert 0 < len(CertificationCache(tmp_path / "c")) < len(INPUTS)
     again(tmp_path / "c")
-    assert contents(tmp_path / "c") == contents(whole)
+    assert votes_of(tmp_path / "c") == votes_of(whole)
 
 
 def test_no_cache_is_named(tmp_path: Path) -> None:
@@ -269,26 +247,20 @@ def test_no_cache_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()), "nothing is made before the arguments are checked"
 
 
-CHILD = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-import test_cache
-test_cache.again(sys.argv[1])
-"""
-
-
 def test_killed_at_random_moments_it_ends_bit_identical(tmp_path: Path, whole: Path) -> None:
     cache, kills = tmp_path / "killed", 0
     rng = np.random.default_rng(3)
     for _ in range(40):
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(cache)], stderr=subprocess.DEVNULL)
+        child = start(__file__, "again", cache)
         target = len(list((cache / "parts").glob("*"))) + 1 if cache.exists() else 0
-        while child.poll() is None and kills < 4:  # wait for new work, then kill a random moment later
+        while child.is_alive() and kills < 4:  # wait for new work, then kill a random moment later
             if (cache / "parts").exists() and len(list((cache / "parts").glob("*"))) >= target:
                 time.sleep(rng.random() * 0.02)
-                child.send_signal(signal.SIGKILL)
-                kills += child.wait() == -signal.SIGKILL
-        if child.wait() == 0:
+                child.kill()
+                child.join()
+                kills += child.exitcode == -signal.SIGKILL
+        child.join()
+        if child.exitcode == 0:
             break
     assert kills >= 2
-    assert contents(cache) == contents(whole)
+    assert votes_of(cache) == votes_of(whole)
