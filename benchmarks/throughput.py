@@ -38,7 +38,7 @@ from loop_profile import profile, write_profiles
 from numpy.typing import NDArray
 
 from smoothcert.approximate import make_candidate
-from smoothcert.classifiers import Classifier, TorchClassifier, fastest_runtime
+from smoothcert.classifiers import Classifier, TorchClassifier, with_runtime
 from smoothcert.data import Dataset, load_dataset
 from smoothcert.models import load_checkpoint
 from smoothcert.noise import GaussianNoise, GridNoise, NoiseStream, Purpose, input_keys
@@ -168,24 +168,23 @@ def measure(a: argparse.Namespace) -> dict[str, Any]:
     job = Job(dataset, list(input_keys(dataset.inputs[i] for i in range(len(dataset.inputs)))), noise)
     loaded, published = load_checkpoint(a.model), load_checkpoint(a.model).module.to(a.device)
     eager = TorchClassifier(loaded.module, loaded.num_classes, device=a.device)
-    choice = fastest_runtime(eager, calibration_batch(dataset.inputs, job.keys, noise, 64))
+    chosen = with_runtime(eager, "auto", calibration_batch(dataset.inputs, job.keys, noise, 64))
     usual = default_batch_size(int(np.prod(dataset.inputs.shape[1:])), eager.device.type)
     calibration = calibration_batch(dataset.inputs, job.keys, noise)
     on_cpu = eager.device.type == "cpu"
     specs = ("bf16", "int8") if on_cpu else ("bf16",)
     candidates = {spec: make_candidate(spec, eager, calibration=calibration).classifier for spec in specs}
     x = torch.from_numpy(np.ascontiguousarray(dataset.inputs[0])).to(a.device)
-    best = f"{choice.runtime}, batch {choice.batch_size}"
-    runs = {best: (choice.classifier, choice.batch_size)}
-    runs |= {name: (f, usual) for name, f in {"eager": eager, **candidates}.items()}
+    best = "eager" if chosen is eager else "onnx"
+    runs: dict[str, Classifier] = {best: chosen, "eager": eager, **candidates}
     loops = {
         COHEN: cohen_loop(published, x, a.sigma, loaded.num_classes),
         UGARE: ugare_loop(published, x, a.sigma, loaded.num_classes),
     }
-    for name, (f, size) in runs.items():
+    for name, f in runs.items():
         rows = (1, len(dataset.inputs)) if name == best else (1,)
-        loops |= {f"smoothcert, {name}, {_inputs(m)}": job.sampling(f, m, size) for m in rows}
-        loops[f"alone, {name}"] = job.alone(f, size)
+        loops |= {f"smoothcert, {name}, {_inputs(m)}": job.sampling(f, m, usual) for m in rows}
+        loops[f"alone, {name}"] = job.alone(f, usual)
     speeds = in_turns(loops, a.samples, a.rounds)
     return {
         "noise": noise.law,
@@ -194,8 +193,8 @@ def measure(a: argparse.Namespace) -> dict[str, Any]:
         "speeds": speeds,
         "ratios": ratios({name: row["samples_per_second"] for name, row in speeds.items()}, list(runs)),
         "profiles": {
-            name: profile(f, job.noise, lambda: job.sampling(f, 1, size)(a.samples))  # noqa: B023 - called at once
-            for name, (f, size) in runs.items()
+            name: profile(f, job.noise, lambda: job.sampling(f, 1, usual)(a.samples))  # noqa: B023 - called at once
+            for name, f in runs.items()
             if on_cpu
         },
     }

@@ -97,7 +97,14 @@ def count_failures(world: World, certificates: int, seed: int) -> list[Count]:
     with tempfile.TemporaryDirectory() as cache:
         run = sc.certify(base, inputs, sigma=SIGMA, n0=N0, n=N, alpha=ALPHA, seed=seed, noise=noise, cache=cache)
         paper, ours = (
-            sc.recertify(candidate, inputs, cache=cache, n_p=N_P, alpha_zeta=ALPHA, gamma=GAMMA, bound=bound)
+            sc.recertify(
+                candidate,
+                inputs,
+                cache=cache,
+                n_p=N_P,
+                alpha_zeta=ALPHA,
+                bound=sc.Irs(gamma=GAMMA) if bound == "irs" else bound,
+            )
             for bound in BOUNDS
         )
     branch = np.asarray(paper.certificates.branch)

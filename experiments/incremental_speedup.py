@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from smoothcert.bounds import certified_radius, lower_confidence_bound
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
-from smoothcert.procedures import Method, recertificates
+from smoothcert.procedures import Terms, named_bound, recertificates
 from smoothcert.votes import PairedCounts, pair, stack_pairs
 from smoothcert.votes.store import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
 
@@ -84,8 +84,8 @@ def radii(votes: Votes, m: int, bound: str, store: CertificationCache, right: ND
     if bound == "auto":
         fresh = votes.windows(m, votes.auto)
         tables = [mixed(table, fresh[k % len(fresh)]) for k, table in enumerate(tables)]
-    method = Method(bound=bound, alpha_zeta=store.manifest.alpha)  # type: ignore[arg-type]
-    found = [recertificates(table, store.manifest, method)[0].radius for table in tables]
+    terms = Terms(bound=named_bound(bound), alpha_zeta=store.manifest.alpha)  # type: ignore[arg-type]
+    found = [recertificates(table, store.manifest, terms)[0].radius for table in tables]
     return np.where(right, np.mean(found, axis=0), 0.0)
 
 

@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from smoothcert.bounds import joint_lower_bound, prefers_direct
 from smoothcert.noise import GaussianNoise
-from smoothcert.procedures import Bound, Method, recertificates
+from smoothcert.procedures import BoundName, Irs, Joint, Terms, named_bound, recertificates
 from smoothcert.votes import PairedCounts
 from smoothcert.votes.store import Manifest
 
@@ -143,7 +143,7 @@ def count_world(world: World, inputs: int, seed: int) -> list[Count]:
     pairs = draw(world, inputs, rng)
     auto = gated(pairs, world, rng)
     truth = float(world.table.sum(axis=0)[0])
-    cases: list[tuple[Bound, PairedCounts]] = [("irs", pairs), ("joint", pairs), ("auto", auto)]
+    cases: list[tuple[BoundName, PairedCounts]] = [("irs", pairs), ("joint", pairs), ("auto", auto)]
     found = [_count(world, bound, _p_lower(counts, world, bound) > truth) for bound, counts in cases]
     found.append(_count(world, "auto with runner-up", _false_radius(auto, world)))
     found.append(
@@ -152,16 +152,16 @@ def count_world(world: World, inputs: int, seed: int) -> list[Count]:
     return found
 
 
-def _p_lower(pairs: PairedCounts, world: World, bound: Bound) -> Array:
-    method = Method(bound=bound, alpha_zeta=ALPHA / 2, gamma=0.9)
-    return recertificates(pairs, manifest(world), method)[0].p_lower
+def _p_lower(pairs: PairedCounts, world: World, bound: BoundName) -> Array:
+    terms = Terms(bound=Irs(gamma=0.9) if bound == "irs" else named_bound(bound), alpha_zeta=ALPHA / 2)
+    return recertificates(pairs, manifest(world), terms)[0].p_lower
 
 
 def _false_radius(pairs: PairedCounts, world: World) -> NDArray[np.bool_]:
     own = world.table.sum(axis=0)
     true_radius = SIGMA / 2 * (ndtri(own[0]) - ndtri(own[1:].max()))
-    method = Method(bound="auto", alpha_zeta=ALPHA / 2, runner_up=True)
-    found = recertificates(pairs, manifest(world), method)[0]
+    terms = Terms(bound=Joint(runner_up=True), alpha_zeta=ALPHA / 2)
+    found = recertificates(pairs, manifest(world), terms)[0]
     return np.asarray(found.certified & (found.radius > true_radius))
 
 

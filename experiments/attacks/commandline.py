@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,6 @@ class Finished:
 
 def prepare_process() -> None:
     """Make this process deterministic and fit to be forked, and its caches small enough for many parts."""
-    os.environ["SMOOTHCERT_CACHE_DIR"] = os.devnull
     torch.set_num_threads(1)
     for module in ("groups", "rounds"):
         mock.patch(f"smoothcert.votes.{module}.PART_VOTES", PART_VOTES).start()

@@ -13,7 +13,7 @@ from scipy import stats
 
 from attacks.formats import lines_of
 from smoothcert.noise import noise_of_law
-from smoothcert.procedures import Method, recertificates
+from smoothcert.procedures import Irs, Joint, Terms, recertificates
 from smoothcert.votes import PairedCounts, stack_pairs
 
 __all__ = [
@@ -22,8 +22,8 @@ __all__ = [
     "incremental",
     "journal_is_plausible",
     "manifest_of",
-    "method_of_record",
     "rows_of",
+    "terms_of_record",
 ]
 
 Row = dict[str, Any]
@@ -122,21 +122,19 @@ def _pair(base: Row, own: Row, k: int) -> PairedCounts:
     )
 
 
-def method_of_record(record: Row) -> Method:
-    """Return the method that a candidate's record names."""
-    return Method(
-        bound=record.get("bound", "irs"),
-        alpha_zeta=record["alpha_zeta"],
-        gamma=record["gamma"],
-        runner_up=record.get("runner_up", False),
-        together=record.get("together", 1),
+def terms_of_record(record: Row) -> Terms:
+    """Return the terms that a candidate's record names."""
+    name = record.get("bound", "irs")
+    bound = Joint(
+        afresh=name == "auto", runner_up=record.get("runner_up", False), together=record.get("together", 1)
     )
+    return Terms(bound=Irs(gamma=record["gamma"]) if name == "irs" else bound, alpha_zeta=record["alpha_zeta"])
 
 
-def incremental(base: list[Row], own: list[Row], manifest: Any, method: Method) -> Row:
+def incremental(base: list[Row], own: list[Row], manifest: Any, terms: Terms) -> Row:
     """Recertify from raw votes: the counts are ours; the bounds are the library's, which other tests check."""
     pairs = stack_pairs([_pair(b, o, manifest.num_classes) for b, o in zip(base, own, strict=True)])
-    certificates, _ = recertificates(pairs, manifest, method)
+    certificates, _ = recertificates(pairs, manifest, terms)
     return {**certificates.columns(), "alpha": certificates.alpha, "sigma": certificates.sigma}
 
 

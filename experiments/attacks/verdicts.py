@@ -14,7 +14,7 @@ from attacks import oracle
 from attacks.formats import lines_of
 from attacks.world import ALPHA
 from smoothcert.errors import SmoothcertError
-from smoothcert.procedures import Method
+from smoothcert.procedures import Irs, Terms
 from smoothcert.votes.store import CertificationCache
 
 __all__ = ["BAD", "OK", "Damage", "Verdict", "judge_answer", "judge_error"]
@@ -153,9 +153,9 @@ def _contradiction(reader: str, answer: Any, keys: list[bytes]) -> str | None:
     if reader == "compare":
         return _compared(answer, keys)
     if reader in _CONTINUED:
-        return _recertified(answer, keys, Path(_CONTINUED[reader]), Method())
+        return _recertified(answer, keys, Path(_CONTINUED[reader]), Terms())
     if reader == "recertify_by_paper":
-        return _recertified(answer, keys, _BASE / "candidates/prune-0.1", Method(bound="irs"))
+        return _recertified(answer, keys, _BASE / "candidates/prune-0.1", Terms(bound=Irs()))
     if reader in ("radius", "adaptive", "guided"):
         votes = sum(
             entry["votes"] for entry in lines_of(Path({"radius": "at-radius"}.get(reader, reader), "rounds.jsonl"))
@@ -166,9 +166,9 @@ def _contradiction(reader: str, answer: Any, keys: list[bytes]) -> str | None:
     return None
 
 
-def _recertified(answer: Any, keys: list[bytes], own: Path, method: Method) -> str | None:
+def _recertified(answer: Any, keys: list[bytes], own: Path, terms: Terms) -> str | None:
     base, candidate = oracle.rows_of(_BASE, keys), oracle.rows_of(own, keys)
-    return _mismatch(answer, oracle.incremental(base, candidate, CertificationCache(_BASE).manifest, method))
+    return _mismatch(answer, oracle.incremental(base, candidate, CertificationCache(_BASE).manifest, terms))
 
 
 def _compared(answer: Any, keys: list[bytes]) -> str | None:
@@ -181,7 +181,7 @@ def _compared(answer: Any, keys: list[bytes]) -> str | None:
         record, own = json.loads((folder / "candidate.json").read_text()), oracle.manifest_of(folder)
         rows = oracle.rows_of(folder, keys)
         wrong = _mismatch(
-            found["incremental"], oracle.incremental(base, rows, manifest, oracle.method_of_record(record))
+            found["incremental"], oracle.incremental(base, rows, manifest, oracle.terms_of_record(record))
         )
         if found["scratch"] is not None:
             wrong = wrong or _mismatch(found["scratch"], oracle.cohen(rows, own, own["n"], own["alpha"]))

@@ -13,6 +13,8 @@ from .evaluation import average_certified_radius as average_certified_radius
 from .evaluation import certified_accuracy as certified_accuracy
 from .procedures import Audit as Audit
 from .procedures import CertificationRun as CertificationRun
+from .procedures import Irs as Irs
+from .procedures import Joint as Joint
 from .procedures import Plan as Plan
 from .procedures import Recertification as Recertification
 from .procedures import audit as audit

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from smoothcert.approximate.precision import bfloat16_arithmetic, float16_weights
-from smoothcert.classifiers import Classifier, CompiledClassifier, TorchClassifier, fastest_runtime, with_runtime
+from smoothcert.classifiers import Classifier, CompiledClassifier, TorchClassifier, with_runtime
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import GaussianNoise, Purpose, input_keys
 from smoothcert.sampling import SampleRange, sample_votes
@@ -167,8 +167,6 @@ def test_what_cannot_be_compiled_says_so() -> None:
     classifier = TorchClassifier(Branching(), num_classes=5)
     with pytest.raises(InvalidArgumentError, match=r"cannot compile this module \(.*use 'eager'"):
         CompiledClassifier(classifier, batch_size=8).classify(BATCH)
-    with pytest.raises(InvalidArgumentError, match="none can run this module"):
-        fastest_runtime(classifier, BATCH, candidates=["compile"])
     with pytest.raises(InvalidArgumentError, match="use 'eager'"):
         with_runtime(classifier, "compile", BATCH)
 

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +12,7 @@ from smoothcert.classifiers import (
     ExportedClassifier,
     FunctionClassifier,
     TorchClassifier,
-    fastest_runtime,
     runtime,
-    runtime_race,
     with_runtime,
 )
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
@@ -58,18 +53,13 @@ def exported(base: TorchClassifier) -> ExportedClassifier:
 
 
 @pytest.fixture
-def quick(exported: ExportedClassifier, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """Export and time nothing: ONNX is twice as fast as eager, batches of 128 are the fastest; record the runs."""
-    timed: list[tuple[str, int]] = []
-
-    def best_times(runs: Mapping[str, Classifier], x: NDArray[np.float32]) -> dict[str, float]:
-        timed.extend((name, len(x)) for name in runs)
-        per_sample = 1e-6 * (1 + abs(np.log2(len(x) / 128)))
-        return {name: per_sample * len(x) * (1 if name == "onnx" else 2) for name in runs}
-
-    monkeypatch.setattr(runtime_race, "_best_times", best_times)
+def at_once(exported: ExportedClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the seconds of another export of the base."""
     monkeypatch.setattr(runtime, "ExportedClassifier", lambda source, shape: exported)
-    return timed
+
+
+def refuse_to_export(source: TorchClassifier, shape: tuple[int, ...]) -> ExportedClassifier:
+    raise MissingExtraError("this needs 'onnxruntime': pip install 'smoothcert[onnx]'")
 
 
 def test_an_exported_module_computes_the_same_up_to_rounding(
@@ -116,126 +106,37 @@ def test_modules_that_are_not_float32_stay_with_torch() -> None:
         with_runtime(half, "onnx", BATCH)
 
 
-def test_the_fastest_runtime_and_its_smallest_good_batch_are_chosen(
-    base: TorchClassifier, quick: list[tuple[str, int]], tmp_path: Path
+@pytest.mark.usefixtures("at_once")
+def test_by_name(base: TorchClassifier, exported: ExportedClassifier) -> None:
+    assert with_runtime(base, "eager", BATCH) is base
+    assert with_runtime(base, "onnx", BATCH) is exported
+
+
+def test_on_the_cpu_onnx_runtime_runs_what_it_can(base: TorchClassifier, exported: ExportedClassifier) -> None:
+    chosen = with_runtime(base, "auto", BATCH)
+    assert isinstance(chosen, ExportedClassifier)
+    assert chosen.fingerprint == exported.fingerprint
+    half = TorchClassifier(make_net().to(torch.bfloat16), num_classes=5, preprocess=torch.Tensor.bfloat16)
+    assert with_runtime(half, "auto", BATCH) is half
+
+
+def test_elsewhere_pytorch_runs_it() -> None:
+    there = TorchClassifier(make_net(), num_classes=5)
+    there.device = torch.device("cuda")
+    assert with_runtime(there, "auto", BATCH) is there
+
+
+def test_without_onnx_runtime_the_module_stays_with_torch(
+    base: TorchClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choice = fastest_runtime(base, BATCH, cache_dir=tmp_path)
-    assert (choice.runtime, choice.batch_size) == ("onnx", 128)
-    assert choice.samples_per_second == pytest.approx(1e6)
-    assert choice.classifier.description["source"] == base.fingerprint
-    assert {(t.runtime, t.batch_size) for t in choice.tried} == set(quick)
-    assert set(quick) == {(name, 2**i) for name in ("eager", "onnx") for i in range(5, 11)}
-
-
-def test_a_small_gain_is_not_worth_another_runtime(
-    base: TorchClassifier, quick: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def best_times(runs: Mapping[str, Classifier], x: NDArray[np.float32]) -> dict[str, float]:
-        return {name: len(x) * (1.0 if name == "eager" else 0.97) * 1e-6 for name in runs}
-
-    monkeypatch.setattr(runtime_race, "_best_times", best_times)
-    choice = fastest_runtime(base, BATCH, cache_dir=tmp_path)
-    assert (choice.runtime, choice.batch_size) == ("eager", 32)
-    assert choice.classifier is base
-
-
-def test_batches_grow_only_while_a_call_stays_short(
-    base: TorchClassifier, quick: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def best_times(runs: Mapping[str, Classifier], x: NDArray[np.float32]) -> dict[str, float]:
-        return {name: len(x) * (1.0 if name == "eager" else 0.001) for name in runs}
-
-    monkeypatch.setattr(runtime_race, "_best_times", best_times)
-    tried = fastest_runtime(base, BATCH, cache_dir=tmp_path).tried
-    assert [t.batch_size for t in tried if t.runtime == "eager"] == [32]
-    assert [t.batch_size for t in tried if t.runtime == "onnx"] == [32, 64, 128]
-    monkeypatch.setattr(runtime_race, "_BATCH_BYTES", {"cpu": 64 * BATCH[0].nbytes})
-    limited = fastest_runtime(base, BATCH, cache_dir=tmp_path / "other").tried
-    assert max(t.batch_size for t in limited) == 64
-
-
-def test_the_same_job_gets_the_same_runtime_again(
-    base: TorchClassifier, quick: list[tuple[str, int]], tmp_path: Path
-) -> None:
-    first = fastest_runtime(base, BATCH, cache_dir=tmp_path)
-    probes = len(quick)
-    again = fastest_runtime(base, 2 * BATCH[:7], cache_dir=tmp_path)
-    assert len(quick) == probes
-    assert again.tried == first.tried
-    assert again.classifier.fingerprint == first.classifier.fingerprint
-    assert (again.runtime, again.batch_size) == (first.runtime, first.batch_size)
-    other = TorchClassifier(make_net(seed=1), num_classes=5)
-    fastest_runtime(other, BATCH, candidates=["eager"], cache_dir=tmp_path)
-    fastest_runtime(base, BATCH, candidates=["eager"], cache_dir=tmp_path)
-    assert len(quick) == probes + 12
-    assert len(list((tmp_path / "runtimes").iterdir())) == 3
-
-
-def damages(content: dict[str, object]) -> list[str]:
-    """Return what a damaged or forged file may hold."""
-    return [
-        "",
-        "{}",
-        "[]",
-        "\x00" * 100,
-        json.dumps(content | {"tried": []}),
-        json.dumps(content | {"tried": [{"runtime": "other", "batch_size": 64, "samples_per_second": 1.0}]}),
-        json.dumps(content | {"tried": [{"runtime": "eager", "batch_size": -1, "samples_per_second": 1.0}]}),
-        json.dumps(content | {"tried": [{"runtime": "eager", "batch_size": 1e9, "samples_per_second": 1.0}]}),
-        json.dumps(content | {"tried": [{"runtime": "eager", "batch_size": 64, "samples_per_second": "fast"}]}),
-        json.dumps(content | {"tried": [{"runtime": "eager", "batch_size": 64, "samples_per_second": 1e999}]}),
-        json.dumps(content | {"tried": [{"runtime": "eager", "size": 64}]}),
-        json.dumps(content | {"job": {}}),
-        json.dumps(content) + " " * (1 << 16),
-    ]
-
-
-def test_what_is_kept_is_not_trusted(base: TorchClassifier, quick: list[tuple[str, int]], tmp_path: Path) -> None:
-    fastest_runtime(base, BATCH, candidates=["eager"], cache_dir=tmp_path)
-    (path,) = (tmp_path / "runtimes").iterdir()
-    good = path.read_text()
-    for damaged in damages(json.loads(good)):
-        path.write_text(damaged)
-        quick.clear()
-        assert fastest_runtime(base, BATCH, candidates=["eager"], cache_dir=tmp_path).runtime == "eager"
-        assert quick
-        assert path.read_text() == good
-
-
-def test_where_choices_are_kept(
-    base: TorchClassifier, quick: list[tuple[str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name, folder in (
-        ("", tmp_path / "home/.cache/smoothcert"),
-        ("XDG_CACHE_HOME", tmp_path / "xdg/smoothcert"),
-        ("SMOOTHCERT_CACHE", tmp_path / "own"),
-    ):
-        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-        monkeypatch.delenv("SMOOTHCERT_CACHE", raising=False)
-        if name:
-            monkeypatch.setenv(name, str(tmp_path / ("xdg" if name.startswith("XDG") else "own")))
-        assert not folder.exists()
-        fastest_runtime(base, BATCH, candidates=["eager"])
-        assert len(list((folder / "runtimes").iterdir())) == 1
-
-
-def test_a_folder_that_cannot_be_written_is_no_error(
-    base: TorchClassifier, quick: list[tuple[str, int]], tmp_path: Path
-) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("in the way")
-    for _ in range(2):
-        assert fastest_runtime(base, BATCH, candidates=["eager"], cache_dir=blocked).runtime == "eager"
-    assert len(quick) == 12
-    if os.geteuid() != 0:
-        closed = tmp_path / "closed"
-        closed.mkdir(mode=0o500)
-        assert fastest_runtime(base, BATCH, candidates=["eager"], cache_dir=closed).runtime == "eager"
+    monkeypatch.setattr(runtime, "ExportedClassifier", refuse_to_export)
+    assert with_runtime(base, "auto", BATCH) is base
+    with pytest.raises(MissingExtraError):
+        with_runtime(base, "onnx", BATCH)
 
 
 def test_a_runtime_that_computes_something_else_is_rejected(
-    base: TorchClassifier, quick: list[tuple[str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: TorchClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         logits = base.logits(batch)
@@ -244,65 +145,23 @@ def test_a_runtime_that_computes_something_else_is_rejected(
 
     other = FunctionClassifier(wrong, num_classes=5, fingerprint="wrong")
     monkeypatch.setattr(runtime, "ExportedClassifier", lambda source, shape: other)
-    choice = fastest_runtime(base, BATCH, cache_dir=tmp_path)
-    assert choice.runtime == "eager"
-    (rejected,) = [trial for trial in choice.tried if trial.runtime == "onnx"]
-    assert "another function: logits differ by up to 0.05" in rejected.reason
-    with pytest.raises(InvalidArgumentError, match="'onnx' computes another function"):
-        with_runtime(base, "onnx", BATCH)
-    with pytest.raises(InvalidArgumentError, match="none can run this module"):
-        fastest_runtime(base, BATCH, candidates=["onnx"], cache_dir=tmp_path)
-
-
-def test_without_onnx_runtime_the_module_stays_with_torch(
-    base: TorchClassifier, quick: list[tuple[str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def missing(source: TorchClassifier, shape: tuple[int, ...]) -> ExportedClassifier:
-        raise MissingExtraError("this needs 'onnxruntime': pip install 'smoothcert[onnx]'")
-
-    kept = fastest_runtime(base, BATCH, cache_dir=tmp_path)
-    assert kept.runtime == "onnx"
-    monkeypatch.setattr(runtime, "ExportedClassifier", missing)
-    choice = fastest_runtime(base, BATCH, cache_dir=tmp_path)
-    assert choice.runtime == "eager"
-    assert any("smoothcert[onnx]" in trial.reason for trial in choice.tried)
-    with pytest.raises(MissingExtraError):
+    assert with_runtime(base, "auto", BATCH) is base
+    with pytest.raises(InvalidArgumentError, match=r"another function: logits differ by up to 0\.05"):
         with_runtime(base, "onnx", BATCH)
 
 
-def test_logits_that_are_not_finite_are_compared(
-    base: TorchClassifier, quick: list[tuple[str, int]], tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("at_once")
+def test_logits_that_are_not_finite_are_compared(base: TorchClassifier, exported: ExportedClassifier) -> None:
     batch = BATCH.copy()
     batch[3, 0, 0, 0] = np.inf
-    assert fastest_runtime(base, batch, cache_dir=tmp_path).runtime == "onnx"
-    assert fastest_runtime(base, np.full_like(BATCH, np.nan), cache_dir=tmp_path / "nan").runtime == "onnx"
-
-
-def test_by_hand(base: TorchClassifier, quick: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SMOOTHCERT_CACHE", os.devnull)
-    assert with_runtime(base, "eager", BATCH) is base
-    assert isinstance(with_runtime(base, "onnx", BATCH), ExportedClassifier)
-    assert isinstance(with_runtime(base, "auto", BATCH), ExportedClassifier)
-
-
-def test_a_real_probe_is_short_and_finds_a_runtime(tmp_path: Path) -> None:
-    linear = TorchClassifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 5)), num_classes=5)
-    choice = fastest_runtime(linear, BATCH, cache_dir=tmp_path)
-    assert choice.samples_per_second > 0
-    assert not any(trial.reason for trial in choice.tried)
+    for strange in (batch, np.full_like(BATCH, np.nan)):
+        assert with_runtime(base, "onnx", strange) is exported
 
 
 def test_wrong_arguments_are_refused(base: TorchClassifier) -> None:
-    for batch, candidates, message in (
-        (BATCH, ["tensorrt"], "'tensorrt': it should be one of eager, compile, onnx"),
-        (BATCH, [], "none given"),
-        (BATCH.astype(np.float64), None, "float64"),
-        (BATCH[:0], None, r"shape \(0, 3, 8, 8\)"),
-    ):
-        with pytest.raises(InvalidArgumentError, match=message):
-            fastest_runtime(base, batch, candidates=candidates)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="one of eager, compile, onnx, auto"):
+    for batch, message in ((BATCH.astype(np.float64), "float64"), (BATCH[:0], r"shape \(0, 3, 8, 8\)")):
+        for name in ("eager", "compile", "onnx", "auto"):
+            with pytest.raises(InvalidArgumentError, match=message):
+                with_runtime(base, name, batch)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="'fast': it should be one of eager, compile, onnx, auto"):
         with_runtime(base, "fast", BATCH)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="float64"):
-        with_runtime(base, "onnx", BATCH.astype(np.float64))

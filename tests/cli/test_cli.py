@@ -14,10 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from command_line import command
-from smoothcert.classifiers import CompiledClassifier
 from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
-from smoothcert.votes.store import CertificationCache, votes_manifest
+from smoothcert.votes.store import CertificationCache
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -142,37 +141,6 @@ def test_cache_commands(run: Any, copy: Path) -> None:
     assert part.name in err
     assert run("cache", "repair", cache)[0] == 0
     assert json.loads(run("cache", "info", cache, "--json")[1])["inputs"] == 0
-
-
-def test_a_cache_goes_on_in_its_runtime_and_refuses_another(run: Any, trained: Path, tmp_path: Path) -> None:
-    inputs = ("--data", "digits", "--limit", "3", "--sigma", "0.25", "--n", "100")
-    call = ("certify", trained / "checkpoint.safetensors", *inputs, "--cache", tmp_path / "c", "--json")
-    assert run(*call, "--runtime", "eager")[0] == 0
-    status, out, _ = run(*call)
-    assert status == 0
-    assert json.loads(out)["samples"] == 0
-    status, _, err = run(*call, "--runtime", "onnx")
-    assert status == 2
-    assert "fingerprint" in err
-
-
-def test_candidates_of_a_compiled_base_are_compiled(
-    run: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes: list[int] = []
-
-    def compile_at_once(self: CompiledClassifier, piece: torch.Tensor) -> Any:
-        sizes.append(self._batch_size)
-        return lambda x: (self._source.scores(x).float(), self._source.vote(x))
-
-    monkeypatch.setattr(CompiledClassifier, "_compile", compile_at_once)
-    inputs = ("--data", "digits", "--limit", "3", "--sigma", "0.25", "--n", "200")
-    call = ("certify", trained / "checkpoint.safetensors", *inputs, "--cache", tmp_path / "c", "--json")
-    assert run(*call, "--runtime", "compile")[0] == 0
-    assert json.loads(run(*call)[1])["samples"] == 0
-    assert run("recertify", tmp_path / "c", "--candidate", "prune:0.1", "--n-p", "100", "--json")[0] == 0
-    assert sizes == [1024] * 4  # the base by each command, and the candidate
-    assert votes_manifest(tmp_path / "c").classifier["runtime"].endswith("compiled")
 
 
 def test_dry_run_certifies_nothing(run: Any, trained: Path, tmp_path: Path) -> None:

@@ -51,7 +51,6 @@ def test_ctrl_c_while_a_model_is_exported_ends_the_command(
 
     exported.clear()
     monkeypatch.setattr(onnx_export, "_export", export)
-    monkeypatch.setenv("SMOOTHCERT_CACHE", str(tmp_path / "runtimes"))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         arguments = (

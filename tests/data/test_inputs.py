@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from smoothcert.data import ArrayInputs, EncodedImages, FolderImages, Inputs, UInt8Images
+from smoothcert.data import ArrayInputs, EncodedImages, FolderImages, LazyInputs, UInt8Images
 from smoothcert.data._decode import Crop
 from smoothcert.errors import DataError, InvalidArgumentError
 
@@ -61,7 +61,7 @@ def test_inputs_are_iterated_and_an_index_outside_raises() -> None:
 
 
 def test_numpy_can_take_all_of_them() -> None:
-    inputs: Inputs = UInt8Images(np.full((2, 1, 1, 1), 51, np.uint8))
+    inputs: LazyInputs = UInt8Images(np.full((2, 1, 1, 1), 51, np.uint8))
     np.testing.assert_array_equal(np.asarray(inputs), np.full((2, 1, 1, 1), 0.2, np.float32))
     assert np.asarray(inputs, dtype=np.float64).dtype == np.float64
 

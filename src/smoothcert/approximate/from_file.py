@@ -12,29 +12,7 @@ __all__ = ["load_candidate"]
 
 
 def load_candidate(base: TorchClassifier, path: str) -> tuple[TorchClassifier, str]:
-    """Load a checkpoint of the base's architecture, such as a fine-tuned one.
-
-    Parameters
-    ----------
-    base : TorchClassifier
-        Without `preprocess`: the file brings its own normalization.
-    path : str
-        A file that `smoothcert.models.load_checkpoint` reads.
-
-    Returns
-    -------
-    classifier : TorchClassifier
-        On the base's device.
-    arch : str
-        Name of the architecture.
-
-    Raises
-    ------
-    CheckpointError
-        When the file cannot be read, or is of another architecture than the base.
-    InvalidArgumentError
-        When the base has a `preprocess`.
-    """
+    """Load a checkpoint of the base's architecture; return the classifier and the architecture's name."""
     if base.preprocess is not None:
         raise InvalidArgumentError(
             f"base has preprocess={base.preprocess!r}, but {path} brings its own normalization: put the base's "

@@ -36,32 +36,6 @@ def quantize_int8(base: TorchClassifier, calibration: NDArray[np.float32] | None
     uint8 inputs (one scale per tensor), with int32 sums. The logits stay float32: in 8 bits they would tie, and on
     a ResNet-20 for CIFAR-10 that alone raised the disagreement with the base from 0.013 to 0.017.
 
-    Parameters
-    ----------
-    base : TorchClassifier
-        Left as it is.
-    calibration : ndarray of float32, shape (b, *shape)
-        Noisy inputs at the sigma of the certification, about a hundred, from which the range of each activation is
-        taken (its 99.999th percentile, see Notes). Draw them from a range of the noise stream that no certificate
-        uses: a candidate tuned on the noise of the cached votes agrees with its base there more often than
-        elsewhere, and then the bound on their disparity is void.
-
-    Returns
-    -------
-    OnnxClassifier
-        Runs on the CPU; `model_bytes` is the quantized model, to be deployed as it was certified.
-
-    Raises
-    ------
-    MissingExtraError
-        When onnx, onnxruntime or onnxscript is not installed: ``pip install 'smoothcert[onnx]'``.
-    InvalidArgumentError
-        When `calibration` is missing or no finite float32 batch, or when the module cannot be exported.
-    SmoothcertError
-        When a convolution or matrix product stayed in floating point.
-
-    Notes
-    -----
     Dynamic quantization, which scales each activation by the range of the batch at hand, is not offered: a vote
     would depend on the other samples of its batch.
 

@@ -13,22 +13,7 @@ __all__ = ["copy_module"]
 
 
 def copy_module(base: TorchClassifier) -> torch.nn.Module:
-    """Copy the module of a classifier with its parameters and buffers.
-
-    Parameters
-    ----------
-    base : TorchClassifier
-        Left as it is.
-
-    Returns
-    -------
-    torch.nn.Module
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the module cannot be copied, as with the masks of `torch.nn.utils.prune`.
-    """
+    """Copy the module of a classifier with its parameters and buffers, for a candidate to change."""
     try:
         module: torch.nn.Module = copy.deepcopy(base.module)
     except Exception as error:  # a module may hold anything

@@ -12,17 +12,7 @@ __all__ = ["bfloat16_arithmetic", "float16_arithmetic", "float16_weights"]
 
 
 class LowPrecision(torch.nn.Module):
-    """A network in a low precision behind layers that stay in float32.
-
-    Parameters
-    ----------
-    front : torch.nn.Module
-        Layers without parameters, such as a normalization; they run in float32.
-    net : torch.nn.Module
-        The rest; its parameters and buffers are converted to `dtype`.
-    dtype : torch.dtype
-        The precision of weights and arithmetic of `net`.
-    """
+    """A network in a low precision behind layers (a normalization) that stay in float32."""
 
     def __init__(self, front: torch.nn.Module, net: torch.nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -59,20 +49,6 @@ def bfloat16_arithmetic(base: TorchClassifier) -> TorchClassifier:
 
     ``base.preprocess`` and the leading parameter-free layers of a ``Sequential`` (a normalization) run in float32
     as before; their output is cast, the rest runs in bfloat16, and the logits are returned as float32.
-
-    Parameters
-    ----------
-    base : TorchClassifier
-        Left as it is.
-
-    Returns
-    -------
-    TorchClassifier
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the module has no floating-point parameters, or a value beyond the range of the type.
     """
     return _arithmetic(base, torch.bfloat16)
 
@@ -83,20 +59,6 @@ def float16_weights(base: TorchClassifier) -> TorchClassifier:
     What float16 costs in accuracy on processors without float16 convolutions: emulated ones are about ten times
     slower than float32. Parameters and floating-point buffers of the part that `bfloat16_arithmetic` would convert
     are rounded to nearest, ties to even.
-
-    Parameters
-    ----------
-    base : TorchClassifier
-        Left as it is.
-
-    Returns
-    -------
-    TorchClassifier
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the module has no floating-point parameters, or a value beyond the range of float16.
     """
     front, net = _split(copy_module(base))
     _check_range(net, torch.float16)

@@ -22,41 +22,12 @@ _LAYERS = (
 
 
 def prune_layerwise(base: TorchClassifier, amount: float) -> tuple[TorchClassifier, str]:
-    """Zero the given fraction of each layer's weights, those of smallest magnitude.
+    """Zero the given fraction of each layer's weights, those of smallest magnitude; return what was done in words.
 
     The "lowest weight magnitude" pruning of the incremental paper (section 5.3). Of n weights of a convolution or
     linear layer, ``round(amount * n)`` are set to zero; of equal magnitudes those that come first. Biases and
     normalization layers are left alone. The zeros are stored as weights: no masks remain that would be multiplied
     again in each call.
-
-    Parameters
-    ----------
-    base : TorchClassifier
-        Left as it is.
-    amount : float
-        Fraction in (0, 1).
-
-    Returns
-    -------
-    classifier : TorchClassifier
-        The pruned copy.
-    description : str
-        What was done, in one sentence.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When there is no convolution or linear layer, or one has a weight computed from other parameters.
-
-    Examples
-    --------
-    >>> import torch
-    >>> layer = torch.nn.Linear(4, 2, bias=False)
-    >>> layer.weight.data = torch.tensor([[0.1, -0.2, 0.3, -0.4], [4.0, 3.0, -2.0, 1.0]])
-    >>> pruned, description = prune_layerwise(TorchClassifier(layer, num_classes=2), 0.25)
-    >>> pruned.module.weight.tolist()[0][:2], description
-    ([0.0, 0.0], 'the 25 % of the weights that are smallest in magnitude in each of 1 convolution and linear layers
-    set to zero (2 of 8)')
     """
     module = copy_module(base)
     weights = _weights(module)
@@ -68,29 +39,7 @@ def prune_layerwise(base: TorchClassifier, amount: float) -> tuple[TorchClassifi
 
 
 def prune_global(base: TorchClassifier, amount: float) -> tuple[TorchClassifier, str]:
-    """Zero the given fraction of all convolution and linear weights together, those of smallest magnitude.
-
-    As `prune_layerwise`, but magnitudes are compared across layers, so that each layer loses another share.
-
-    Parameters
-    ----------
-    base : TorchClassifier
-        Left as it is.
-    amount : float
-        Fraction in (0, 1).
-
-    Returns
-    -------
-    classifier : TorchClassifier
-        The pruned copy.
-    description : str
-        What was done, in one sentence.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When there is no convolution or linear layer, or one has a weight computed from other parameters.
-    """
+    """Zero a fraction of all layers' weights together, so that each loses another share; see `prune_layerwise`."""
     module = copy_module(base)
     weights = _weights(module)
     _zero_smallest(weights, amount)

@@ -21,24 +21,8 @@ __all__ = ["apply_function"]
 def apply_function(base: TorchClassifier, module_name: str, function_name: str) -> Classifier:
     """Let a user's function turn a copy of the base's module into a candidate.
 
-    Parameters
-    ----------
-    base : TorchClassifier
-        Left as it is: the function gets a deep copy of its module, in evaluation mode.
-    module_name : str
-        The module to import, from the current directory or the installed packages.
-    function_name : str
-        The function in it. It returns a ``torch.nn.Module``, which takes what the base's module takes, so that the
-        base's preprocessing stays in front, or a `Classifier`, which takes the noisy inputs.
-
-    Returns
-    -------
-    Classifier
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the module cannot be imported, has no such function, or the function returns something else.
+    It returns a module, which takes what the base's module takes, so that the base's preprocessing stays in front,
+    or a `Classifier`, which takes the noisy inputs.
     """
     spec = f"{module_name}:{function_name}"
     with _current_directory_first():

@@ -11,10 +11,6 @@ from .onnx_export import strip_metadata as strip_metadata
 from .onnx_file import OnnxClassifier as OnnxClassifier
 from .quiet import quiet as quiet
 from .rounding import beyond_rounding as beyond_rounding
-from .runtime import RuntimeChoice as RuntimeChoice
-from .runtime import Trial as Trial
-from .runtime import fastest_runtime as fastest_runtime
-from .runtime import runtime_at as runtime_at
 from .runtime import with_runtime as with_runtime
 from .torch_module import TorchClassifier as TorchClassifier
 from .torch_module import module_fingerprint as module_fingerprint

@@ -92,15 +92,13 @@ class CompiledClassifier(TorchClassifier):
             done += len(piece)
 
     def _compile(self, piece: torch.Tensor) -> _Run:
-        """Compile for inputs like those of a piece.
-
-        The module is exported first: torch.compile keeps what it compiled with the code of a function, for a
-        handful of shapes and objects, and an exported program has code of its own.
-        """
+        """Compile for inputs like those of a piece."""
         self._source.vote(piece[:1])  # a module that returns no logits says so here, and not within a trace
         whole = piece.new_zeros((self._batch_size, *piece.shape[1:]))
         try:
             with quiet():
+                # Exported first, for code of its own: torch.compile keeps what it compiled with the code of a
+                # function, for a handful of shapes and objects.
                 program = torch.export.export(_Scores(self._source), (whole,), strict=False).module()
                 return _Fixed(torch.compile(program, dynamic=False), whole)
         except Exception as error:  # whatever a compiler raises, and there are several

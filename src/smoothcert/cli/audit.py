@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smoothcert.cli.common import BatchOption, DeviceOption, JsonOption, print_json, progress_bar, show
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, progress_bar
 
 if TYPE_CHECKING:
-    from smoothcert.procedures.audit import Audit
+    from smoothcert.approximate import Candidate
+    from smoothcert.procedures import Audit
+    from smoothcert.votes.store import CandidateRecord
 
 
 def audit(
@@ -25,19 +28,17 @@ def audit(
     n: Annotated[
         int | None, typer.Option("--n", help="Fresh samples of the base per input; by default the cache's n.")
     ] = None,
-    alpha_zeta: Annotated[
-        float, typer.Option("--alpha-zeta", help="Failure probability beyond the cache's alpha.")
-    ] = 0.001,
+    alpha_zeta: options.AlphaZeta = 0.001,
     level: Annotated[
         float, typer.Option("--level", help="Probability with which an honest cache may be accused.")
     ] = 0.001,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the fresh votes; by default CACHE-audit-SEED.")
     ] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")] = None,
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    data: options.MovedData = None,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Re-check a model, a candidate and a cache on fresh noise of your own seed.
 
@@ -45,10 +46,10 @@ def audit(
 
     Example: smoothcert audit received --model model.safetensors --candidate int8 --n-p 1000 --seed 271828
     """
-    from smoothcert.cli.workspace import open_workspace
+    from smoothcert.cli.workspace import keep_recipe, open_workspace
     from smoothcert.errors import InvalidArgumentError
-    from smoothcert.procedures.audit import audit as run_audit
-    from smoothcert.votes.store import CandidateRecord, read_recipe, write_candidate, write_recipe
+    from smoothcert.procedures import audit as run_audit
+    from smoothcert.votes.store import read_recipe, write_candidate
 
     if model is None:
         raise InvalidArgumentError(
@@ -56,7 +57,7 @@ def audit(
             "it loses against the base on the same noise; name the base's checkpoint with --model"
         )
     folder = Path(f"{str(cache).rstrip('/')}-audit-{seed}") if out is None else out
-    workspace = open_workspace(cache, model=model, data=data, device=device)
+    workspace = open_workspace(cache, model=model, data=data, device=device, batch_size=batch_size)
     made = workspace.make(candidate)
     with progress_bar("audit") as progress:
         found = run_audit(
@@ -71,11 +72,23 @@ def audit(
             alpha_zeta=alpha_zeta,
             level=level,
             name=made.name,
-            batch_size=workspace.base.batch_size if batch_size is None else batch_size,
+            batch_size=workspace.base.batch_size,
             progress=progress,
         )
-    record = CandidateRecord(
-        spec=candidate,
+    write_candidate(folder, _record(found, candidate, made, n_p, alpha_zeta))
+    if (recipe := read_recipe(cache)) is not None:
+        keep_recipe(folder, replace(recipe, model=model))
+    _print(found, made.name, folder, as_json)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _record(found: Audit, spec: str, made: Candidate, n_p: int, alpha_zeta: float) -> CandidateRecord:
+    """Describe the candidate so that `compare` finds its fresh votes beside those of the base."""
+    from smoothcert.votes.store import CandidateRecord
+
+    return CandidateRecord(
+        spec=spec,
         name=made.name,
         description=made.description,
         n_p=n_p,
@@ -84,12 +97,6 @@ def audit(
         identical=found.candidate.identical,
         bound=found.candidate.certificates.method,
     )
-    write_candidate(folder, record)
-    if (recipe := read_recipe(cache)) is not None:
-        write_recipe(folder, replace(recipe, model=str(Path(model).resolve())))
-    _print(found, made.name, folder, as_json)
-    if not found.passed:
-        raise typer.Exit(1)
 
 
 def _print(found: Audit, name: str, folder: Path, as_json: bool) -> None:
@@ -109,11 +116,10 @@ def _print(found: Audit, name: str, folder: Path, as_json: bool) -> None:
         "premise": certificates.premise,
         "votes": str(folder),
     }
-    if as_json:
-        print_json(facts)
-        return
     candidate = "not in the cache" if found.candidate_votes is None else f"{found.candidate_votes.p_value:.3g}"
-    lines = [
+    print_result(
+        as_json,
+        facts,
         f"cached votes repeated: {facts['changed_votes']} of {facts['repeated_votes']} are others now",
         f"cached votes no better than fresh ones: p = {found.base_votes.p_value:.3g} for the base, {candidate} "
         f"for {name}; an honest cache is accused with probability at most {found.level:g}",
@@ -121,5 +127,4 @@ def _print(found: Audit, name: str, folder: Path, as_json: bool) -> None:
         f"  provided that {certificates.premise}",
         f"fresh votes in {folder}; compare and report read them",
         *(f"FOUND {text}" for text in found.findings),
-    ]
-    show(*lines)
+    )

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import JsonOption, print_json, show
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, show
 from smoothcert.printable import printable
 
 app = typer.Typer(help="Look at a certification cache, check it, repair it.", no_args_is_help=True)
@@ -15,7 +16,7 @@ CacheArgument = Annotated[Path, typer.Argument(help="Folder of the cache.")]
 
 
 @app.command()
-def info(cache: CacheArgument, as_json: JsonOption = False) -> None:
+def info(cache: CacheArgument, as_json: options.Json = False) -> None:
     """Show what a cache was made with, how large it is, and its digest.
 
     Example: smoothcert cache info runs/base
@@ -44,10 +45,7 @@ def info(cache: CacheArgument, as_json: JsonOption = False) -> None:
         "samples": timing.samples,
         "seconds": round(timing.seconds, 2),
     }
-    if as_json:
-        print_json(facts)
-    else:
-        show(*(f"{name}: {value}" for name, value in facts.items()))
+    print_result(as_json, facts, *(f"{name}: {value}" for name, value in facts.items()))
 
 
 @app.command()

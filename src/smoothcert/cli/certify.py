@@ -7,28 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from smoothcert.cli.common import (
-    BatchOption,
-    DataOption,
-    DeviceOption,
-    JsonOption,
-    LevelsOption,
-    LimitOption,
-    NoiseOption,
-    RuntimeOption,
-    SeedOption,
-    SigmaOption,
-    SkipOption,
-    SplitOption,
-    console,
-    load_data,
-    load_model,
-    noise_law,
-    print_json,
-    progress_bar,
-    show,
-    warn,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, print_run, progress_bar
 
 if TYPE_CHECKING:
     from smoothcert.classifiers import Classifier
@@ -54,15 +34,15 @@ class _Shared(TypedDict):
 
 
 def certify(
-    model: Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")],
-    data: DataOption,
-    sigma: SigmaOption,
+    model: options.Model,
+    data: options.Data,
+    sigma: options.Sigma,
     cache: Annotated[
         Path, typer.Option("--cache", help="Folder for the votes; a call that was interrupted continues.")
     ],
-    split: SplitOption = "test",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
+    split: options.Split = "test",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
     n0: Annotated[int, typer.Option("--n0", help="Selection samples per input.")] = 100,
     n: Annotated[int, typer.Option("--n", help="Estimation samples per input.")] = 100_000,
     budget: Annotated[
@@ -72,12 +52,12 @@ def certify(
         ),
     ] = None,
     alpha: Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")] = 0.001,
-    seed: SeedOption = 0,
-    noise: NoiseOption = "auto",
-    levels: LevelsOption = None,
-    runtime: RuntimeOption = "auto",
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
+    seed: options.Seed = 0,
+    noise: options.Noise = "auto",
+    levels: options.Levels = None,
+    runtime: options.Runtime = "auto",
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
     radius: Annotated[
         float | None,
         typer.Option(
@@ -89,31 +69,26 @@ def certify(
     ] = False,
     log: Annotated[Path | None, typer.Option("--log", help="Also write the tab-separated log.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Certify a model's smoothed classifier around each input, and keep every vote.
 
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
-    from smoothcert.cli.runtime import Running, run_by, run_like_cache
-    from smoothcert.report import certification_json, certification_table, to_rich, write_cohen_log
-    from smoothcert.votes.store import Recipe, write_recipe
+    from smoothcert.cli.workspace import keep_recipe, noise_law, open_recipe
+    from smoothcert.report import write_cohen_log
+    from smoothcert.votes.store import Recipe
 
     _require_one_way(radius, budget, runner_up)
     law = noise_law(noise, levels, sigma, seed)
-    dataset = load_data(data, split, limit, skip)
-    loaded, module = load_model(model, device, dataset.num_classes)
-    # A cache goes on in the runtime that began it, unless the caller insists on another: then it is refused.
-    resumes = runtime == "auto" and any((cache / name).exists() for name in ("manifest.json", "rounds.json"))
-    made = run_like_cache(module, cache, dataset) if resumes else None
-    running = made or run_by(module, runtime, dataset, sigma)
-    size = running.batch_size if batch_size is None else batch_size
+    recipe = Recipe(model=model, data=data, split=split, limit=limit, skip=skip)
+    dataset, running = open_recipe(
+        recipe, cache, runtime=runtime, sigma=sigma, device=device, batch_size=batch_size
+    )
     if dry_run:
         mean = n if budget is None else max(1, budget // len(dataset.labels) - n0)
-        _show_cost(Running(running.classifier, size), dataset, sigma, n0, mean, radius, as_json)
+        _show_cost(running, dataset, sigma, n0, mean, radius, as_json)
         return
-    if loaded.sigma is not None and loaded.sigma != sigma:
-        warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
     with progress_bar("certify") as progress:
         shared = _Shared(
             sigma=sigma,
@@ -122,20 +97,14 @@ def certify(
             seed=seed,
             noise=law,
             cache=cache,
-            batch_size=size,
+            batch_size=running.batch_size,
             progress=progress,
         )
         run = _run(running.classifier, dataset.inputs, radius, budget, n, runner_up, shared)
-    resolved = data if data == "digits" else str(Path(data).resolve())
-    recipe = Recipe(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
-    write_recipe(cache, recipe)
+    keep_recipe(cache, recipe)
     if log is not None:
         write_cohen_log(log, run.certificates, dataset.labels)
-    if as_json:
-        print_json(certification_json(run, dataset.labels))
-    else:
-        console().print(to_rich(certification_table(run, dataset.labels)))
-        show(f"{run.certificates.summary()}; votes in {cache}")
+    print_run(as_json, run, dataset.labels, cache)
 
 
 def _run(
@@ -164,12 +133,9 @@ def _show_cost(
 
     size = running.batch_size
     cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=size)
-    if as_json:
-        print_json(cost)
-        return
     most = "" if radius is None else "at most "
     time, space = f"{cost['seconds']:,.0f} s", f"{cost['bytes'] / 1e6:,.1f} MB"
-    show(f"{most}{cost['samples']:,} forward passes, about {time} and {space}")
+    print_result(as_json, cost, f"{most}{cost['samples']:,} forward passes, about {time} and {space}")
 
 
 def _require_one_way(radius: float | None, budget: int | None, runner_up: bool) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smoothcert.cli.common import JsonOption, console, print_json, show, warn
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, warn
 
 if TYPE_CHECKING:
     from smoothcert.evaluation import Comparison, Gate, Verdict
@@ -32,8 +33,8 @@ def compare(
             "all gates and candidates at once; alpha is accounted for.",
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")] = None,
-    as_json: JsonOption = False,
+    data: options.MovedData = None,
+    as_json: options.Json = False,
 ) -> None:
     """Compare the base with its recertified candidates, and gate a CI job.
 
@@ -41,20 +42,18 @@ def compare(
     """
     from smoothcert.cli.workspace import open_labels
     from smoothcert.errors import InvalidArgumentError
-    from smoothcert.evaluation import compare_candidates, judge
+    from smoothcert.evaluation import compare_candidates, judge, require_confidence
     from smoothcert.report import (
         CONFIDENCE,
         comparison_json,
         terminal_intervals,
         terminal_lines,
         terminal_table,
-        to_rich,
         verdict_line,
     )
 
     parsed = [_gate(text) for text in gates or []]
-    if confidence is not None and not 0 < confidence < 1:
-        raise InvalidArgumentError(f"confidence is {confidence}: give a value between 0 and 1, such as 0.99")
+    shown = CONFIDENCE if confidence is None else require_confidence(confidence)
     dataset = open_labels(cache, data=data)
     comparison = compare_candidates(cache, dataset.inputs, dataset.labels)
     if parsed and not comparison.candidates:
@@ -62,18 +61,16 @@ def compare(
     verdicts = judge(comparison.recertified, comparison.y, parsed, confidence=confidence)
     failures = [verdict_line(verdict, confidence) for verdict in verdicts if not verdict.passed]
     warnings = _warnings(comparison, verdicts, cache, confidence)
-    shown = CONFIDENCE if confidence is None else confidence
-    if as_json:
-        facts = {"gates": [dataclasses.asdict(verdict) for verdict in verdicts], "failures": failures}
-        print_json({**comparison_json(comparison, shown), **facts, "warnings": warnings})
-    else:
-        out = console()
-        out.print(to_rich(terminal_table(comparison)))
-        out.print(to_rich(terminal_intervals(comparison)))
-        lines = terminal_lines(comparison, shown)
-        lines += [f"passed {verdict_line(verdict, confidence)}" for verdict in verdicts if verdict.passed]
-        lines += [f"FAILED {failure}" for failure in failures]
-        show(*lines)
+    gated = {"gates": [dataclasses.asdict(verdict) for verdict in verdicts], "failures": failures}
+    print_result(
+        as_json,
+        {**comparison_json(comparison, shown), **gated, "warnings": warnings},
+        terminal_table(comparison),
+        terminal_intervals(comparison),
+        *terminal_lines(comparison, shown),
+        *(f"passed {verdict_line(verdict, confidence)}" for verdict in verdicts if verdict.passed),
+        *(f"FAILED {failure}" for failure in failures),
+    )
     for warning in warnings:
         warn(warning)
     if failures:

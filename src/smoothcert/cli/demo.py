@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from smoothcert.cli.common import show
+from smoothcert.cli.printing import show
 
 CANDIDATES = ("fp16", "bf16", "int8", "prune:0.10", "prune:0.20", "prune-global:0.20")
 SIGMA = 0.25

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import DeviceOption, JsonOption, console, print_json, show
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result
 
 
 def plan(
@@ -43,8 +44,8 @@ def plan(
     probe: Annotated[bool, typer.Option("--probe", help="Time the cache's model now, on a few batches.")] = False,
     model: Annotated[str | None, typer.Option("--model", help="Checkpoint of the base, for --probe.")] = None,
     data: Annotated[str | None, typer.Option("--data", help="Data set, for --probe.")] = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Say what each method would need for a target: samples, time and disk, before anything is run.
 
@@ -52,7 +53,7 @@ def plan(
     """
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures import plan as run_plan
-    from smoothcert.report import plan_json, plan_lines, plan_table, to_rich
+    from smoothcert.report import plan_json, plan_lines, plan_table
 
     if probe:
         if cache is None:
@@ -74,11 +75,7 @@ def plan(
         disagreement=disagreement,
         seconds_per_sample=seconds_per_sample,
     )
-    if as_json:
-        print_json(plan_json(found))
-        return
-    console().print(to_rich(plan_table(found)))
-    show(*plan_lines(found))
+    print_result(as_json, plan_json(found), plan_table(found), *plan_lines(found))
 
 
 def _probe(cache: Path, model: str | None, data: str | None, device: str | None) -> float:

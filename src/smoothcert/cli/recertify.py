@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from smoothcert.cli.common import BatchOption, DeviceOption, JsonOption, print_json, progress_bar, show, warn
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_json, progress_bar, show, warn
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from smoothcert.approximate import Candidate
-    from smoothcert.procedures import RadiusDecisions, Recertification
+    from smoothcert.procedures import BoundName, Irs, Joint, RadiusDecisions, Recertification
 
 
 def recertify(
@@ -38,9 +39,7 @@ def recertify(
         Literal["auto", "joint", "irs"],
         typer.Option("--bound", help="How votes become a bound; 'irs' is the incremental paper's."),
     ] = "auto",
-    alpha_zeta: Annotated[
-        float, typer.Option("--alpha-zeta", help="Failure probability beyond the cache's alpha.")
-    ] = 0.001,
+    alpha_zeta: options.AlphaZeta = 0.001,
     gamma: Annotated[
         str, typer.Option("--gamma", help="For bound irs: threshold between its branches in (1/2, 1], or 'auto'.")
     ] = "0.99",
@@ -63,36 +62,29 @@ def recertify(
         ),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Checkpoint of the base, if it has moved.")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")] = None,
+    data: options.MovedData = None,
     baseline: Annotated[
         bool, typer.Option(help="Draw selection samples too, so that compare can show certification from scratch.")
     ] = True,
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Recertify changed models from the votes of the base, with few samples each.
 
     Example: smoothcert recertify runs/base --candidate int8 --candidate prune:0.10 --n-p 1000
     """
-    from smoothcert.cli.workspace import decide_candidate, open_workspace, recertify_candidate
-    from smoothcert.procedures import Method, require_method, require_samples, reserve_holdout
+    from smoothcert.cli.candidates import decide_candidate, recertify_candidate
+    from smoothcert.cli.workspace import open_workspace
+    from smoothcert.procedures import require_samples, reserve_holdout
 
     samples = _samples(n_p, holdout)
     if radius is None:
         require_samples(samples)
     else:
         _require_no_bound(bound, runner_up, together)
-    method = require_method(
-        Method(
-            bound=bound,
-            alpha_zeta=alpha_zeta,
-            gamma=_gamma(gamma),
-            runner_up=runner_up,
-            together=len(candidate) if together else 1,
-        )
-    )
-    workspace = open_workspace(cache, model=model, data=data, device=device)
+    chosen = _chosen(bound, gamma, runner_up=runner_up, together=len(candidate) if together else 1)
+    workspace = open_workspace(cache, model=model, data=data, device=device, batch_size=batch_size)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
     if isinstance(samples, range):
         reserve_holdout(cache, samples, [workspace.running(made).classifier for made in candidates])
@@ -102,12 +94,10 @@ def recertify(
     for spec, made in zip(candidate, candidates, strict=True):
         with progress_bar(made.name) as progress:
             if radius is not None:
-                decided = decide_candidate(
-                    workspace, spec, made, radius, samples, alpha_zeta, batch_size, progress
-                )
+                decided = decide_candidate(workspace, spec, made, radius, samples, alpha_zeta, progress)
                 row = {**_row(made, decided), **_decided(decided, radius, workspace.dataset.labels)}
             elif samples is not None:
-                run = recertify_candidate(workspace, spec, made, samples, method, baseline, batch_size, progress)
+                run = recertify_candidate(workspace, spec, made, samples, chosen, alpha_zeta, baseline, progress)
                 row = {**_row(made, run), **_counted(run)}
         rows.append(row)
         if not as_json:
@@ -195,6 +185,21 @@ def _require_no_bound(bound: str, runner_up: bool, together: bool) -> None:
 
     if bound != "auto" or runner_up or together:
         raise InvalidArgumentError("radius has a rule of its own: leave out bound, runner_up and together")
+
+
+def _chosen(bound: BoundName, gamma: str, *, runner_up: bool, together: int) -> Joint | Irs:
+    """Return the bound that the options describe."""
+    from smoothcert.errors import InvalidArgumentError
+    from smoothcert.procedures import Irs, Joint
+
+    if bound != "irs":
+        return Joint(afresh=bound == "auto", runner_up=runner_up, together=together)
+    if runner_up or together > 1:
+        raise InvalidArgumentError(
+            f"{'runner_up' if runner_up else 'together'} is given, but bound 'irs' bounds the top class alone, "
+            "and that of each candidate by itself: use bound 'auto' or 'joint'"
+        )
+    return Irs(gamma=_gamma(gamma))
 
 
 def _gamma(text: str) -> float | Literal["auto"]:

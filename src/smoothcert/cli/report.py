@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from smoothcert.cli.common import show
+from smoothcert.cli import options
+from smoothcert.cli.printing import show
 
 
 def report(
     cache: Annotated[Path, typer.Argument(help="Folder with the votes of the base and of its candidates.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the files.")],
-    data: Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")] = None,
+    data: options.MovedData = None,
 ) -> None:
     """Write the comparison as CSV and Parquet, certificates, logs, and plots as PNG and SVG.
 

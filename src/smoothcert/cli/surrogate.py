@@ -7,76 +7,44 @@ from typing import Annotated, Literal
 
 import typer
 
-from smoothcert.cli.common import (
-    BatchOption,
-    DataOption,
-    DeviceOption,
-    JsonOption,
-    LevelsOption,
-    LimitOption,
-    NoiseOption,
-    RuntimeOption,
-    SeedOption,
-    SigmaOption,
-    SkipOption,
-    SplitOption,
-    load_data,
-    load_model,
-    noise_law,
-    print_json,
-    progress_bar,
-    show,
-    training_bar,
-    warn,
-)
-from smoothcert.cli.surrogate_certify import (
-    AlphaOption,
-    FolderArgument,
-    MovedOption,
-    certify,
-    evaluate,
-    guided,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, progress_bar, training_bar
+from smoothcert.cli.surrogate_certify import certify, evaluate, guided
 
 app = typer.Typer(
     help="Learn a classifier's votes under noise, and certify with few samples or none.", no_args_is_help=True
 )
-ModelArgument = Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")]
 
 
 @app.command()
 def votes(
-    model: ModelArgument,
-    data: DataOption,
-    sigma: SigmaOption,
+    model: options.Model,
+    data: options.Data,
+    sigma: options.Sigma,
     n: Annotated[int, typer.Option("--n", help="Samples per input; 100,000 in the paper.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the votes; an interrupted call continues.")],
-    split: SplitOption = "train",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
-    seed: SeedOption = 0,
-    noise: NoiseOption = "auto",
-    levels: LevelsOption = None,
-    runtime: RuntimeOption = "auto",
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    split: options.Split = "train",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
+    seed: options.Seed = 0,
+    noise: options.Noise = "auto",
+    levels: options.Levels = None,
+    runtime: options.Runtime = "auto",
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Sample a model's votes under noise, to fit or to calibrate a surrogate.
 
     Example: smoothcert surrogate votes model.safetensors --data digits --sigma 0.25 --n 1000 --out runs/votes
     """
-    from smoothcert.cli.runtime import run_by, run_like_cache
+    from smoothcert.cli.workspace import keep_recipe, noise_law, open_recipe
     from smoothcert.surrogate import collect_votes
-    from smoothcert.votes.store import Recipe, write_recipe
+    from smoothcert.votes.store import Recipe
 
-    dataset = load_data(data, split, limit, skip)
-    loaded, module = load_model(model, device, dataset.num_classes)
-    resumes = runtime == "auto" and (out / "manifest.json").exists()
-    made = run_like_cache(module, out, dataset) if resumes else None
-    running = made or run_by(module, runtime, dataset, sigma)
-    if loaded.sigma is not None and loaded.sigma != sigma:
-        warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
+    law = noise_law(noise, levels, sigma, seed)
+    recipe = Recipe(model=model, data=data, split=split, limit=limit, skip=skip)
+    dataset, running = open_recipe(recipe, out, runtime=runtime, sigma=sigma, device=device, batch_size=batch_size)
     with progress_bar("votes") as progress:
         found = collect_votes(
             running.classifier,
@@ -85,18 +53,17 @@ def votes(
             n=n,
             cache=out,
             seed=seed,
-            noise=noise_law(noise, levels, sigma, seed),
-            batch_size=running.batch_size if batch_size is None else batch_size,
+            noise=law,
+            batch_size=running.batch_size,
             progress=progress,
         )
-    resolved = data if data == "digits" else str(Path(data).resolve())
-    recipe = Recipe(model=str(Path(model).resolve()), data=resolved, split=split, limit=limit, skip=skip)
-    write_recipe(out, recipe)
+    keep_recipe(out, recipe)
     invalid = int(n * len(found) - found.counts.sum())
-    if as_json:
-        print_json({"votes": str(out), "inputs": len(found), "n": n, "invalid_votes": invalid})
-    else:
-        show(f"{out}: {n:,} votes of each of {len(found)} inputs, {invalid} of them invalid")
+    print_result(
+        as_json,
+        {"votes": str(out), "inputs": len(found), "n": n, "invalid_votes": invalid},
+        f"{out}: {n:,} votes of each of {len(found)} inputs, {invalid} of them invalid",
+    )
 
 
 @app.command()
@@ -124,10 +91,10 @@ def fit(
             "--start-from", help="Checkpoint of the same architecture to start from, such as the model's."
         ),
     ] = None,
-    data: MovedOption = None,
+    data: options.MovedData = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order, and what is held out.")] = 0,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Fit a surrogate to votes: a network that predicts them from the clean input.
 
@@ -164,24 +131,26 @@ def fit(
         "loss": last.loss,
         "held_out_loss": last.held_out_loss,
     }
-    print_json(facts) if as_json else show(
+    print_result(
+        as_json,
+        facts,
         f"{out}: fitted to {record.inputs} inputs, {record.held_out} held out; {how.loss} {last.loss:.4f}, "
-        f"held out {last.held_out_loss:.4f}"
+        f"held out {last.held_out_loss:.4f}",
     )
 
 
 @app.command()
 def calibrate(
-    surrogate: FolderArgument,
+    surrogate: options.SurrogateFolder,
     votes: Annotated[Path, typer.Option("--votes", help="Votes of inputs that the surrogate was not fitted to.")],
     miss: Annotated[
         float, typer.Option("--miss", help="Share of inputs whose radius may exceed the sampled one.")
     ] = 0.05,
     beta: Annotated[float, typer.Option("--beta", help="Failure probability of the calibration.")] = 0.05,
     groups: Annotated[int, typer.Option("--groups", help="Groups of radius in which it holds.")] = 3,
-    alpha: AlphaOption = 0.001,
-    data: MovedOption = None,
-    as_json: JsonOption = False,
+    alpha: options.SamplingAlpha = 0.001,
+    data: options.MovedData = None,
+    as_json: options.Json = False,
 ) -> None:
     """Calibrate a surrogate's radii: few of them then exceed the ones that sampling certifies.
 
@@ -200,10 +169,8 @@ def calibrate(
         alpha=alpha,
         out=surrogate,
     )
-    if as_json:
-        print_json({"promise": found.summary(), "thresholds": found.thresholds, "counts": found.counts})
-    else:
-        show(f"calibrated: {found.summary()}")
+    facts = {"promise": found.summary(), "thresholds": found.thresholds, "counts": found.counts}
+    print_result(as_json, facts, f"calibrated: {found.summary()}")
 
 
 app.command()(certify)

@@ -7,62 +7,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smoothcert.cli.common import (
-    BatchOption,
-    DataOption,
-    DeviceOption,
-    JsonOption,
-    LimitOption,
-    SeedOption,
-    SkipOption,
-    SplitOption,
-    console,
-    load_data,
-    load_model,
-    print_json,
-    progress_bar,
-    show,
-)
+from smoothcert.cli import options
+from smoothcert.cli.printing import print_result, print_run, progress_bar
 
 if TYPE_CHECKING:
     from smoothcert.cli.runtime import Running
     from smoothcert.data import Dataset
     from smoothcert.surrogate import Surrogate
 
-FolderArgument = Annotated[Path, typer.Argument(help="Folder of the surrogate.")]
-MovedOption = Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")]
-AlphaOption = Annotated[float, typer.Option("--alpha", help="Failure probability of what sampling certifies.")]
-
 
 def certify(
-    surrogate: FolderArgument,
-    data: DataOption,
+    surrogate: options.SurrogateFolder,
+    data: options.Data,
     model: Annotated[
         str | None, typer.Argument(help="Checkpoint of the model, for the agreement check; not needed for --n0 0.")
     ] = None,
-    split: SplitOption = "test",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
+    split: options.Split = "test",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
     n0: Annotated[int, typer.Option("--n0", help="Samples per input that must agree on the class.")] = 100,
     n: Annotated[int, typer.Option("--n", help="Samples that a raw radius stands in for.")] = 100_000,
-    alpha: AlphaOption = 0.001,
+    alpha: options.SamplingAlpha = 0.001,
     raw: Annotated[
         bool, typer.Option("--raw", help="Estimated radii, even where there is a calibration.")
     ] = False,
-    seed: SeedOption = 0,
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
+    seed: options.Seed = 0,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the radii, .csv or .parquet.")] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Give each input a radius by one forward pass: calibrated if there is a calibration, else only estimated.
 
     Example: smoothcert surrogate certify runs/surrogate model/checkpoint.safetensors --data digits --n0 100
     """
-    from smoothcert.report import surrogate_json, surrogate_table, to_rich, write_certificates
+    from smoothcert.data import load_dataset
+    from smoothcert.report import surrogate_json, surrogate_table, write_certificates
     from smoothcert.surrogate import certify_with_surrogate, load_calibration, load_surrogate
 
-    dataset = load_data(data, split, limit, skip)
+    dataset = load_dataset(data, split, limit, skip)
     loaded = load_surrogate(surrogate, device=device)
     calibration = None if raw else load_calibration(surrogate, loaded)
     running = None if model is None else _run_as_fitted(loaded, model, dataset, device)
@@ -81,41 +64,43 @@ def certify(
         )
     if out is not None:
         write_certificates(out, run.certificates, dataset.labels)
-    if as_json:
-        print_json(surrogate_json(run, dataset.labels))
-    else:
-        console().print(to_rich(surrogate_table(run, dataset.labels)))
-        show(run.certificates.summary(), run.certificates.premise)
+    print_result(
+        as_json,
+        surrogate_json(run, dataset.labels),
+        surrogate_table(run, dataset.labels),
+        run.certificates.summary(),
+        run.certificates.premise,
+    )
 
 
 def guided(
-    surrogate: FolderArgument,
+    surrogate: options.SurrogateFolder,
     model: Annotated[str, typer.Argument(help="Checkpoint of the model.")],
-    data: DataOption,
+    data: options.Data,
     cache: Annotated[Path, typer.Option("--cache", help="Folder for the votes; an interrupted call continues.")],
-    split: SplitOption = "test",
-    limit: LimitOption = None,
-    skip: SkipOption = 1,
+    split: options.Split = "test",
+    limit: options.Limit = None,
+    skip: options.Skip = 1,
     n0: Annotated[int, typer.Option("--n0", help="Selection samples per input.")] = 100,
     n: Annotated[int, typer.Option("--n", help="Estimation samples per input, on average.")] = 10_000,
     alpha: Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")] = 0.001,
     radius: Annotated[
         float | None, typer.Option("--radius", help="Certify this radius for most inputs, not the mean radius.")
     ] = None,
-    seed: SeedOption = 0,
-    batch_size: BatchOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
+    seed: options.Seed = 0,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Certify by sampling, with samples spent where the surrogate expects them to pay.
 
     Example: smoothcert surrogate guided runs/surrogate model.safetensors --data digits --n 1000 --cache runs/new
     """
+    from smoothcert.data import load_dataset
     from smoothcert.procedures import certify_with_budget
-    from smoothcert.report import certification_json, certification_table, to_rich
     from smoothcert.surrogate import SurrogateGuide, load_surrogate, surrogate_noise
 
-    dataset = load_data(data, split, limit, skip)
+    dataset = load_dataset(data, split, limit, skip)
     loaded = load_surrogate(surrogate, device=device)
     running = _run_as_fitted(loaded, model, dataset, device)
     with progress_bar("guided") as progress:
@@ -133,23 +118,19 @@ def guided(
             batch_size=running.batch_size if batch_size is None else batch_size,
             progress=progress,
         )
-    if as_json:
-        print_json(certification_json(run, dataset.labels))
-    else:
-        console().print(to_rich(certification_table(run, dataset.labels)))
-        show(f"{run.certificates.summary()}; votes in {cache}")
+    print_run(as_json, run, dataset.labels, cache)
 
 
 def evaluate(
-    surrogate: FolderArgument,
+    surrogate: options.SurrogateFolder,
     cache: Annotated[
         Path, typer.Option("--cache", help="Votes of certify, of inputs that the surrogate is new to.")
     ],
     n: Annotated[int | None, typer.Option("--n", help="Samples that a raw radius stands in for.")] = None,
-    alpha: AlphaOption = 0.001,
-    data: MovedOption = None,
+    alpha: options.SamplingAlpha = 0.001,
+    data: options.MovedData = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for tables and plots.")] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare a surrogate with sampling: accuracy, over- and underestimation, samples saved.
 
@@ -157,7 +138,7 @@ def evaluate(
     """
     from smoothcert.cli.workspace import open_labels
     from smoothcert.evaluation import evaluate_surrogate
-    from smoothcert.report import evaluation_json, evaluation_tables, to_rich, write_evaluation
+    from smoothcert.report import evaluation_json, evaluation_tables, write_evaluation
     from smoothcert.surrogate import load_calibration, load_surrogate
 
     dataset = open_labels(cache, data=data)
@@ -173,22 +154,19 @@ def evaluate(
     )
     if out is not None:
         write_evaluation(found, out)
-    if as_json:
-        print_json(evaluation_json(found))
-        return
-    for table in evaluation_tables(found).values():
-        console().print(to_rich(table))
-    if found.left_out:
-        show(f"{found.left_out} inputs that the surrogate was fitted to or calibrated on are left out")
+    left_out = f"{found.left_out} inputs that the surrogate was fitted to or calibrated on are left out"
+    tables = evaluation_tables(found).values()
+    print_result(as_json, evaluation_json(found), *tables, *([left_out] if found.left_out else []))
 
 
 def _run_as_fitted(surrogate: Surrogate, model: str, dataset: Dataset, device: str | None) -> Running:
     """Run a checkpoint as the classifier that the surrogate was fitted for."""
-    from smoothcert.cli.runtime import run_as
+    from smoothcert.cli.runtime import runtime_by_fingerprint
+    from smoothcert.cli.workspace import load_model
     from smoothcert.errors import InvalidArgumentError
 
     _, module = load_model(model, device, dataset.num_classes)
-    if running := run_as(surrogate.record.fingerprint, module, dataset):
+    if running := runtime_by_fingerprint(surrogate.record.fingerprint, module, dataset):
         return running
     raise InvalidArgumentError(
         f"{model} is not the model that the surrogate was fitted for (fingerprint "

@@ -1,10 +1,8 @@
-"""A cache that the command line made: its model, its inputs, and its candidates."""
+"""What commands work on: model, data, noise and runtime, as the options or a cache's recipe name them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,28 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.approximate import Candidate, make_candidate
-from smoothcert.cli.common import load_data, load_model
-from smoothcert.cli.runtime import Running, like_base, run_like_cache
+from smoothcert.classifiers import TorchClassifier
+from smoothcert.cli import options
+from smoothcert.cli.printing import warn
+from smoothcert.cli.runtime import Running, runtime_by_name, runtime_of_cache, same_runtime
+from smoothcert.data import load_dataset
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.noise import input_keys
-from smoothcert.procedures import Method, RadiusDecisions, Recertification, recertify_at_radius
-from smoothcert.procedures import recertify as run_recertify
+from smoothcert.models import LoadedModel, load_checkpoint
+from smoothcert.noise import GridNoise, NoiseName, NoiseStream, input_keys
 from smoothcert.sampling import calibration_batch
-from smoothcert.votes import Progress
-from smoothcert.votes.store import (
-    CandidateRecord,
-    CertificationCache,
-    Recipe,
-    candidate_folder,
-    read_recipe,
-    write_candidate,
-)
+from smoothcert.votes.store import CertificationCache, Recipe, read_recipe, write_recipe
 
 if TYPE_CHECKING:
-    from smoothcert.classifiers import TorchClassifier
     from smoothcert.data import Dataset
 
-__all__ = ["Workspace", "decide_candidate", "open_labels", "open_workspace", "recertify_candidate"]
+__all__ = [
+    "Workspace",
+    "keep_recipe",
+    "load_model",
+    "noise_law",
+    "open_labels",
+    "open_recipe",
+    "open_workspace",
+]
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ class Workspace:
         Its inputs and labels.
     calibration : ndarray of float32, shape (b, *shape)
         Noisy inputs whose noise no vote uses.
+    batch_size : int or None
+        What the user asked for; None leaves it to the runtime.
     """
 
     cache: Path
@@ -59,6 +60,7 @@ class Workspace:
     base: Running
     dataset: Dataset
     calibration: NDArray[np.float32]
+    batch_size: int | None
 
     def make(self, spec: str) -> Candidate:
         """Make a candidate of the base."""
@@ -67,37 +69,32 @@ class Workspace:
     def running(self, candidate: Candidate) -> Running:
         """Run a candidate as the base was run."""
         sigma = CertificationCache(self.cache).manifest.sigma
-        return like_base(candidate.classifier, self.base, self.dataset, sigma)
+        return _sized(same_runtime(candidate.classifier, self.base, self.dataset, sigma), self.batch_size)
 
 
-def open_workspace(cache: Path, *, model: str | None, data: str | None, device: str | None) -> Workspace:
-    """Load what a cache was made with, from its recipe or from where the user says.
-
-    Raises
-    ------
-    CacheMismatchError
-        When the model is not the one that made the cache.
-    """
+def open_workspace(
+    cache: Path, *, model: str | None, data: str | None, device: str | None, batch_size: int | None = None
+) -> Workspace:
+    """Load what a cache was made with, from its recipe or from where the user says."""
     store = CertificationCache(cache)
     dataset = open_labels(cache, data=data)
     path = model or _recipe(cache).model
     _, module = load_model(path, device, dataset.num_classes)
-    base = run_like_cache(module, cache, dataset)
+    base = runtime_of_cache(module, cache, dataset)
     if base is None:
         raise CacheMismatchError(
             f"{cache} was made with another model than {path}: name its checkpoint with --model"
         )
     keys = list(input_keys(dataset.inputs))
     store.require(keys)
-    return Workspace(
-        cache, module, base, dataset, calibration_batch(dataset.inputs, keys, store.manifest.noise(str(cache)))
-    )
+    calibration = calibration_batch(dataset.inputs, keys, store.manifest.noise(str(cache)))
+    return Workspace(cache, module, _sized(base, batch_size), dataset, calibration, batch_size)
 
 
 def open_labels(cache: Path, *, data: str | None) -> Dataset:
     """Load the inputs and labels that a cache was made with."""
     recipe, made = _recipe(cache), CertificationCache(cache).manifest
-    dataset = load_data(data or recipe.data, recipe.split, recipe.limit, recipe.skip)
+    dataset = load_dataset(data or recipe.data, recipe.split, recipe.limit, recipe.skip)
     have, want = (made.num_classes, made.input_shape), (dataset.num_classes, tuple(dataset.inputs.shape[1:]))
     if have != want:
         raise CacheMismatchError(
@@ -107,94 +104,53 @@ def open_labels(cache: Path, *, data: str | None) -> Dataset:
     return dataset
 
 
-def recertify_candidate(
-    workspace: Workspace,
-    spec: str,
-    candidate: Candidate,
-    samples: int | range,
-    method: Method,
-    baseline: bool,
+def open_recipe(
+    recipe: Recipe,
+    out: Path,
+    *,
+    runtime: options.RuntimeName,
+    sigma: float,
+    device: str | None,
     batch_size: int | None,
-    progress: Progress,
-) -> Recertification:
-    """Recertify one candidate, keeping its votes below the cache, and a record of it for `compare` to find."""
-    start = samples.start if isinstance(samples, range) else None
-    name = candidate.name if start is None else f"{candidate.name}-from-{start}"
-    folder = candidate_folder(workspace.cache, name)
-    running = workspace.running(candidate)
-    with _to_start_anew(spec, folder):
-        run = run_recertify(
-            running.classifier,
-            workspace.dataset.inputs,
-            cache=workspace.cache,
-            n_p=samples,
-            alpha_zeta=method.alpha_zeta,
-            gamma=method.gamma,
-            bound=method.bound,
-            runner_up=method.runner_up,
-            together=method.together,
-            base=workspace.base.classifier,
-            n0=CertificationCache(workspace.cache).manifest.n0 if baseline else 0,
-            out=folder,
-            batch_size=running.batch_size if batch_size is None else batch_size,
-            progress=progress,
+) -> tuple[Dataset, Running]:
+    """Load the inputs and the model whose votes will be kept in a folder, in the runtime that suits them."""
+    dataset = load_dataset(recipe.data, recipe.split, recipe.limit, recipe.skip)
+    loaded, module = load_model(recipe.model, device, dataset.num_classes)
+    if loaded.sigma is not None and loaded.sigma != sigma:
+        warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
+    # Votes go on in the runtime that began them, unless the caller insists on another: then it is refused.
+    resumes = runtime == "auto" and any((out / name).exists() for name in ("manifest.json", "rounds.json"))
+    made = runtime_of_cache(module, out, dataset) if resumes else None
+    return dataset, _sized(made or runtime_by_name(module, runtime, dataset, sigma), batch_size)
+
+
+def keep_recipe(out: Path, recipe: Recipe) -> None:
+    """Write down where model and data of a cache were found, in words that hold in any folder."""
+    data = recipe.data if recipe.data == "digits" else str(Path(recipe.data).resolve())
+    write_recipe(out, replace(recipe, model=str(Path(recipe.model).resolve()), data=data))
+
+
+def load_model(path: str, device: str | None, num_classes: int) -> tuple[LoadedModel, TorchClassifier]:
+    """Load a checkpoint as a classifier, checking it against the data's number of classes."""
+    model = load_checkpoint(Path(path))
+    if model.num_classes != num_classes:
+        raise InvalidArgumentError(
+            f"{path} has {model.num_classes} classes, but the data has {num_classes}: use data of the same classes"
         )
-    record = CandidateRecord(
-        spec=spec,
-        name=name,
-        description=candidate.description,
-        n_p=run.pairs.m,
-        alpha_zeta=method.alpha_zeta,
-        gamma=method.gamma,
-        identical=run.identical,
-        bound=method.bound,
-        runner_up=method.runner_up,
-        together=method.together,
-        start=start or 0,
-        holdout=start is not None,
-    )
-    write_candidate(workspace.cache, record)
-    return run
+    return model, TorchClassifier(model.module, model.num_classes, device=device)
 
 
-def decide_candidate(
-    workspace: Workspace,
-    spec: str,
-    candidate: Candidate,
-    radius: float,
-    samples: int | range | None,
-    alpha_zeta: float,
-    batch_size: int | None,
-    progress: Progress,
-) -> RadiusDecisions:
-    """Decide whether one candidate is still certified at a radius, keeping its votes below the cache."""
-    held_out = f"-from-{samples.start}" if isinstance(samples, range) else ""
-    folder = candidate_folder(workspace.cache, f"{candidate.name}{held_out}-at-{radius:g}")
-    running = workspace.running(candidate)
-    with _to_start_anew(spec, folder):
-        return recertify_at_radius(
-            running.classifier,
-            workspace.dataset.inputs,
-            radius,
-            cache=workspace.cache,
-            n_p=samples,
-            alpha_zeta=alpha_zeta,
-            base=workspace.base.classifier,
-            out=folder,
-            batch_size=running.batch_size if batch_size is None else batch_size,
-            progress=progress,
-        )
+def noise_law(noise: NoiseName, levels: int | None, sigma: float, seed: int) -> NoiseName | NoiseStream:
+    """Return what `certify` takes as its noise: a name, or the stream of a grid of the caller's."""
+    if levels is None:
+        return noise
+    if noise not in ("grid", "quantised"):
+        raise InvalidArgumentError(f"levels is {levels}, but noise is {noise!r}: it is for grid and quantised")
+    return GridNoise(sigma, seed, levels, quantise=noise == "quantised")
 
 
-@contextmanager
-def _to_start_anew(spec: str, folder: Path) -> Iterator[None]:
-    """Say what to remove where kept votes do not fit."""
-    try:
-        yield
-    except CacheMismatchError as error:
-        if str(folder) not in str(error):
-            raise
-        raise CacheMismatchError(f"{error}; to start {spec!r} anew, remove {folder}") from error
+def _sized(running: Running, batch_size: int | None) -> Running:
+    return running if batch_size is None else replace(running, batch_size=batch_size)
 
 
 def _recipe(cache: Path) -> Recipe:

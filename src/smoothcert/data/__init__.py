@@ -1,7 +1,7 @@
 """Datasets: float32 inputs in [0, 1], channels first, decoded only when they are looked at."""
 
 from smoothcert.data.dataset import Dataset
-from smoothcert.data.inputs import ArrayInputs, EncodedImages, FolderImages, Images, Inputs, UInt8Images
+from smoothcert.data.inputs import ArrayInputs, EncodedImages, FolderImages, Images, LazyInputs, UInt8Images
 from smoothcert.data.load import load_dataset
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "EncodedImages",
     "FolderImages",
     "Images",
-    "Inputs",
+    "LazyInputs",
     "UInt8Images",
     "load_dataset",
 ]

@@ -54,19 +54,7 @@ class Crop:
 def decode_image(
     data: bytes, name: str, crop: Crop | None = None, shape: tuple[int, ...] | None = None
 ) -> NDArray[np.uint8]:
-    """Decode an image into levels, uint8 (3, height, width).
-
-    Parameters
-    ----------
-    data : bytes
-        A PNG, JPEG or WebP file.
-    name : str
-        What to call it in an error.
-    crop : Crop, optional
-        How to bring it to one shape.
-    shape : tuple of int, optional
-        The shape that it should have; another is refused before anything is decoded, or scaled.
-    """
+    """Decode an image into levels, uint8 (3, height, width), unless its header says another shape than `shape`."""
     image_module = import_extra("PIL.Image", "images")
     crop = crop or Crop()
     with warnings.catch_warnings(), reading(name, DataError, "save the image again"):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.data.dataset import MAX_CLASSES, Dataset
-from smoothcert.data.inputs import ArrayInputs, Inputs, UInt8Images
+from smoothcert.data.inputs import ArrayInputs, LazyInputs, UInt8Images
 from smoothcert.errors import DataError, reading
 
 _COLOUR_CHANNELS = (1, 3)
@@ -75,7 +75,7 @@ def _read(archive: ZipFile, name: str) -> NDArray[Any]:
     return array
 
 
-def _inputs(x: NDArray[Any], path: Path) -> Inputs:
+def _inputs(x: NDArray[Any], path: Path) -> LazyInputs:
     if x.ndim == 4 and x.shape[1] not in _COLOUR_CHANNELS and x.shape[3] in _COLOUR_CHANNELS:
         raise DataError(f"{path} has x of shape {x.shape}, channels last: give x.transpose(0, 3, 1, 2)")
     if x.dtype == np.uint8:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothcert.data.inputs import ArrayInputs, Inputs
+from smoothcert.data.inputs import ArrayInputs, LazyInputs
 from smoothcert.errors import DataError, InvalidArgumentError
 
-__all__ = ["MAX_CLASSES", "Dataset"]
+__all__ = ["MAX_CLASSES", "Dataset", "require_limit_and_skip"]
 
 MAX_CLASSES = 65534
 """More do not fit a vote of two bytes, which keeps a value for an invalid one."""
@@ -24,7 +24,7 @@ class Dataset:
     ----------
     name : str
         What it is called in reports, such as ``"cifar10/test"``.
-    inputs : Inputs
+    inputs : LazyInputs
         Lazy array (m, *shape): an int, a slice or an array of ints gives float32 arrays. A plain float array is
         wrapped.
     labels : ndarray of int64, shape (m,)
@@ -51,13 +51,13 @@ class Dataset:
     """
 
     name: str
-    inputs: Inputs
+    inputs: LazyInputs
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     indices: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
-        if not isinstance(self.inputs, Inputs):
+        if not isinstance(self.inputs, LazyInputs):
             object.__setattr__(self, "inputs", ArrayInputs(np.asarray(self.inputs), self.name))
         if not len(self.indices):
             object.__setattr__(self, "indices", np.arange(len(self.inputs)))
@@ -124,15 +124,20 @@ class Dataset:
         InvalidArgumentError
             When `limit` or `skip` is less than 1.
         """
-        if limit is not None and limit < 1:
-            raise InvalidArgumentError(f"limit is {limit}: take at least 1 input, or None for all")
-        if skip < 1:
-            raise InvalidArgumentError(f"skip is {skip}: take every 1st input, every 2nd, …")
+        require_limit_and_skip(limit, skip)
         return self.select(np.arange(0, len(self), skip)[:limit])
 
     def in_memory(self) -> Dataset:
         """Decode all inputs once; images stay 8-bit."""
         return replace(self, inputs=self.inputs.in_memory())
+
+
+def require_limit_and_skip(limit: int | None, skip: int) -> None:
+    """Refuse a number of inputs, or a step between them, below 1."""
+    if limit is not None and limit < 1:
+        raise InvalidArgumentError(f"limit is {limit}: take at least 1 input, or None for all")
+    if skip < 1:
+        raise InvalidArgumentError(f"skip is {skip}: take every 1st input, every 2nd, …")
 
 
 def _checked_labels(labels: NDArray[np.int64], num_classes: int, name: str) -> NDArray[np.int64]:

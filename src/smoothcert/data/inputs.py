@@ -13,14 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from smoothcert.data._decode import MAX_IMAGE_BYTES, Crop, decode_image
 from smoothcert.errors import DataError, reading
 
-__all__ = ["ArrayInputs", "EncodedImages", "FolderImages", "Images", "Inputs", "UInt8Images"]
+__all__ = ["ArrayInputs", "EncodedImages", "FolderImages", "Images", "LazyInputs", "UInt8Images"]
 
 # One correctly rounded division per level. Computing x * (1/255) on the fly gives other values for 126 of the 256
 # levels, and then an input would depend on who decoded it.
 _LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
-class Inputs(ABC):
+class LazyInputs(ABC):
     """A read-only array (m, *shape) of float32 in [0, 1] whose values are made when they are looked at.
 
     An int gives one input (*shape); a slice, an array of ints or an array of m bools gives several (k, *shape).
@@ -56,10 +56,10 @@ class Inputs(ABC):
         return values if dtype is None else values.astype(dtype)
 
     @abstractmethod
-    def select(self, indices: NDArray[np.int64]) -> Inputs:
+    def select(self, indices: NDArray[np.int64]) -> LazyInputs:
         """Return the inputs at these positions, as lazy as before."""
 
-    def in_memory(self) -> Inputs:
+    def in_memory(self) -> LazyInputs:
         """Decode all inputs once, into the most compact array that can hold them."""
         return self
 
@@ -67,8 +67,8 @@ class Inputs(ABC):
     def _read(self, indices: NDArray[np.int64]) -> NDArray[np.float32]: ...
 
 
-class ArrayInputs(Inputs):
-    """Inputs that are already numbers in [0, 1].
+class ArrayInputs(LazyInputs):
+    """LazyInputs that are already numbers in [0, 1].
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def _check_unit_range(values: NDArray[np.floating], source: str) -> None:
     raise DataError(f"{source} has values in [{low:g}, {high:g}], but inputs are in [0, 1]: {remedy}")
 
 
-class Images(Inputs):
+class Images(LazyInputs):
     """Images of 256 levels, scaled to k / 255 on access."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 from smoothcert.data._decode import Crop
 from smoothcert.data.arrays import read_npz
 from smoothcert.data.cifar import PICKLED_FILE, has_binary_files, read_cifar_binary, read_cifar_parquet
-from smoothcert.data.dataset import Dataset
+from smoothcert.data.dataset import Dataset, require_limit_and_skip
 from smoothcert.data.digits import read_digits
 from smoothcert.data.folder import is_image_folder, read_image_folder
 from smoothcert.errors import DataError, InvalidArgumentError, reading
@@ -84,10 +84,7 @@ def load_dataset(
     """
     if not re.fullmatch(r"\w[\w-]*", split):
         raise InvalidArgumentError(f"split is {split!r}: give a name such as 'train' or 'test'")
-    if limit is not None and limit < 1:
-        raise InvalidArgumentError(f"limit is {limit}: take at least 1 input, or None for all")
-    if skip < 1:
-        raise InvalidArgumentError(f"skip is {skip}: take every 1st input, every 2nd, …")
+    require_limit_and_skip(limit, skip)  # before anything is read
     return _read(spec, split, Crop(resize=resize, crop=crop)).take(limit, skip)
 
 

@@ -16,7 +16,7 @@ from smoothcert.evaluation.cached_votes import cached_rows, certify_first, label
 from smoothcert.evaluation.metrics import average_certified_radius, radius_grid
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
-from smoothcert.procedures import method_of, recertificates
+from smoothcert.procedures import recertificates, terms_of
 from smoothcert.votes import pair, stack_pairs
 from smoothcert.votes.store import (
     CachedInput,
@@ -183,7 +183,7 @@ def _evaluate(
     per_sample = timing.seconds / max(timing.samples, 1)
     pairs = list(zip(cached_rows(store, keys), cached_rows(own, keys), strict=True))
     grid = np.unique(np.linspace(0, n_p, CURVE_POINTS + 1).astype(int)[1:])
-    method = method_of(record)
+    terms = terms_of(record)
 
     def incremental(m: int) -> tuple[Certificates, float]:
         counts = stack_pairs([pair(base, candidate, m) for base, candidate in pairs])
@@ -192,7 +192,7 @@ def _evaluate(
                 f"{own.path} is said to hold votes of the base itself, but some differ: restore it, or recertify "
                 f"{record.spec!r} into another folder"
             )
-        return recertificates(counts, store.manifest, method)
+        return recertificates(counts, store.manifest, terms)
 
     def scratch(m: int) -> Certificates:
         return _scratch([candidate for _, candidate in pairs], m, own.manifest.alpha, own)

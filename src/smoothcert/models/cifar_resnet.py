@@ -17,24 +17,9 @@ class CifarResNet(nn.Module):
     Where a stage halves the image and doubles the channels, the shortcut is a 1x1 convolution with batch norm
     (option B of the paper), and the parameters are named as in the published randomized smoothing checkpoints.
 
-    Parameters
-    ----------
-    depth : int
-        Layers: 20, 56, 110 or any other 6 k + 2.
-    num_classes : int
-        Number of classes.
-    in_channels : int
-        Channels of the input.
-
     References
     ----------
     He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2.
-
-    Examples
-    --------
-    >>> network = CifarResNet(20, num_classes=10)
-    >>> network(torch.zeros(2, 3, 32, 32)).shape
-    torch.Size([2, 10])
     """
 
     def __init__(self, depth: int, num_classes: int, in_channels: int = 3) -> None:

@@ -10,21 +10,7 @@ __all__ = ["DigitsConv"]
 
 
 class DigitsConv(nn.Module):
-    """Two 3x3 convolutions and a linear layer with ReLU between them: about 10,000 parameters at (1, 8, 8).
-
-    Parameters
-    ----------
-    num_classes : int
-        Number of classes.
-    input_shape : (int, int, int)
-        (channels, height, width).
-
-    Examples
-    --------
-    >>> network = DigitsConv(num_classes=10)
-    >>> network(torch.zeros(2, 1, 8, 8)).shape
-    torch.Size([2, 10])
-    """
+    """Two 3x3 convolutions and a linear layer with ReLU between them: about 10,000 parameters at (1, 8, 8)."""
 
     def __init__(self, num_classes: int = 10, input_shape: tuple[int, int, int] = (1, 8, 8)) -> None:
         super().__init__()

@@ -19,23 +19,9 @@ class ResNet50(nn.Module):
     The stride of a stage is in the 3x3 convolution of its first block (the paper has it in the 1x1 before), as in
     torchvision and in the published randomized smoothing checkpoints.
 
-    Parameters
-    ----------
-    num_classes : int
-        Number of classes.
-    in_channels : int
-        Channels of the input.
-
     References
     ----------
     He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, table 1.
-
-    Examples
-    --------
-    >>> with torch.device("meta"):
-    ...     network = ResNet50()
-    >>> sum(parameter.numel() for parameter in network.parameters())
-    25557032
     """
 
     def __init__(self, num_classes: int = 1000, in_channels: int = 3) -> None:

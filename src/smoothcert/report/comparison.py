@@ -28,7 +28,7 @@ from smoothcert.report.plot_curves import accuracy_curves, plot_acr_versus_cost,
 from smoothcert.report.plot_distributions import plot_p_a_distribution, plot_zeta_distribution
 from smoothcert.report.plot_style import save_figure
 from smoothcert.report.statements import premises, statements
-from smoothcert.report.tables import Cell, Column, Table, records, write_certificates, write_csv, write_parquet
+from smoothcert.report.tables import Cell, Column, Table, json_rows, write_certificates, write_csv, write_parquet
 from smoothcert.votes.store import Timing
 
 __all__ = [
@@ -82,7 +82,7 @@ def _plain_row(comparison: Comparison, name: str, by: str, c: Certificates, cost
     """Describe certificates that come from one classifier's votes alone."""
     abstained = 1 - float(c.certified.mean())
     head: list[Cell] = [name, by, int(c.n[0]), None, None, None, abstained]
-    return [*head, *_metrics(comparison, c, cost), None, None, "", c.alpha, c.premise]
+    return [*head, *_measured(comparison, c, cost), None, None, "", c.alpha, c.premise]
 
 
 def _incremental_row(comparison: Comparison, result: CandidateResult) -> list[Cell]:
@@ -90,10 +90,10 @@ def _incremental_row(comparison: Comparison, result: CandidateResult) -> list[Ce
     shares = (result.share("paired"), result.share("direct"), result.share("abstain"))
     speedups = (_none_if_nan(result.area_speedup), _none_if_nan(result.pointwise_speedup))
     head: list[Cell] = [record.name, c.method, int(c.n[0]), _mean_zeta(c), *shares]
-    return [*head, *_metrics(comparison, c, result.cost), *speedups, _note(result), c.alpha, c.premise]
+    return [*head, *_measured(comparison, c, result.cost), *speedups, _note(result), c.alpha, c.premise]
 
 
-def _metrics(comparison: Comparison, c: Certificates, cost: Timing) -> list[Cell]:
+def _measured(comparison: Comparison, c: Certificates, cost: Timing) -> list[Cell]:
     accuracy = certified_accuracy(c, comparison.y, comparison.radii)
     acr = average_certified_radius(c, comparison.y)
     return [*(float(a) for a in accuracy), acr, cost.samples, cost.seconds]
@@ -149,8 +149,8 @@ def comparison_json(comparison: Comparison, confidence: float = CONFIDENCE) -> d
         ``rows`` of `comparison_table`, ``intervals`` of `interval_table`, ``statements`` and ``premises``.
     """
     return {
-        "rows": records(comparison_table(comparison)),
-        "intervals": records(interval_table(comparison, confidence)),
+        "rows": json_rows(comparison_table(comparison)),
+        "intervals": json_rows(interval_table(comparison, confidence)),
         "statements": statements(comparison, confidence),
         "premises": premises(comparison),
     }

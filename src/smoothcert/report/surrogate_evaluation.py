@@ -18,7 +18,7 @@ from smoothcert.evaluation import (
 from smoothcert.report.files import make_folder
 from smoothcert.report.plot_curves import accuracy_curves, plot_acr_versus_cost, plot_claimed_accuracy
 from smoothcert.report.plot_style import save_figure
-from smoothcert.report.tables import Column, Table, records, write_certificates, write_csv
+from smoothcert.report.tables import Column, Table, json_rows, write_certificates, write_csv
 
 __all__ = [
     "accuracy_table",
@@ -106,7 +106,7 @@ def guided_table(evaluation: SurrogateEvaluation) -> Table:
 
 def evaluation_json(evaluation: SurrogateEvaluation) -> dict[str, Any]:
     """Return an evaluation as a dictionary that JSON can hold: the rows of its tables, and how many inputs."""
-    tables = {name: records(table) for name, table in evaluation_tables(evaluation).items()}
+    tables = {name: json_rows(table) for name, table in evaluation_tables(evaluation).items()}
     return {"inputs": len(evaluation.y), "left_out": evaluation.left_out, **tables}
 
 

@@ -24,7 +24,7 @@ from smoothcert.report.rounding import Kind, to_decimals
 if TYPE_CHECKING:
     import rich.table
 
-__all__ = ["Column", "Table", "cells", "records", "to_rich", "write_certificates", "write_csv", "write_parquet"]
+__all__ = ["Column", "Table", "cells", "json_rows", "to_rich", "write_certificates", "write_csv", "write_parquet"]
 
 Cell = str | int | float | bool | np.generic | None
 
@@ -99,7 +99,7 @@ def cells(table: Table) -> list[list[str]]:
     return [[_text(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
 
 
-def records(table: Table) -> list[dict[str, Any]]:
+def json_rows(table: Table) -> list[dict[str, Any]]:
     """Return a table's rows as objects that JSON can hold: what is no finite number becomes None."""
     names = [column.name for column in table.columns]
     return [dict(zip(names, (_finite(cell) for cell in row), strict=True)) for row in table.rows]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.data import Inputs as DataInputs
+from smoothcert.data import LazyInputs
 from smoothcert.sampling import Inputs
 
 __all__ = ["Rows", "take_rows"]
@@ -27,7 +27,7 @@ def take_rows(inputs: Inputs, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     -------
     ndarray of float32, shape (b, *shape)
     """
-    if isinstance(inputs, np.ndarray | DataInputs):
+    if isinstance(inputs, np.ndarray | LazyInputs):
         several: NDArray[np.float32] = np.ascontiguousarray(inputs[rows], dtype=np.float32)
         return several
     return np.stack([inputs[int(i)] for i in rows]).astype(np.float32, copy=False)

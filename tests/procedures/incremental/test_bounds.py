@@ -14,7 +14,7 @@ from closed_form import corners, disagreement, half_space
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.evaluation import compare_candidates
-from smoothcert.procedures import method_of, reserve_holdout
+from smoothcert.procedures import reserve_holdout, terms_of
 from smoothcert.report.comparison import comparison_table, curve_table
 from smoothcert.votes.store import (
     CandidateRecord,
@@ -70,7 +70,9 @@ def test_auto_starts_from_scratch_beyond_the_cache_where_votes_were_unanimous(ca
         assert run.certificates.p_lower[i] == lower_confidence_bound(own, M, ALPHA + ALPHA_ZETA)
 
 
-@pytest.mark.parametrize("changes", [{"n_p": 40}, {"shift": 0.6}, {"together": 5}, {"n_p": range(900, 1300)}])
+@pytest.mark.parametrize(
+    "changes", [{"n_p": 40}, {"shift": 0.6}, {"bound": sc.Joint(together=5)}, {"n_p": range(900, 1300)}]
+)
 def test_which_side_of_the_gate_follows_from_the_cache_alone(cache: Path, changes: dict[str, object]) -> None:
     """Neither how many samples are paired nor what the candidate does on other inputs may turn it."""
     folder = cache.parent / f"gate {changes}"
@@ -114,14 +116,14 @@ def test_the_runner_up_certifies_what_others_share(tmp_path: Path) -> None:
     assert found.radius[0] == pytest.approx(SIGMA / 2 * (ndtri(p_A) - ndtri(p_B)), rel=1e-8)
     assert found.runner_up is not None
     assert found.runner_up[0] == pytest.approx(p_B, rel=1e-8)
-    again = sc.recertify(f, x, cache=tmp_path / "c", n_p=3000, runner_up=True).certificates
+    again = sc.recertify(f, x, cache=tmp_path / "c", n_p=3000, bound=sc.Joint(runner_up=True)).certificates
     assert again.prediction[0] == 0
     assert again.radius[0] > 0
     assert sc.recertify(f, x, cache=tmp_path / "c", n_p=3000).certificates.prediction[0] == -1
 
 
 def test_with_two_classes_the_runner_up_is_the_rest(cache: Path) -> None:
-    found = recertify(cache, bound="joint", runner_up=True).certificates
+    found = recertify(cache, bound=sc.Joint(afresh=False, runner_up=True)).certificates
     assert found.runner_up is not None
     np.testing.assert_array_equal(found.runner_up, np.nextafter(1 - found.p_lower, 2))
     plain = recertify(cache, bound="joint").certificates
@@ -178,21 +180,26 @@ def test_held_out_votes_are_those_of_the_range(cache: Path, tmp_path: Path) -> N
 
 def test_certificates_that_hold_together_cost_less_than_alpha_by_their_number(cache: Path) -> None:
     alone = recertify(cache, bound="joint").certificates.p_lower
-    together = recertify(cache, bound="joint", together=10)
+    together = recertify(cache, bound=sc.Joint(afresh=False, together=10))
     found = together.certificates
     assert found.together == 10
     assert (found.p_lower <= alone + 1e-12).all()
     assert found.p_lower.mean() < alone.mean()
     assert "so were the other 9 of the 10" in found.premise
-    with pytest.raises(InvalidArgumentError, match="together is 3, which is proven for bounds 'auto'"):
-        recertify(cache, bound="irs", together=3)
+    with pytest.raises(InvalidArgumentError, match="together is 3, which is not proven with the runner-up"):
+        sc.Joint(together=3, runner_up=True)
     with pytest.raises(InvalidArgumentError, match="together is 0"):
-        recertify(cache, together=0)
+        sc.Joint(together=0)
 
 
 @pytest.mark.parametrize(
     ("changes", "fixed"),
-    [({"bound": "irs"}, True), ({"runner_up": True}, True), ({}, False), ({"bound": "joint"}, False)],
+    [
+        ({"bound": "irs"}, True),
+        ({"bound": sc.Joint(runner_up=True)}, True),
+        ({}, False),
+        ({"bound": "joint"}, False),
+    ],
 )
 def test_a_certificate_says_whether_n_p_had_to_be_fixed(
     cache: Path, changes: dict[str, object], fixed: bool
@@ -217,12 +224,12 @@ def record(**changes: object) -> CandidateRecord:
 
 @pytest.mark.parametrize(("bound", "together"), [("auto", 4), ("joint", 4), ("one-sided", 1), ("irs", 1)])
 def test_a_record_of_a_group_that_is_not_proven_counts_for_itself(bound: str, together: int) -> None:
-    assert method_of(record(bound=bound, together=4)).together == together
+    assert terms_of(record(bound=bound, together=4)).together == together
 
 
 def test_a_record_of_an_unknown_bound_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="bound of candidate 'moved' is 'two-sided': it must be one of"):
-        method_of(record(bound="two-sided"))
+        terms_of(record(bound="two-sided"))
 
 
 @pytest.mark.parametrize("runner_up", [False, True])
@@ -230,7 +237,7 @@ def test_a_candidate_of_the_removed_bound_is_compared_by_the_joint_one(tmp_path:
     cache = tmp_path / "cache"
     sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=cache)
     votes = candidate_folder(cache, "moved")
-    joint = recertify(cache, bound="joint", runner_up=runner_up, out=votes).certificates
+    joint = recertify(cache, bound=sc.Joint(afresh=False, runner_up=runner_up), out=votes).certificates
     write_candidate(cache, record(bound="one-sided", runner_up=runner_up))
     assert [found.bound for found in read_candidates(cache)] == ["one-sided"]
     comparison = compare_candidates(cache, X, np.ones(len(X), np.int64))

@@ -35,7 +35,7 @@ def recertify(cache: Path, candidate: sc.Classifier, x: object = X, **changes: o
 def test_it_is_algorithms_2_and_3(cache: Path) -> None:
     """Line by line and input by input, with SciPy's quantiles and a certification of the candidate alone."""
     candidate = half_space(0.504)
-    run = recertify(cache, candidate, gamma=0.95)
+    run = recertify(cache, candidate, bound=sc.Irs(gamma=0.95))
     base = sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1)
     store = CertificationCache(cache)
     alone = sc.certify(candidate, X, sigma=SIGMA, n=N_P, alpha=ALPHA, seed=1)
@@ -62,7 +62,7 @@ def test_it_is_algorithms_2_and_3(cache: Path) -> None:
 
 def test_the_cached_class_is_certified_even_where_the_candidate_prefers_another(cache: Path) -> None:
     """Far from f, f^p certifies nothing: never its own majority class."""
-    run = recertify(cache, half_space(0.8), gamma=1.0)
+    run = recertify(cache, half_space(0.8), bound=sc.Irs(gamma=1.0))
     base = sc.certify(half_space(), X, sigma=SIGMA, n=N, alpha=ALPHA, seed=1).certificates
     certified = run.certificates.certified
     np.testing.assert_array_equal(run.certificates.prediction[certified], base.prediction[certified])
@@ -108,11 +108,19 @@ def test_votes_are_kept_and_continued(cache: Path, tmp_path: Path) -> None:
 
 
 def test_gamma_is_tuned_on_inputs_that_do_not_use_it(cache: Path) -> None:
-    run = recertify(cache, half_space(0.504), gamma="auto")
+    run = recertify(cache, half_space(0.504), bound=sc.Irs(gamma="auto"))
     assert run.gamma in GAMMA_GRID
-    fixed, default = (recertify(cache, half_space(0.504), gamma=g).certificates.radius for g in (run.gamma, 0.99))
+    fixed, default = (
+        recertify(cache, half_space(0.504), bound=sc.Irs(gamma=g)).certificates.radius for g in (run.gamma, 0.99)
+    )
     np.testing.assert_array_equal(run.certificates.radius[3:], fixed[3:])
     np.testing.assert_array_equal(run.certificates.radius[:3], default[:3])
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.1, float("nan"), "high"])
+def test_a_threshold_out_of_range_is_refused(gamma: float) -> None:
+    with pytest.raises(InvalidArgumentError, match=rf"gamma is {gamma!r}: it must be in \(1/2, 1\]"):
+        sc.Irs(gamma=gamma)
 
 
 @pytest.mark.parametrize(
@@ -121,11 +129,7 @@ def test_gamma_is_tuned_on_inputs_that_do_not_use_it(cache: Path) -> None:
         ({"n_p": N + 1}, InvalidArgumentError, "n_p is 4001, but"),
         ({"n_p": 0}, InvalidArgumentError, "n_p is 0"),
         ({"alpha_zeta": 0.0}, InvalidArgumentError, "alpha_zeta is 0.0"),
-        ({"gamma": 0.5}, InvalidArgumentError, "gamma is 0.5"),
-        ({"gamma": 1.1}, InvalidArgumentError, "gamma is 1.1"),
-        ({"gamma": float("nan")}, InvalidArgumentError, "gamma is nan"),
         ({"bound": "best"}, InvalidArgumentError, "bound is 'best'"),
-        ({"runner_up": True}, InvalidArgumentError, "bounds the top class alone"),
         ({"n_p": None}, InvalidArgumentError, "n_p is None"),
         ({"n_p": range(3500, 4001)}, InvalidArgumentError, "n_p is the samples 3500 to 4000, but the cache"),
         ({"n_p": range(5, 5)}, InvalidArgumentError, r"n_p is range\(5, 5\): give range\(start, stop\)"),

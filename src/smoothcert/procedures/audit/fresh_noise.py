@@ -14,7 +14,7 @@ from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import Purpose, noise_of_law
 from smoothcert.procedures.audit.consistency import Consistency, compare_counts, compare_pairs
 from smoothcert.procedures.cohen import certify_smoothed
-from smoothcert.procedures.incremental import Bound, Method, Recertification, recertify, require_method
+from smoothcert.procedures.incremental import Bound, Recertification, Terms, named_bound, recertify
 from smoothcert.procedures.run import CertificationRun
 from smoothcert.sampling import SampleRange, identify
 from smoothcert.votes import (
@@ -143,7 +143,7 @@ def audit(
         Samples of f per input, by default the cache's n.
     alpha_zeta : float
         Failure probability of the recertificates beyond the alpha of the cache.
-    bound : {"auto", "joint", "irs"}
+    bound : {"auto", "joint", "irs"} or Joint or Irs
         See `recertify`.
     level : float
         Probability with which the comparison of counts may accuse an honest cache.
@@ -187,7 +187,7 @@ def audit(
         )
     base, candidate = require_classifier("base", base), require_classifier("candidate", candidate)
     level, n_p = require_probability("level", level), require_count("n_p", n_p)
-    require_method(Method(bound=bound, alpha_zeta=require_probability("alpha_zeta", alpha_zeta)))
+    Terms(bound=named_bound(bound), alpha_zeta=alpha_zeta)  # refuses what is not legal
     store = CertificationCache(cache)
     n = store.manifest.n if n is None else require_count("n", n)
     if n_p > n:

@@ -1,10 +1,11 @@
 """Incremental certification: a changed classifier from the cached votes of the one it came from."""
 
 from smoothcert.procedures.incremental.at_radius import DEFAULT_SAMPLES, RadiusDecisions, recertify_at_radius
-from smoothcert.procedures.incremental.bounds import Bound, Method, method_of, recertificates, require_method
+from smoothcert.procedures.incremental.bounds import recertificates
 from smoothcert.procedures.incremental.gamma import GAMMA_GRID, select_gamma
 from smoothcert.procedures.incremental.holdout import require_samples, reserve_holdout
 from smoothcert.procedures.incremental.lost_votes import decide_all
+from smoothcert.procedures.incremental.methods import Bound, BoundName, Irs, Joint, Terms, named_bound, terms_of
 from smoothcert.procedures.incremental.recertification import Recertification, recertify
 from smoothcert.procedures.incremental.stopping import StoppingRule
 
@@ -12,17 +13,20 @@ __all__ = [
     "DEFAULT_SAMPLES",
     "GAMMA_GRID",
     "Bound",
-    "Method",
+    "BoundName",
+    "Irs",
+    "Joint",
     "RadiusDecisions",
     "Recertification",
     "StoppingRule",
+    "Terms",
     "decide_all",
-    "method_of",
+    "named_bound",
     "recertificates",
     "recertify",
     "recertify_at_radius",
-    "require_method",
     "require_samples",
     "reserve_holdout",
     "select_gamma",
+    "terms_of",
 ]

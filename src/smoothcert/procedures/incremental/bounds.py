@@ -3,58 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import irs_bound, joint_lower_bound, lower_confidence_bound, upper_confidence_bound
 from smoothcert.certificate import Certificates
-from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.errors import CacheMismatchError
 from smoothcert.procedures.certificates import certificates_of, claims, under_exact_noise
 from smoothcert.procedures.incremental.gamma import select_gamma
-from smoothcert.procedures.incremental.holdout import HELD_OUT, PREMISE
-from smoothcert.votes import PairedCounts, require_count
-from smoothcert.votes.store import CandidateRecord, Manifest
+from smoothcert.procedures.incremental.methods import Irs, Joint, Terms
+from smoothcert.votes import PairedCounts
+from smoothcert.votes.store import Manifest
 
-__all__ = ["DEFAULT_GAMMA", "Bound", "Method", "method_of", "recertificates", "require_method"]
+__all__ = ["recertificates"]
 
-DEFAULT_GAMMA = 0.99
-_TOGETHER = ("auto", "joint")
-_FIXED_N_P = "n_p was fixed without looking at the cached votes"
-
-Bound = Literal["auto", "joint", "irs"]
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """How recertificates follow from counts.
-
-    Attributes
-    ----------
-    bound : {"auto", "joint", "irs"}
-        See `recertify`.
-    alpha_zeta : float
-        What is spent beyond the cache's alpha.
-    gamma : float or "auto"
-        Threshold of the paper's bound.
-    runner_up : bool
-        Whether the runner-up class is bounded too.
-    together : int
-        Candidates, fixed together, whose certificates are to hold at once.
-    premise : str
-        What the guarantee presupposes about the candidate.
-    """
-
-    bound: Bound = "auto"
-    alpha_zeta: float = 0.001
-    gamma: float | Literal["auto"] = DEFAULT_GAMMA
-    runner_up: bool = False
-    together: int = 1
-    premise: str = PREMISE
 
 
 @dataclass(frozen=True)
@@ -63,58 +28,10 @@ class _Bounds:
     branch: NDArray[np.str_]
     alpha_split: dict[str, float]
     p_upper: Array | None = None
-    gamma: float = DEFAULT_GAMMA
+    gamma: float = Irs().untuned
 
 
-def method_of(record: CandidateRecord) -> Method:
-    """Return the method that a candidate was recertified with.
-
-    Older records can name a bound "one-sided": their candidates get "joint" now, whatever the votes are. They can
-    also be of together with another bound than "auto" and "joint", and then count for each candidate by itself.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the record names one that this version does not know.
-    """
-    known = get_args(Bound)
-    bounds: dict[str, Bound] = {"one-sided": "joint", **dict(zip(known, known, strict=True))}
-    if record.bound not in bounds:
-        raise InvalidArgumentError(
-            f"bound of candidate {record.name!r} is {record.bound!r}: it must be one of {', '.join(known)}"
-        )
-    stop = record.start + record.n_p
-    return Method(
-        bound=bounds[record.bound],
-        alpha_zeta=record.alpha_zeta,
-        gamma="auto" if record.gamma == "auto" else float(record.gamma),
-        runner_up=record.runner_up,
-        together=record.together if record.bound in _TOGETHER else 1,
-        premise=HELD_OUT.format(start=record.start, stop=stop) if record.holdout else PREMISE,
-    )
-
-
-def require_method(method: Method) -> Method:
-    """Refuse a method with values that are not legal, or that do not go together."""
-    if method.bound not in get_args(Bound):
-        raise InvalidArgumentError(f"bound is {method.bound!r}: it must be one of {', '.join(get_args(Bound))}")
-    gamma = method.gamma
-    if gamma != "auto" and not (isinstance(gamma, (int, float, np.floating)) and 0.5 < gamma <= 1):
-        raise InvalidArgumentError(f"gamma is {gamma!r}: it must be in (1/2, 1], such as 0.99, or 'auto'")
-    if method.runner_up and method.bound == "irs":
-        raise InvalidArgumentError(
-            "runner_up is True, but bound 'irs' bounds the top class alone: use bound='auto' for both"
-        )
-    require_count("together", method.together)
-    if method.together > 1 and (method.bound not in _TOGETHER or method.runner_up):
-        raise InvalidArgumentError(
-            f"together is {method.together}, which is proven for bounds 'auto' and 'joint' without the runner-up, "
-            "as all candidates must divide alpha alike: use one of these, or alpha / together for each candidate"
-        )
-    return method
-
-
-def recertificates(pairs: PairedCounts, manifest: Manifest, method: Method) -> tuple[Certificates, float]:
+def recertificates(pairs: PairedCounts, manifest: Manifest, terms: Terms) -> tuple[Certificates, float]:
     """Turn counts into certificates of f^p, for all inputs at once.
 
     Parameters
@@ -123,7 +40,7 @@ def recertificates(pairs: PairedCounts, manifest: Manifest, method: Method) -> t
         Counts of N inputs.
     manifest : Manifest
         Of the cache of f: sigma, alpha and the noise law.
-    method : Method
+    terms : Terms
         Which bound, and what it may spend.
 
     Returns
@@ -137,20 +54,20 @@ def recertificates(pairs: PairedCounts, manifest: Manifest, method: Method) -> t
     CacheMismatchError
         When the bound needs paired votes of an input that has fresh ones.
     """
-    alpha = manifest.alpha + method.alpha_zeta
-    if method.bound == "irs":
-        found = _by_irs(pairs, manifest, method)
-    elif method.runner_up:
-        found = _with_runner_up(pairs, method.bound, alpha)
+    alpha = manifest.alpha + terms.alpha_zeta
+    if isinstance(terms.bound, Irs):
+        found = _by_irs(pairs, manifest, terms.bound, terms.alpha_zeta)
+    elif terms.bound.runner_up:
+        found = _with_runner_up(pairs, terms.bound, alpha)
     else:
-        found = _by_class(pairs, method.bound, alpha, method.together)
-    return _certificates(pairs, manifest, method, found), found.gamma
+        found = _by_class(pairs, terms.bound, alpha)
+    return _certificates(pairs, manifest, terms, found), found.gamma
 
 
-def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Bounds:
+def _by_irs(pairs: PairedCounts, manifest: Manifest, bound: Irs, alpha_zeta: float) -> _Bounds:
     """Lines 2 to 14 of the paper's Algorithm 2."""
-    threshold = np.full(len(pairs.count), DEFAULT_GAMMA if method.gamma == "auto" else method.gamma)
-    if method.gamma == "auto":
+    threshold = np.full(len(pairs.count), bound.untuned)
+    if bound.gamma == "auto":
         tuning = pairs.take(slice(max(1, len(pairs.count) // 10)))
         threshold[len(tuning.count) :] = select_gamma(
             tuning.count,
@@ -159,7 +76,7 @@ def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Bounds:
             tuning.n_direct,
             pairs.m,
             alpha=manifest.alpha,
-            alpha_zeta=method.alpha_zeta,
+            alpha_zeta=alpha_zeta,
             sigma=manifest.sigma,
         )
     found = irs_bound(
@@ -169,25 +86,25 @@ def _by_irs(pairs: PairedCounts, manifest: Manifest, method: Method) -> _Bounds:
         pairs.n_direct,
         pairs.m,
         manifest.alpha,
-        method.alpha_zeta,
+        alpha_zeta,
         threshold,
     )
-    _require_paired(pairs.fresh & (found.branch == "zeta"), "irs")
-    split = {"base": manifest.alpha, "disparity": method.alpha_zeta}
+    _require_paired(pairs.fresh & (found.branch == "zeta"), bound)
+    split = {"base": manifest.alpha, "disparity": alpha_zeta}
     return _Bounds(found.p_lower, found.branch, split, gamma=float(threshold[-1]))
 
 
-def _by_class(pairs: PairedCounts, bound: Bound, alpha: float, together: int = 1) -> _Bounds:
+def _by_class(pairs: PairedCounts, bound: Joint, alpha: float) -> _Bounds:
     """Bound the probability of the cached class: jointly where paired, by its own votes where fresh."""
-    if bound != "auto":
+    if not bound.afresh:
         _require_paired(pairs.fresh, bound)
-    paired = _lower(pairs, pairs.count, pairs.k1, pairs.n10, pairs.n01, alpha, together)
-    direct = np.asarray(lower_confidence_bound(pairs.n_direct, pairs.m, alpha / together))
+    paired = _lower(pairs, pairs.count, pairs.k1, pairs.n10, pairs.n01, alpha, bound.together)
+    direct = np.asarray(lower_confidence_bound(pairs.n_direct, pairs.m, alpha / bound.together))
     branch = np.where(pairs.fresh, "direct", "paired")
     return _Bounds(np.where(pairs.fresh, direct, paired), branch, {"joint": alpha})
 
 
-def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Bounds:
+def _with_runner_up(pairs: PairedCounts, bound: Joint, alpha: float) -> _Bounds:
     """Bound the cached class from below and every other class from above, half of alpha each.
 
     The true runner-up is one class, and the largest of all classes' upper bounds is at least its own: no
@@ -195,7 +112,7 @@ def _with_runner_up(pairs: PairedCounts, bound: Bound, alpha: float) -> _Bounds:
     the count of the top class, for which the gating lemma does not cover another class: each branch pays.
     """
     top = _by_class(pairs, bound, alpha / 2)
-    level = alpha / 4 if bound == "auto" else alpha / 2
+    level = alpha / 4 if bound.afresh else alpha / 2
     p_upper = np.zeros(len(pairs.count))
     for b in range(pairs.counts.shape[1]):
         lost = pairs.own[:, b] - pairs.paired[:, b] + pairs.lost[:, b]
@@ -231,42 +148,33 @@ def _lower(
     return p_lower
 
 
-def _certificates(pairs: PairedCounts, manifest: Manifest, method: Method, found: _Bounds) -> Certificates:
+def _certificates(pairs: PairedCounts, manifest: Manifest, terms: Terms, found: _Bounds) -> Certificates:
     noise, size = manifest.noise(), math.prod(manifest.input_shape)
     p_lower = under_exact_noise(np.where(pairs.top_class >= 0, found.p_lower, 0.0), noise, size)
-    zeta = np.asarray(upper_confidence_bound(pairs.n_disagree, pairs.m, method.alpha_zeta))
+    zeta = np.asarray(upper_confidence_bound(pairs.n_disagree, pairs.m, terms.alpha_zeta))
     certificates = certificates_of(
         claims(p_lower, found.p_upper, noise, size),
         p_lower=p_lower,
         top_class=pairs.top_class,
         count=pairs.n_direct,
         n=np.full(len(p_lower), pairs.m),
-        alpha=manifest.alpha + method.alpha_zeta,
+        alpha=manifest.alpha + terms.alpha_zeta,
         alpha_split=found.alpha_split,
-        method=method.bound,
+        method=terms.bound.name,
         noise=noise,
-        premise="; ".join(_premises(method, noise.premise)),
+        premise="; ".join(terms.premises(noise.premise)),
     )
     return replace(
         certificates,
-        together=method.together,
+        together=terms.together,
         zeta=np.where(pairs.fresh, np.nan, zeta),
         branch=found.branch,
     )
 
 
-def _premises(method: Method, of_noise: str) -> Iterator[str]:
-    yield method.premise
-    if method.together > 1:
-        yield f"so were the other {method.together - 1} of the {method.together} that it holds together with"
-    if method.bound == "irs" or method.runner_up:
-        yield _FIXED_N_P
-    yield of_noise
-
-
-def _require_paired(unpaired: NDArray[np.bool_], bound: str) -> None:
+def _require_paired(unpaired: NDArray[np.bool_], bound: Joint | Irs) -> None:
     if unpaired.any():
         raise CacheMismatchError(
-            f"bound {bound!r} needs votes on the cache's noise, but {int(unpaired.sum())} inputs have votes on "
-            "fresh noise, drawn for bound 'auto': use that bound, or another folder for the votes"
+            f"bound {bound.name!r} needs votes on the cache's noise, but {int(unpaired.sum())} inputs have votes "
+            "on fresh noise, drawn for bound 'auto': use that bound, or another folder for the votes"
         )

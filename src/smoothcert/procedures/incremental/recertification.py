@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from smoothcert.bounds import prefers_direct
 from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError
-from smoothcert.procedures.incremental.bounds import DEFAULT_GAMMA, Bound, Method, recertificates, require_method
+from smoothcert.procedures.incremental.bounds import recertificates
+from smoothcert.procedures.incremental.methods import Bound, Joint, Terms, named_bound
 from smoothcert.procedures.incremental.opening import Opened, note_look, open_for
 from smoothcert.votes import PairedCounts, Progress, pair, require_count, sampling_groups, stack_pairs
 from smoothcert.votes.store import Timing
@@ -50,10 +51,7 @@ def recertify(
     cache: str | Path,
     n_p: int | range,
     alpha_zeta: float = 0.001,
-    gamma: float | Literal["auto"] = DEFAULT_GAMMA,
     bound: Bound = "auto",
-    runner_up: bool = False,
-    together: int = 1,
     base: Classifier | None = None,
     n0: int = 0,
     out: str | Path | None = None,
@@ -81,23 +79,10 @@ def recertify(
         next.
     alpha_zeta : float
         Failure probability beyond the alpha of the cache.
-    gamma : float or "auto"
-        For bound ``"irs"``, the threshold on p_A between its branches, in (1/2, 1]. With ``"auto"`` the first
-        tenth of the inputs is used to select it by grid search (Section 5.4) and keeps 0.99 itself; it serves the
-        others, whose votes it did not see.
-    bound : {"auto", "joint", "irs"}
-        ``"joint"`` inverts the cached count and the paired votes together. ``"auto"`` does, and starts from
-        scratch on noise beyond the cache where the cached votes were unanimous. Certification from scratch does
-        better where n_p is above half of n, or f^p changes more than about a tenth of the votes. ``"irs"`` is the
-        paper's: p_A - zeta with all disagreement in zeta, or f^p's own votes where p_A >= gamma.
-    runner_up : bool
-        Also bound the probability of every other class, at half of the failure probability each; not for
-        ``"irs"``.
-    together : int
-        Candidates that were fixed together and are all recertified from this cache: with C of them, alpha +
-        alpha_zeta bounds the probability that for an input the certificate of any is false, so that also the best
-        of them may be picked. What the base's votes cost is paid once. Each may have an `n_p` of its own. Only for
-        ``"auto"`` and ``"joint"``, as all must divide the failure probability alike, and not with `runner_up`.
+    bound : {"auto", "joint", "irs"} or Joint or Irs
+        ``"auto"`` and ``"joint"`` are `Joint`, which inverts the cached count and the paired votes together, with
+        and without a fresh start where the cached votes were unanimous; it can also bound the runner-up, or hold
+        for several candidates at once. ``"irs"`` is the paper's, `Irs`.
     base : Classifier, optional
         f itself. With it, some cached votes are repeated first, which catches another model or preprocessing, and
         an identical candidate is recognised by its outputs.
@@ -140,23 +125,13 @@ def recertify(
     >>> bool(0.15 < paper.certificates.radius[0] < ours.certificates.radius[0] < 0.2)
     True
     """
-    method = require_method(
-        Method(bound=bound, alpha_zeta=alpha_zeta, gamma=gamma, runner_up=runner_up, together=together)
-    )
-    opened = open_for(
-        candidate,
-        x,
-        cache,
-        n_p,
-        n0=require_count("n0", n0, at_least=0),
-        alpha_zeta=alpha_zeta,
-        base=base,
-        batch_size=batch_size,
-    )
-    method = replace(method, premise=opened.premise)
+    terms = Terms(bound=named_bound(bound), alpha_zeta=alpha_zeta)
+    n0 = require_count("n0", n0, at_least=0)
+    opened = open_for(candidate, x, cache, n_p, n0=n0, alpha_zeta=alpha_zeta, base=base, batch_size=batch_size)
+    terms = replace(terms, candidate=opened.premise)
     note_look(opened)
-    pairs, timing = _paired_votes(opened, method.bound, out, progress)
-    certificates, chosen = recertificates(pairs, opened.store.manifest, method)
+    pairs, timing = _paired_votes(opened, terms, out, progress)
+    certificates, chosen = recertificates(pairs, opened.store.manifest, terms)
     return Recertification(
         certificates=certificates,
         pairs=pairs,
@@ -167,7 +142,7 @@ def recertify(
 
 
 def _paired_votes(
-    opened: Opened, bound: Bound, out: str | Path | None, progress: Progress | None
+    opened: Opened, terms: Terms, out: str | Path | None, progress: Progress | None
 ) -> tuple[PairedCounts, Timing]:
     """Collect f^p's votes, on the cache's noise or on noise beyond it, and pair them with f's."""
     store, g, start = opened.store, opened.g, opened.samples.start
@@ -175,7 +150,7 @@ def _paired_votes(
 
     def starts(rows: list[int]) -> list[int]:
         """Start from scratch where f's cached votes were unanimous."""
-        if bound != "auto":
+        if not (isinstance(terms.bound, Joint) and terms.bound.afresh):
             return [start] * len(rows)
         count = [store[g.keys[i]].count for i in rows]
         return [start + n if fresh else start for fresh in prefers_direct(count, n)]

@@ -1,0 +1,77 @@
+"""A command runs a model by the rule, as it was told, or as the cache was made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from smoothcert.classifiers import CompiledClassifier
+from smoothcert.cli.runtime import runtime_of_cache
+from smoothcert.cli.workspace import load_model
+from smoothcert.data import load_dataset
+from smoothcert.votes.store import candidate_folder, votes_manifest
+
+for package in ("onnx", "onnxruntime", "onnxscript"):
+    pytest.importorskip(package)
+
+
+def test_untold_a_base_and_its_candidates_are_run_by_onnx_runtime(trained: Path) -> None:
+    cache = trained / "cache"
+    pruned, rounded = (candidate_folder(cache, name) for name in ("prune-0.1", "bf16"))
+    assert votes_manifest(cache).classifier["runtime"].startswith("onnxruntime")
+    assert votes_manifest(pruned).classifier["runtime"].startswith("onnxruntime")
+    assert votes_manifest(rounded).classifier["runtime"] == f"torch {torch.__version__}"
+
+
+@pytest.mark.parametrize("runtime", ["eager", "onnx"])
+def test_a_cache_goes_on_with_its_fingerprint_and_batch_size(
+    run: Any, trained: Path, tmp_path: Path, runtime: str
+) -> None:
+    model, data = str(trained / "checkpoint.safetensors"), ("--data", "digits", "--limit", "2")
+    call = ("certify", model, *data, "--sigma", "0.25", "--n", "100", "--cache", tmp_path / "c")
+    assert run(*call, "--runtime", runtime, "--batch-size", "48")[0] == 0
+    dataset = load_dataset("digits", limit=2)
+    _, module = load_model(model, None, dataset.num_classes)
+    running = runtime_of_cache(module, tmp_path / "c", dataset)
+    assert running is not None
+    assert running.classifier.fingerprint == votes_manifest(tmp_path / "c").fingerprint
+    assert running.batch_size == 48
+    _, other = load_model(model, None, dataset.num_classes)
+    torch.nn.init.zeros_(next(other.module.parameters()))
+    changed = type(other)(other.module, other.num_classes)
+    assert runtime_of_cache(changed, tmp_path / "c", dataset) is None
+
+
+def test_a_cache_goes_on_in_its_runtime_and_refuses_another(run: Any, trained: Path, tmp_path: Path) -> None:
+    inputs = ("--data", "digits", "--limit", "3", "--sigma", "0.25", "--n", "100")
+    call = ("certify", trained / "checkpoint.safetensors", *inputs, "--cache", tmp_path / "c", "--json")
+    assert run(*call, "--runtime", "eager")[0] == 0
+    status, out, _ = run(*call)
+    assert status == 0
+    assert json.loads(out)["samples"] == 0
+    status, _, err = run(*call, "--runtime", "onnx")
+    assert status == 2
+    assert "fingerprint" in err
+
+
+def test_candidates_of_a_compiled_base_are_compiled(
+    run: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def compile_at_once(self: CompiledClassifier, piece: torch.Tensor) -> Any:
+        sizes.append(self._batch_size)
+        return lambda x: (self._source.scores(x).float(), self._source.vote(x))
+
+    monkeypatch.setattr(CompiledClassifier, "_compile", compile_at_once)
+    inputs = ("--data", "digits", "--limit", "3", "--sigma", "0.25", "--n", "200")
+    call = ("certify", trained / "checkpoint.safetensors", *inputs, "--cache", tmp_path / "c", "--json")
+    assert run(*call, "--runtime", "compile")[0] == 0
+    assert json.loads(run(*call)[1])["samples"] == 0
+    assert run("recertify", tmp_path / "c", "--candidate", "prune:0.1", "--n-p", "100", "--json")[0] == 0
+    assert sizes == [1024] * 4  # the base by each command, and the candidate
+    assert votes_manifest(tmp_path / "c").classifier["runtime"].endswith("compiled")
