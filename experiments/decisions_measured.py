@@ -28,7 +28,13 @@ from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
 from smoothcert.procedures.incremental import StoppingRule, decide_all
 from smoothcert.procedures.threshold import threshold_of
-from smoothcert.votes.store import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
+from smoothcert.votes.store import (
+    CachedInput,
+    CertificationCache,
+    candidate_folder,
+    read_candidates,
+    read_provenance,
+)
 
 Bits = NDArray[np.bool_]
 Counts = NDArray[np.int64]
@@ -80,10 +86,10 @@ def main() -> None:
     parser.add_argument("--radius", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument("--out", type=Path, default=Path("runs/figures"))
     a = parser.parse_args()
-    store, recipe = CertificationCache(a.cache), read_recipe(a.cache)
-    if recipe is None:
+    store, provenance = CertificationCache(a.cache), read_provenance(a.cache)
+    if provenance is None:
         raise SystemExit(f"{a.cache} was not made by the command line")
-    data = load_dataset(recipe.data, recipe.split).take(recipe.limit, recipe.skip)
+    data = load_dataset(provenance.data, provenance.split).take(provenance.limit, provenance.skip)
     keys = list(input_keys(data.inputs))
     base, noise = [store[key] for key in keys], store.manifest.noise()
     rows = [["candidate", "radius", "method", "certified accuracy", "low", "high", "samples an input"]]

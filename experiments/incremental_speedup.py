@@ -30,7 +30,13 @@ from smoothcert.data import load_dataset
 from smoothcert.noise import input_keys
 from smoothcert.procedures import Terms, named_bound, recertificates
 from smoothcert.votes import PairedCounts, pair, stack_pairs
-from smoothcert.votes.store import CachedInput, CertificationCache, candidate_folder, read_candidates, read_recipe
+from smoothcert.votes.store import (
+    CachedInput,
+    CertificationCache,
+    candidate_folder,
+    read_candidates,
+    read_provenance,
+)
 
 BOUNDS = ("irs", "joint", "auto")
 RESAMPLES = 2000
@@ -123,10 +129,10 @@ def equal_acr(target: Array, curve: Array, sizes: list[int]) -> Array:
 def labels_and_votes(cache: Path, long: Path, name: str) -> tuple[CertificationCache, NDArray[np.int64], Votes]:
     """Load what belongs to one candidate."""
     store = CertificationCache(cache)
-    recipe = read_recipe(cache)
-    if recipe is None:
+    provenance = read_provenance(cache)
+    if provenance is None:
         raise SystemExit(f"{cache} was not made by the command line")
-    data = load_dataset(recipe.data, recipe.split).take(recipe.limit, recipe.skip)
+    data = load_dataset(provenance.data, provenance.split).take(provenance.limit, provenance.skip)
     keys = list(input_keys(data.inputs))
     auto, paired = (CertificationCache(candidate_folder(folder, name)) for folder in (cache, long))
     return (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.signal import fftconvolve
-from scipy.stats import binom
+from scipy.stats import betabinom, binom
+from scipy.stats import entropy as stats_entropy
 
 from smoothcert.bounds import CERTIFIED, GIVEN_UP, UNDECIDED, RadiusTest, lower_confidence_bound
 
@@ -79,6 +80,36 @@ def test_the_largest_threshold_is_the_largest(n: int, alpha: float) -> None:
     largest = RadiusTest(0.5, n, alpha).largest_p0
     assert certifiable(largest - 1e-9)
     assert not certifiable(largest + 1e-9)
+
+
+@pytest.mark.parametrize(("p0", "n"), [(0.6915, 3000), (0.95, 400), (0.5, 150)])
+def test_it_gives_up_where_the_last_bound_will_hardly_be_reached(p0: float, n: int) -> None:
+    """The chance is that of a beta-binomial count, p having Jeffreys' prior; ours is its normal approximation."""
+    test = RadiusTest(p0, n, 0.001)
+    enough = int(np.argmax(np.asarray(lower_confidence_bound(np.arange(n + 1), n, 0.0005)) > p0))
+    for t in (32, n // 3, n - 30):
+        k = np.arange(t + 1)
+        chance = np.asarray(betabinom.sf(enough - 1 - k, n - t, k + 0.5, t - k + 0.5))
+        hopeless = int((chance < 0.01).sum())
+        assert abs(int((test.judge(k, t) == GIVEN_UP).sum()) - hopeless) <= 2
+
+
+def test_a_threshold_that_no_count_exceeds_is_given_up_at_the_end() -> None:
+    assert RadiusTest(0.999, 20, 0.01).judge(np.arange(21), 20).tolist() == [GIVEN_UP] * 21
+    assert RadiusTest(0.5, 1, 0.01).judge(np.arange(2), 1).tolist() == [GIVEN_UP] * 2
+
+
+def test_samples_to_come_are_those_that_evidence_takes() -> None:
+    """Evidence grows by the relative entropy of p to p0 a sample."""
+    p0, n, alpha, t = 0.7, 5000, 1e-4, 40
+    test, k = RadiusTest(p0, n, alpha), np.array([10, 20, 25, 35, 38])
+    p = (k + 0.5) / (t + 1)
+    entropy = [stats_entropy([q, 1 - q], [p0, 1 - p0]) for q in p]
+    expected = np.maximum(-np.log(alpha) / np.array(entropy) - t, 0)
+    assert (expected > 0).tolist() == [False, True, True, True, True]
+    assert [test.samples_to_come(k[i : i + 1], t) for i in range(5)] == expected.astype(int).tolist()
+    assert test.samples_to_come(k, t) == int(expected.sum())
+    assert test.samples_to_come(np.array([7]), 10) == n - 10
 
 
 def test_alpha_is_spent_once() -> None:

@@ -48,6 +48,19 @@ def test_with_a_number_of_new_scores_the_tail_is_that_of_their_count(m: int, fut
     assert least == 1 or betabinom.sf(allowed, future, 1, least - 1) > beta * (1 - 1e-6)
 
 
+@pytest.mark.parametrize(("miss", "beta", "future"), [(0.01, 0.001, 2000), (0.01, 0.002, 2000), (0.3, 0.5, 3)])
+def test_the_smallest_set_for_new_scores_is_the_smallest(miss: float, beta: float, future: int) -> None:
+    m = smallest_calibration_set(miss, beta, future=future)
+    tail = np.asarray(betabinom.sf(int(np.floor(miss * future)), future, 1, [m, m - 1 or 1]))
+    assert tail[0] <= beta * (1 + 1e-9)
+    assert m == 1 or tail[1] > beta * (1 - 1e-6)
+
+
+def test_a_tail_that_is_beta_up_to_a_billionth_is_not_enough() -> None:
+    """SciPy's tails are not exact: 2 scores miss half of the others with a probability of just 1/4."""
+    assert [smallest_calibration_set(0.5, 0.25 * (1 + room)) for room in (0, 0.7e-9, 1.5e-9)] == [3, 3, 2]
+
+
 def test_the_threshold_fails_for_close_to_a_share_beta_of_calibration_sets() -> None:
     miss, beta, m, sets = 0.1, 0.1, 300, 4000
     k = conformal_rank(m, miss, beta)

@@ -90,6 +90,12 @@ def test_the_bound_is_never_negative_and_gamma_one_is_always_zeta() -> None:
     assert bound.branch.tolist() == ["zeta", "zeta"]
 
 
+def test_a_bound_that_is_gamma_takes_the_direct_branch() -> None:
+    gamma = lower_confidence_bound(900, 1000, 0.01)
+    assert irs_bound(900, 1000, 0, 95, 100, 0.01, 0.01, gamma).branch == "direct"
+    assert irs_bound(900, 1000, 0, 95, 100, 0.01, 0.01, np.nextafter(gamma, 1)).branch == "zeta"
+
+
 def test_shapes_broadcast() -> None:
     bound = irs_bound(np.full((3, 1), 900), 1000, [0, 1], 95, 100, 0.001, 0.001, 0.99)
     assert bound.p_lower.shape == bound.zeta.shape == bound.branch.shape == (3, 2)
@@ -113,6 +119,7 @@ def test_shapes_broadcast() -> None:
         ({"alpha": 0}, r"alpha is 0: it should be in"),
         ({"alpha_zeta": 1}, r"alpha_zeta is 1: it should be in"),
         ({"alpha": 0.6, "alpha_zeta": 0.6}, r"alpha \+ alpha_zeta is 1\.2: it should be below 1"),
+        ({"alpha": 0.75, "alpha_zeta": 0.25}, r"alpha \+ alpha_zeta is 1: it should be below 1"),
     ],
 )
 def test_refuses_what_is_out_of_range(changes: dict[str, float], message: str) -> None:

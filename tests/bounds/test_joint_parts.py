@@ -134,6 +134,24 @@ def test_cutting_tails_and_rows_rounds_up(
     )
 
 
+@pytest.mark.parametrize("width", [3, 4, 8, 64])
+@pytest.mark.parametrize(("k1", "k0"), [(10, 7), (1, 12), (6, 1)])
+def test_wherever_a_tail_is_cut_off_the_probability_is_rounded_up(width: int, k1: int, k0: int) -> None:
+    """All places: next to the mode, at the end, one before it, and where the buffer ends."""
+    grid = np.array([0.04, 0.3, 0.5, 0.93])
+    for reach in (np.minimum(np.arange(k0 + 1), k1), np.arange(k0 + 1) // 3 - 1, np.full(k0 + 1, k1)):
+        for a in grid:
+            exact = scipys(k1, np.full(4, a), k0, grid, reach)
+            for cut in np.geomspace(1e-7, 0.99, 60):
+                pairs = pairs_of(k1, k0, reach, width)
+                got = np.array([staircase_probability(pairs, a, b, cut) for b in grid])
+                assert (got >= exact * (1 - 1e-12)).all()
+                if (
+                    width == 64
+                ):  # ratios of neighbours fall from the cut on, so that little more is added than lies there
+                    assert (got <= exact + 40 * cut).all()
+
+
 @COMPILES
 @given(tables, probabilities, probabilities, probabilities, probabilities)
 def test_probability_falls_in_losses_and_rises_in_gains(

@@ -126,6 +126,7 @@ def test_scalars_give_python_numbers() -> None:
             (0.9, 0.0, 0.5),
             r"p_B is 0: it should be an upper confidence bound in \(0, 1\]",
         ),
+        (certified_radius_two_sided, (0.9, 1.1, 0.5), r"p_B is 1\.1"),
         (certified_radius_two_sided, (1.0, 0.1, 0.5), r"p_A is 1"),
         (largest_radius, (0, 0.001, 0.5), r"n is 0"),
         (smallest_n, (1.0,), r"alpha is 1: it should be in"),

@@ -42,6 +42,22 @@ def test_pooling_sees_what_no_single_pair_shows() -> None:
     assert pooled_excess_p_value(k, 1000, fresh, 1000, seed=0) < 1e-6
 
 
+def test_a_single_pair_is_drawn_from_where_its_count_leaves_it() -> None:
+    law = stats.hypergeom(100, 90, 60)
+    share = np.random.default_rng(3).random()
+    expected = law.sf(55) + share * law.pmf(55)
+    assert pooled_excess_p_value(55, 60, 35, 40, seed=3) == pytest.approx(expected, rel=1e-9)
+    assert pooled_excess_p_value([], [], [], [], seed=3) == 0.5
+
+
+def test_one_pair_of_certain_outcome_does_not_silence_the_others() -> None:
+    million = 10**6
+    strong, none = [[820] * 20, [1000] * 20, [790] * 20, [1000] * 20], [0, million, million, million]
+    counts = [np.append(many, one) for many, one in zip(strong, none, strict=True)]
+    assert 0 < pooled_excess_p_value(*counts, seed=0) < 1e-6
+    assert pooled_excess_p_value([million, 0], million, [0, million], million, seed=0) > 0
+
+
 def test_saturated_counts_are_no_evidence() -> None:
     assert excess_p_values(100_000, 100_000, 1000, 1000) == 1
     assert 0 < pooled_excess_p_value([1000] * 5, 1000, [1000] * 5, 1000, seed=3) < 1

@@ -93,6 +93,12 @@ def test_encoded_images_are_decoded_only_when_chosen(tmp_path: Path) -> None:
         images.in_memory()
 
 
+def test_images_that_would_fill_the_memory_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = EncodedImages(pa.array([b"not an image"] * 2), (3, 32, 32), "x.parquet")
+    monkeypatch.setattr("smoothcert.data.inputs._IN_MEMORY_BYTES", 2 * 3 * 32 * 32 - 1)
+    assert images.in_memory() is images
+
+
 def test_a_truncated_image_names_its_row_in_the_file(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.jpg")

@@ -16,13 +16,13 @@ from torch import nn
 import smoothcert as sc
 from smoothcert.data import UInt8Images
 from smoothcert.errors import CheckpointError, InvalidArgumentError, SmoothcertError
+from smoothcert.fitting import EpochProgress
 from smoothcert.models import build_model
 from smoothcert.noise import input_keys
 from smoothcert.surrogate import SurrogateRecipe, VoteData, save_surrogate, surrogate_recipe
+from smoothcert.surrogate.fit import STATE_FILE
 from smoothcert.surrogate.inputs import take_rows
 from smoothcert.surrogate.model import RECORD_FILE, WEIGHTS_FILE
-from smoothcert.surrogate.state import STATE_FILE
-from smoothcert.training import Progress
 
 FAST = replace(surrogate_recipe("fast"), epochs=4, batch_size=16, learning_rate=0.1)
 
@@ -32,7 +32,7 @@ class _KilledError(Exception):
 
 
 def _kill_at(epoch: int, step: int) -> object:
-    def progress(where: Progress) -> None:
+    def progress(where: EpochProgress) -> None:
         if (where.epoch, where.step) >= (epoch, step):
             raise _KilledError
 
@@ -125,7 +125,7 @@ def test_batch_norm_and_flips_continue_as_well(tmp_path: Path, images: VoteData,
 def test_a_finished_fit_is_not_repeated_and_loads_as_it_was(tmp_path: Path, data: VoteData) -> None:
     first = sc.fit_surrogate(data, module=_net(), recipe=FAST, out=tmp_path)
     (tmp_path / RECORD_FILE).unlink()  # as if killed between the last two files
-    steps: list[Progress] = []
+    steps: list[EpochProgress] = []
     sc.fit_surrogate(data, module=_net(), recipe=FAST, out=tmp_path, progress=steps.append)
     assert not steps
     loaded = sc.load_surrogate(tmp_path, module=_net())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +16,23 @@ from scipy.stats import kstest
 
 from smoothcert.data import ArrayInputs, Dataset, UInt8Images, load_dataset
 from smoothcert.errors import CheckpointError, InvalidArgumentError, SmoothcertError
+from smoothcert.fitting import EpochProgress
 from smoothcert.models import Normalization, load_checkpoint
-from smoothcert.training import Progress, TrainingRecipe, TrainingResult, default_recipe, noisy_accuracy, train
-from smoothcert.training.batches import noisy_batches
-from smoothcert.training.gaussian import CHECKPOINT_FILE
-from smoothcert.training.state import STATE_FILE
+from smoothcert.training import TrainingRecipe, TrainingResult, default_recipe, noisy_accuracy, train
+from smoothcert.training.gaussian import CHECKPOINT_FILE, STATE_FILE
+from smoothcert.training.objective import EpochRecord, Training
 
 DIGITS = TrainingRecipe(arch="digits_conv", epochs=4, batch_size=32, learning_rate=0.05)
-RESNET = TrainingRecipe(arch="cifar_resnet20", epochs=3, batch_size=4, learning_rate=0.05, augment=True)
+RESNET = TrainingRecipe(arch="cifar_resnet20", epochs=2, batch_size=4, learning_rate=0.05, augment=True)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Two threads would wait for each other, 20 times as long where other tests use the cores as well."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +42,7 @@ def digits() -> Dataset:
 
 @pytest.fixture(scope="module")
 def colours() -> Dataset:
-    levels = np.random.default_rng(0).integers(0, 256, (8, 3, 16, 16), np.uint8)
+    levels = np.random.default_rng(0).integers(0, 256, (8, 3, 8, 8), np.uint8)
     return Dataset("colours", UInt8Images(levels), np.arange(8) % 2, ("a", "b"))
 
 
@@ -46,7 +56,7 @@ class _KilledError(Exception):
 
 
 def _kill_at(epoch: int, step: int) -> object:
-    def progress(where: Progress) -> None:
+    def progress(where: EpochProgress) -> None:
         if (where.epoch, where.step) >= (epoch, step):
             raise _KilledError
 
@@ -69,13 +79,14 @@ def test_the_default_recipe_learns_digits_in_seconds(tmp_path: Path) -> None:
 
 
 def test_the_cifar_recipe_learns(shared: Path) -> None:
+    """To tell aeroplanes from frogs, which takes few images."""
     data = load_dataset(shared / "data" / "cifar10", "train", limit=512)
-    recipe = replace(default_recipe("cifar_resnet20"), epochs=3, batch_size=32, learning_rate=0.05)
-    result = train(data, recipe, sigma=0.12, mixed_precision=True)
-    losses = [record.loss for record in result.history]
-    # Ten classes: a guess costs log(10) = 2.30.
-    assert losses[-1] < min(losses[0], 2.2)
-    assert result.history[-1].accuracy > 0.15
+    few = data.select(np.flatnonzero(np.isin(data.labels, (0, 6)))[:64])
+    recipe = replace(default_recipe("cifar_resnet20"), epochs=5, batch_size=16, learning_rate=0.05)
+    result = train(few, recipe, sigma=0.12, mixed_precision=True)
+    # A guess costs log(10) = 2.30 before it is known that there are two classes, then log(2) = 0.69.
+    assert result.history[-1].loss < min(result.history[0].loss, 0.6)
+    assert result.history[-1].accuracy > 0.7
 
 
 @pytest.mark.parametrize("killed_at", [(1, 6), (3, 6), (4, 6)])
@@ -110,7 +121,7 @@ def test_running_statistics_and_augmentation_continue_as_well(
 def test_a_finished_training_is_not_repeated(tmp_path: Path, digits: Dataset) -> None:
     first = train(digits, DIGITS, sigma=0.25, out=tmp_path)
     (tmp_path / CHECKPOINT_FILE).unlink()  # as if killed between the state and the checkpoint
-    steps: list[Progress] = []
+    steps: list[EpochProgress] = []
     second = train(digits, DIGITS, sigma=0.25, out=tmp_path, progress=steps.append)
     assert not steps
     assert _same(first, second)
@@ -175,20 +186,36 @@ def test_the_seed_decides_everything(digits: Dataset) -> None:
 def test_each_epoch_sees_each_input_once_under_fresh_gaussian_noise() -> None:
     inputs = np.linspace(0, 1, 40, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 8, 8), np.float32)
     dataset = Dataset("ramp", ArrayInputs(inputs), np.arange(40), tuple(str(i) for i in range(40)))
-    recipe, device = replace(DIGITS, batch_size=10), torch.device("cpu")
+    module = torch.nn.Linear(1, 1)
+    training = Training(
+        module=module,
+        optimizer=torch.optim.SGD(module.parameters()),
+        moments={},
+        record=EpochRecord,
+        setup={},
+        epochs=2,
+        size=40,
+        batch_size=10,
+        seed=0,
+        device=torch.device("cpu"),
+        recipe=DIGITS,
+        dataset=dataset,
+        sigma=0.5,
+        mixed_precision=False,
+    )
     noise = []
     for epoch in (0, 1):
-        batches = list(noisy_batches(dataset, recipe, 0.5, 0, epoch, device))
+        batches = list(training.batches(epoch))
         labels = torch.cat([y for _, y in batches]).numpy()
         assert sorted(labels.tolist()) == list(range(40))
         assert labels.tolist() != list(range(40))
         noise.append(torch.cat([x for x, _ in batches]).numpy() - inputs[labels])
-    assert not np.array_equal(noise[0], noise[1])
+    assert not np.allclose(noise[0], noise[1], atol=1e-3)
     assert kstest(np.concatenate(noise).ravel() / 0.5, "norm").pvalue > 0.01
 
 
 def test_progress_and_history_agree(digits: Dataset) -> None:
-    seen: list[Progress] = []
+    seen: list[EpochProgress] = []
     result = train(digits, replace(DIGITS, batch_size=8), sigma=0.25, progress=seen.append)
     ends = [where for where in seen if where.step == where.steps]
     assert [where.step for where in seen[:3]] == [10, 20, 25]
@@ -239,7 +266,7 @@ def test_small_networks_train_alike_on_any_number_of_threads(digits: Dataset) ->
 
 
 def test_a_diverged_training_says_so_and_keeps_the_last_good_state(tmp_path: Path, digits: Dataset) -> None:
-    with pytest.raises(SmoothcertError, match=r"training diverged, so give a learning_rate below 1e\+30"):
+    with pytest.raises(SmoothcertError, match=r"it diverged, so give a learning_rate below 1e\+30"):
         train(digits, replace(DIGITS, learning_rate=1e30), sigma=0.1, out=tmp_path)
     assert not (tmp_path / STATE_FILE).exists()
 
@@ -271,7 +298,7 @@ def test_another_process_and_an_interruption_end_with_the_same_bytes(tmp_path: P
     command = [sys.executable, "-c", code, str(tmp_path / "other")]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "1"})
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: EpochProgress) -> None:
         if progress.epoch == 2:
             raise KeyboardInterrupt
 

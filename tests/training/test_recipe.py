@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.fitting.augment import random_crop_and_flip
 from smoothcert.models import ARCHITECTURES
 from smoothcert.training import TrainingRecipe, default_recipe
-from smoothcert.training.augment import random_crop_and_flip
 from smoothcert.training.recipe import learning_rate
 
 

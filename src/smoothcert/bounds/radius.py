@@ -191,10 +191,6 @@ def _sigma(value: ArrayLike) -> Array:
     return number("sigma", value, lambda s: (s > 0) & np.isfinite(s), "positive and finite")
 
 
-def _down(difference: Array) -> Array:
-    return np.maximum(np.nextafter(difference, -np.inf), 0.0)
-
-
 def _quantile_below(p: Array) -> Array:
     quantile = ndtri(p)
     return np.asarray(quantile - _MARGIN * np.abs(quantile))

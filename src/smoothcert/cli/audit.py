@@ -46,10 +46,10 @@ def audit(
 
     Example: smoothcert audit received --model model.safetensors --candidate int8 --n-p 1000 --seed 271828
     """
-    from smoothcert.cli.workspace import keep_recipe, open_workspace
+    from smoothcert.cli.workspace import keep_provenance, open_workspace
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures import audit as run_audit
-    from smoothcert.votes.store import read_recipe, write_candidate
+    from smoothcert.votes.store import read_provenance, write_candidate
 
     if model is None:
         raise InvalidArgumentError(
@@ -76,8 +76,8 @@ def audit(
             progress=progress,
         )
     write_candidate(folder, _record(found, candidate, made, n_p, alpha_zeta))
-    if (recipe := read_recipe(cache)) is not None:
-        keep_recipe(folder, replace(recipe, model=model))
+    if (provenance := read_provenance(cache)) is not None:
+        keep_provenance(folder, replace(provenance, model=model))
     _print(found, made.name, folder, as_json)
     if not found.passed:
         raise typer.Exit(1)

@@ -75,15 +75,15 @@ def certify(
 
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
-    from smoothcert.cli.workspace import keep_recipe, noise_law, open_recipe
+    from smoothcert.cli.workspace import keep_provenance, noise_law, open_provenance
     from smoothcert.report import write_cohen_log
-    from smoothcert.votes.store import Recipe
+    from smoothcert.votes.store import Provenance
 
     _require_one_way(radius, budget, runner_up)
     law = noise_law(noise, levels, sigma, seed)
-    recipe = Recipe(model=model, data=data, split=split, limit=limit, skip=skip)
-    dataset, running = open_recipe(
-        recipe, cache, runtime=runtime, sigma=sigma, device=device, batch_size=batch_size
+    provenance = Provenance(model=model, data=data, split=split, limit=limit, skip=skip)
+    dataset, running = open_provenance(
+        provenance, cache, runtime=runtime, sigma=sigma, device=device, batch_size=batch_size
     )
     if dry_run:
         mean = n if budget is None else max(1, budget // len(dataset.labels) - n0)
@@ -101,7 +101,7 @@ def certify(
             progress=progress,
         )
         run = _run(running.classifier, dataset.inputs, radius, budget, n, runner_up, shared)
-    keep_recipe(cache, recipe)
+    keep_provenance(cache, provenance)
     if log is not None:
         write_cohen_log(log, run.certificates, dataset.labels)
     print_run(as_json, run, dataset.labels, cache)

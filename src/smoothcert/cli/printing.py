@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
 
+    from smoothcert.fitting import EpochProgress
     from smoothcert.procedures import CertificationRun
     from smoothcert.report import Table
-    from smoothcert.training import Progress
 
 
 def show(*lines: str) -> None:
@@ -94,7 +94,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def training_bar() -> Iterator[Callable[[Progress], None]]:
+def training_bar() -> Iterator[Callable[[EpochProgress], None]]:
     """Show epochs, the loss and inputs/s, on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -109,7 +109,7 @@ def training_bar() -> Iterator[Callable[[Progress], None]]:
     with Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
         task = bar.add_task("train", total=None, state="")
 
-        def report(p: Progress) -> None:
+        def report(p: EpochProgress) -> None:
             done = (p.epoch - 1) * p.steps + p.step
             state = f"epoch {p.epoch}/{p.epochs}, loss {p.loss:.3f}, {p.samples_per_second:,.0f}/s"
             bar.update(task, completed=done, total=p.epochs * p.steps, state=state)

@@ -38,13 +38,15 @@ def votes(
 
     Example: smoothcert surrogate votes model.safetensors --data digits --sigma 0.25 --n 1000 --out runs/votes
     """
-    from smoothcert.cli.workspace import keep_recipe, noise_law, open_recipe
+    from smoothcert.cli.workspace import keep_provenance, noise_law, open_provenance
     from smoothcert.surrogate import collect_votes
-    from smoothcert.votes.store import Recipe
+    from smoothcert.votes.store import Provenance
 
     law = noise_law(noise, levels, sigma, seed)
-    recipe = Recipe(model=model, data=data, split=split, limit=limit, skip=skip)
-    dataset, running = open_recipe(recipe, out, runtime=runtime, sigma=sigma, device=device, batch_size=batch_size)
+    provenance = Provenance(model=model, data=data, split=split, limit=limit, skip=skip)
+    dataset, running = open_provenance(
+        provenance, out, runtime=runtime, sigma=sigma, device=device, batch_size=batch_size
+    )
     with progress_bar("votes") as progress:
         found = collect_votes(
             running.classifier,
@@ -57,7 +59,7 @@ def votes(
             batch_size=running.batch_size,
             progress=progress,
         )
-    keep_recipe(out, recipe)
+    keep_provenance(out, provenance)
     invalid = int(n * len(found) - found.counts.sum())
     print_result(
         as_json,

@@ -1,4 +1,4 @@
-"""What commands work on: model, data, noise and runtime, as the options or a cache's recipe name them."""
+"""What commands work on: model, data, noise and runtime, as the options or a cache's provenance name them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.models import LoadedModel, load_checkpoint
 from smoothcert.noise import GridNoise, NoiseName, NoiseStream, input_keys
 from smoothcert.sampling import calibration_batch
-from smoothcert.votes.store import CertificationCache, Recipe, read_recipe, write_recipe
+from smoothcert.votes.store import CertificationCache, Provenance, read_provenance, write_provenance
 
 if TYPE_CHECKING:
     from smoothcert.data import Dataset
 
 __all__ = [
     "Workspace",
-    "keep_recipe",
+    "keep_provenance",
     "load_model",
     "noise_law",
     "open_labels",
-    "open_recipe",
+    "open_provenance",
     "open_workspace",
 ]
 
@@ -75,10 +75,10 @@ class Workspace:
 def open_workspace(
     cache: Path, *, model: str | None, data: str | None, device: str | None, batch_size: int | None = None
 ) -> Workspace:
-    """Load what a cache was made with, from its recipe or from where the user says."""
+    """Load what a cache was made with, from its provenance or from where the user says."""
     store = CertificationCache(cache)
     dataset = open_labels(cache, data=data)
-    path = model or _recipe(cache).model
+    path = model or _provenance(cache).model
     _, module = load_model(path, device, dataset.num_classes)
     base = runtime_of_cache(module, cache, dataset)
     if base is None:
@@ -93,19 +93,19 @@ def open_workspace(
 
 def open_labels(cache: Path, *, data: str | None) -> Dataset:
     """Load the inputs and labels that a cache was made with."""
-    recipe, made = _recipe(cache), CertificationCache(cache).manifest
-    dataset = load_dataset(data or recipe.data, recipe.split, recipe.limit, recipe.skip)
+    provenance, made = _provenance(cache), CertificationCache(cache).manifest
+    dataset = load_dataset(data or provenance.data, provenance.split, provenance.limit, provenance.skip)
     have, want = (made.num_classes, made.input_shape), (dataset.num_classes, tuple(dataset.inputs.shape[1:]))
     if have != want:
         raise CacheMismatchError(
-            f"{cache} was made with {have[0]} classes and inputs of shape {have[1]}, but {data or recipe.data} "
-            f"has {want[0]} and {want[1]}: name its data with --data"
+            f"{cache} was made with {have[0]} classes and inputs of shape {have[1]}, but "
+            f"{data or provenance.data} has {want[0]} and {want[1]}: name its data with --data"
         )
     return dataset
 
 
-def open_recipe(
-    recipe: Recipe,
+def open_provenance(
+    provenance: Provenance,
     out: Path,
     *,
     runtime: options.RuntimeName,
@@ -114,8 +114,8 @@ def open_recipe(
     batch_size: int | None,
 ) -> tuple[Dataset, Running]:
     """Load the inputs and the model whose votes will be kept in a folder, in the runtime that suits them."""
-    dataset = load_dataset(recipe.data, recipe.split, recipe.limit, recipe.skip)
-    loaded, module = load_model(recipe.model, device, dataset.num_classes)
+    dataset = load_dataset(provenance.data, provenance.split, provenance.limit, provenance.skip)
+    loaded, module = load_model(provenance.model, device, dataset.num_classes)
     if loaded.sigma is not None and loaded.sigma != sigma:
         warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
     # Votes go on in the runtime that began them, unless the caller insists on another: then it is refused.
@@ -124,10 +124,10 @@ def open_recipe(
     return dataset, _sized(made or runtime_by_name(module, runtime, dataset, sigma), batch_size)
 
 
-def keep_recipe(out: Path, recipe: Recipe) -> None:
+def keep_provenance(out: Path, provenance: Provenance) -> None:
     """Write down where model and data of a cache were found, in words that hold in any folder."""
-    data = recipe.data if recipe.data == "digits" else str(Path(recipe.data).resolve())
-    write_recipe(out, replace(recipe, model=str(Path(recipe.model).resolve()), data=data))
+    data = provenance.data if provenance.data == "digits" else str(Path(provenance.data).resolve())
+    write_provenance(out, replace(provenance, model=str(Path(provenance.model).resolve()), data=data))
 
 
 def load_model(path: str, device: str | None, num_classes: int) -> tuple[LoadedModel, TorchClassifier]:
@@ -153,11 +153,11 @@ def _sized(running: Running, batch_size: int | None) -> Running:
     return running if batch_size is None else replace(running, batch_size=batch_size)
 
 
-def _recipe(cache: Path) -> Recipe:
+def _provenance(cache: Path) -> Provenance:
     CertificationCache(cache)  # says what is wrong when this is no cache at all
-    recipe = read_recipe(cache)
-    if recipe is None:
+    provenance = read_provenance(cache)
+    if provenance is None:
         raise InvalidArgumentError(
             f"{cache} was not made by the command line: use the Python interface to recertify"
         )
-    return recipe
+    return provenance

@@ -128,7 +128,7 @@ class Dataset:
         return self.select(np.arange(0, len(self), skip)[:limit])
 
     def in_memory(self) -> Dataset:
-        """Decode all inputs once; images stay 8-bit."""
+        """Decode all inputs once, unless they would fill the memory; images stay 8-bit."""
         return replace(self, inputs=self.inputs.in_memory())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["ArrayInputs", "EncodedImages", "FolderImages", "Images", "LazyInputs
 # One correctly rounded division per level. Computing x * (1/255) on the fly gives other values for 126 of the 256
 # levels, and then an input would depend on who decoded it.
 _LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
+_IN_MEMORY_BYTES = 2 << 30
 
 
 class LazyInputs(ABC):
@@ -60,7 +62,7 @@ class LazyInputs(ABC):
         """Return the inputs at these positions, as lazy as before."""
 
     def in_memory(self) -> LazyInputs:
-        """Decode all inputs once, into the most compact array that can hold them."""
+        """Decode all inputs once, into the most compact array, where that leaves room for the rest."""
         return self
 
     @abstractmethod
@@ -133,8 +135,10 @@ class Images(LazyInputs):
     def pixels(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the levels of the images at these positions, uint8 (k, *shape)."""
 
-    def in_memory(self) -> UInt8Images:
-        """Decode all images once, into 8 bits a value."""
+    def in_memory(self) -> Images:
+        """Decode all images once, into 8 bits a value, unless those are more than 2 GiB."""
+        if math.prod(self.shape) > _IN_MEMORY_BYTES:
+            return self
         return UInt8Images(self.pixels(np.arange(len(self))))
 
     def _read(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:

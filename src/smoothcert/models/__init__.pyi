@@ -8,8 +8,6 @@ from .normalize import DIGITS as DIGITS
 from .normalize import IMAGENET as IMAGENET
 from .normalize import Normalization as Normalization
 from .normalize import Normalize as Normalize
-from .optimization_state import restore_optimization as restore_optimization
-from .optimization_state import save_optimization as save_optimization
 from .registry import ARCHITECTURES as ARCHITECTURES
 from .registry import Architecture as Architecture
 from .registry import architecture as architecture

@@ -14,11 +14,11 @@ from .inputs import Rows as Rows
 from .model import Surrogate as Surrogate
 from .model import load_surrogate as load_surrogate
 from .model import save_surrogate as save_surrogate
+from .objective import FitRecord as FitRecord
 from .prediction import Prediction as Prediction
 from .recipe import RECIPES as RECIPES
 from .recipe import SurrogateRecipe as SurrogateRecipe
 from .recipe import surrogate_recipe as surrogate_recipe
-from .state import FitRecord as FitRecord
 from .votes import VoteData as VoteData
 from .votes import collect_votes as collect_votes
 from .votes import read_votes as read_votes

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import nn
 
 from smoothcert.classifiers import module_fingerprint
-from smoothcert.data import Images
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.models import Normalization, architecture, build_model, restore_optimization, save_optimization
-from smoothcert.sampling import Inputs
-from smoothcert.surrogate.epoch import FitRun, fit_epoch, held_out_logits
+from smoothcert.fitting import EpochProgress, check_start, fresh_model, optimize
+from smoothcert.models import Normalization, architecture
 from smoothcert.surrogate.inputs import take_rows
 from smoothcert.surrogate.model import Surrogate, save_surrogate, surrogate_logits
+from smoothcert.surrogate.objective import FitRecord, SurrogateFit
 from smoothcert.surrogate.prediction import error_features, fit_error_scale, predict_shares, sampling_probit
 from smoothcert.surrogate.recipe import SurrogateRecipe, surrogate_recipe
 from smoothcert.surrogate.record import SurrogateRecord
-from smoothcert.surrogate.state import ADAM_MOMENTS, STATE_FILE, FitRecord
 from smoothcert.surrogate.votes import VoteData, read_votes
-from smoothcert.training import Progress, fitting_threads, placement, stream_seed
 
-__all__ = ["FitResult", "fit_surrogate"]
+__all__ = ["STATE_FILE", "FitResult", "fit_surrogate"]
+
+STATE_FILE = "fit-state.safetensors"
 
 _LEAST_HELD_OUT = 20
 _ALPHA = 0.001  # of the radii on whose scale errors are learned
@@ -63,7 +62,7 @@ def fit_surrogate(
     seed: int = 0,
     device: str | torch.device | None = None,
     normalization: Normalization | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[EpochProgress], None] | None = None,
 ) -> FitResult:
     """Fit a surrogate h to the votes of f: h(x) is trained to be the normalised class counts of f(x + eps).
 
@@ -94,7 +93,7 @@ def fit_surrogate(
     normalization : Normalization, optional
         The architecture's own by default, or that of `module`.
     progress : callable, optional
-        Called with a Progress every 10 steps and at the end of each epoch.
+        Called with an EpochProgress every 10 steps and at the end of each epoch.
 
     Returns
     -------
@@ -129,29 +128,38 @@ def fit_surrogate(
     """
     recipe = surrogate_recipe(recipe) if isinstance(recipe, str) else recipe
     data = _votes(votes, x)
-    folder = None if out is None else Path(out)
-    _check(data, seed, folder)
+    folder, place = check_start(seed=seed, out=out, device=device)
     constants = _normalization(arch, module, normalization)
-    run = _prepared(data, recipe, seed, placement(device)[0], progress)
-    network = _network(run, arch, module, constants)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+    fitted, held_out = _split(len(data), recipe, seed)
+    shares = data.shares()
+    network = _network(data.inputs.shape[1:], shares.shape[1], arch, module, constants, seed).to(place)
+    if len(data.inputs.shape) == 4:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _check_scores(network, take_rows(data.inputs, fitted[:2]), shares.shape[1])
+    fit = SurrogateFit(
+        module=network,
+        optimizer=torch.optim.AdamW(
+            network.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+        ),
+        moments={name: name for name in ("exp_avg", "exp_avg_sq", "step")},
+        record=FitRecord,
+        setup=_setup(data, recipe, seed, arch, network),
+        epochs=recipe.epochs,
+        size=len(fitted),
+        batch_size=recipe.batch_size,
+        seed=seed,
+        device=place,
+        recipe=recipe,
+        inputs=data.inputs,
+        shares=shares,
+        fitted=fitted,
+        held_out=held_out,
     )
-    setup = _setup(data, run, arch, network)
-    history: list[FitRecord] = []
-    if folder is not None:
-        history = restore_optimization(folder / STATE_FILE, setup, network, optimizer, ADAM_MOMENTS, FitRecord)
-    if len(history) < recipe.epochs:
-        run = replace(run, inputs=_decoded(data.inputs))
-    for epoch in range(len(history), recipe.epochs):
-        with fitting_threads(network, run.device):
-            history.append(fit_epoch(run, epoch, network, optimizer))
-        if folder is not None:
-            save_optimization(folder / STATE_FILE, setup, network, optimizer, ADAM_MOMENTS, history)
-    surrogate = _described(data, run, network.eval(), arch, constants)
+    history = optimize(fit, state=None if folder is None else folder / STATE_FILE, progress=progress)
+    surrogate = _described(data, fit, arch, constants)
     if folder is not None:
         surrogate = save_surrogate(folder, surrogate)
-    return FitResult(surrogate, tuple(history))
+    return FitResult(surrogate, history)
 
 
 def _votes(votes: str | Path | VoteData, x: Any) -> VoteData:
@@ -160,18 +168,6 @@ def _votes(votes: str | Path | VoteData, x: Any) -> VoteData:
             "x is needed with a folder of votes, and only then: give the inputs of the votes"
         )
     return votes if isinstance(votes, VoteData) else read_votes(votes, x)
-
-
-def _check(data: VoteData, seed: int, folder: Path | None) -> None:
-    if seed < 0:
-        raise InvalidArgumentError(f"seed is {seed}: give at least 0")
-    if folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise InvalidArgumentError(f"out={folder} cannot be written: {error}") from error
 
 
 def _normalization(
@@ -190,48 +186,31 @@ def _normalization(
     return found
 
 
-def _prepared(
-    data: VoteData,
-    recipe: SurrogateRecipe,
-    seed: int,
-    device: torch.device,
-    progress: Callable[[Progress], None] | None,
-) -> FitRun:
-    held = max(_LEAST_HELD_OUT, round(recipe.held_out * len(data)))
-    if len(data) < held + _LEAST_HELD_OUT:
+def _split(count: int, recipe: SurrogateRecipe, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose the rows that gradients see, and those that are held out."""
+    held = max(_LEAST_HELD_OUT, round(recipe.held_out * count))
+    if count < held + _LEAST_HELD_OUT:
         raise InvalidArgumentError(
-            f"votes are of {len(data)} inputs, of which {held} would be held out: a surrogate needs at least "
+            f"votes are of {count} inputs, of which {held} would be held out: a surrogate needs at least "
             f"{held + _LEAST_HELD_OUT} inputs, and thousands to be good"
         )
-    order = np.random.default_rng([seed, len(data)]).permutation(len(data))
-    return FitRun(
-        recipe, data.inputs, data.shares(), np.sort(order[held:]), np.sort(order[:held]), seed, device, progress
-    )
+    order = np.random.default_rng([seed, count]).permutation(count)
+    return np.sort(order[held:]), np.sort(order[:held])
 
 
 def _network(
-    run: FitRun, arch: str | None, module: nn.Module | None, constants: Normalization | None
+    shape: tuple[int, ...],
+    outputs: int,
+    arch: str | None,
+    module: nn.Module | None,
+    constants: Normalization | None,
+    seed: int,
 ) -> nn.Module:
-    shape, outputs = run.inputs.shape[1:], run.shares.shape[1]
     if arch is None:
-        network = copy.deepcopy(cast("nn.Module", module))  # _normalization refused to go on without both
-    else:
-        if len(shape) != 3:
-            raise InvalidArgumentError(f"x has inputs of shape {shape}: {arch} takes (channels, height, width)")
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(stream_seed(run.seed, 0, "weights"))
-            network = build_model(arch, outputs, (shape[0], shape[1], shape[2]), constants)
-        if module is not None:
-            _start_from(network, module, arch)
-    network = network.to(run.device)
-    if len(shape) == 3:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    scores = surrogate_logits(network.eval(), take_rows(run.inputs, run.fitted[:2]))
-    if scores.shape != (2, outputs):
-        invalid = ", one for invalid votes included" if outputs > 2 else ""
-        raise InvalidArgumentError(
-            f"module returned scores of shape {scores.shape} for 2 inputs: the votes need (2, {outputs}){invalid}"
-        )
+        return copy.deepcopy(cast("nn.Module", module))  # _normalization refused to go on without both
+    network = fresh_model(arch, outputs, shape, constants, seed=seed, source="x")
+    if module is not None:
+        _start_from(network, module, arch)
     return network
 
 
@@ -242,30 +221,35 @@ def _start_from(network: nn.Module, module: nn.Module, arch: str) -> None:
         raise InvalidArgumentError(f"module is no {arch} with as many outputs: {error}") from error
 
 
-def _setup(data: VoteData, run: FitRun, arch: str | None, network: nn.Module) -> dict[str, Any]:
-    """Collect what determines a fit's result, by name; it is continued only under an equal setup."""
+def _check_scores(network: nn.Module, two: NDArray[np.float32], outputs: int) -> None:
+    scores = surrogate_logits(network.eval(), two)
+    if scores.shape != (2, outputs):
+        invalid = ", one for invalid votes included" if outputs > 2 else ""
+        raise InvalidArgumentError(
+            f"module returned scores of shape {scores.shape} for 2 inputs: the votes need (2, {outputs}){invalid}"
+        )
+
+
+def _setup(
+    data: VoteData, recipe: SurrogateRecipe, seed: int, arch: str | None, network: nn.Module
+) -> dict[str, Any]:
+    """Collect what determines a fit's result, by name."""
     return {
-        **asdict(run.recipe),
+        **asdict(recipe),
         "arch": arch or "",
         "start": module_fingerprint(network),
-        "seed": run.seed,
+        "seed": seed,
         "votes": data.manifest.digest,
         "inputs": hashlib.sha256(b"".join(data.keys)).hexdigest(),
     }
 
 
-def _decoded(inputs: Inputs) -> Inputs:
-    return inputs.in_memory() if isinstance(inputs, Images) else inputs
-
-
-def _described(
-    data: VoteData, run: FitRun, network: nn.Module, arch: str | None, constants: Normalization | None
-) -> Surrogate:
+def _described(data: VoteData, fit: SurrogateFit, arch: str | None, constants: Normalization | None) -> Surrogate:
     """Learn the error from the inputs that were held out, and say what the surrogate was fitted to."""
     manifest = data.manifest
-    logits = held_out_logits(run, network)
+    logits = fit.held_out_logits()
     predicted = predict_shares(logits, manifest.num_classes)
-    sampled = run.shares[run.held_out, predicted.top_class].astype(np.float64)
+    sampled = fit.shares[fit.held_out, predicted.top_class].astype(np.float64)
     wanted = sampling_probit(predicted.top_share, manifest.n, _ALPHA)
     error = wanted - np.maximum(sampling_probit(sampled, manifest.n, _ALPHA), 0.0)
     claims = wanted > 0
@@ -276,17 +260,17 @@ def _described(
         mean=list(constants.mean) if constants is not None else [],
         std=list(constants.std) if constants is not None else [],
         num_classes=manifest.num_classes,
-        outputs=run.shares.shape[1],
+        outputs=fit.shares.shape[1],
         input_shape=list(manifest.input_shape),
         sigma=manifest.sigma,
         noise_law=manifest.noise_law,
         noise_digest=manifest.noise_digest,
         fingerprint=manifest.fingerprint,
         n=manifest.n,
-        inputs=len(run.fitted),
-        held_out=len(run.held_out),
+        inputs=len(fit.fitted),
+        held_out=len(fit.held_out),
         votes=manifest.digest,
-        recipe={**asdict(run.recipe), "betas": list(run.recipe.betas), "seed": run.seed},
+        recipe={**asdict(fit.recipe), "betas": list(fit.recipe.betas), "seed": fit.seed},
         scale={name: list(values) for name, values in asdict(scale).items()},
         weights="0" * 64,
         seed=manifest.seed,
@@ -294,4 +278,4 @@ def _described(
         identity=manifest.identity,
     )
     keys = np.frombuffer(b"".join(data.keys), np.uint8).reshape(len(data), -1)
-    return Surrogate(module=network, record=record, keys=keys, held_out_probit=np.sort(predicted.probit))
+    return Surrogate(module=fit.module, record=record, keys=keys, held_out_probit=np.sort(predicted.probit))

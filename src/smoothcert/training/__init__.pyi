@@ -1,11 +1,6 @@
 from .accuracy import noisy_accuracy as noisy_accuracy
-from .augment import random_crop_and_flip as random_crop_and_flip
-from .batches import stream_seed as stream_seed
-from .gaussian import EpochRecord as EpochRecord
-from .gaussian import Progress as Progress
 from .gaussian import TrainingResult as TrainingResult
 from .gaussian import train as train
-from .placement import fitting_threads as fitting_threads
-from .placement import placement as placement
+from .objective import EpochRecord as EpochRecord
 from .recipe import TrainingRecipe as TrainingRecipe
 from .recipe import default_recipe as default_recipe

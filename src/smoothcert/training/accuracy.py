@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import nn
 
 from smoothcert.data import Dataset
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.training.recipe import require_sigma
 
 __all__ = ["noisy_accuracy"]
 
@@ -56,8 +55,7 @@ def noisy_accuracy(
     >>> noisy_accuracy(FirstPixel(), dataset, sigma=0.0)
     1.0
     """
-    if not math.isfinite(sigma) or sigma < 0:
-        raise InvalidArgumentError(f"sigma is {sigma}: give a finite standard deviation of at least 0")
+    require_sigma(sigma)
     for name, value, least in (("samples", samples, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
         if value < least:
             raise InvalidArgumentError(f"{name} is {value}: give at least {least}")

@@ -2,64 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import tempfile
-import time
+import functools
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from smoothcert.data import Dataset, Images
-from smoothcert.errors import InvalidArgumentError, SmoothcertError
-from smoothcert.models import (
-    LoadedModel,
-    Normalization,
-    architecture,
-    build_model,
-    restore_optimization,
-    save_checkpoint,
-    save_optimization,
-)
-from smoothcert.training.batches import noisy_batches, steps_per_epoch, stream_seed
-from smoothcert.training.placement import fitting_threads, placement
-from smoothcert.training.recipe import TrainingRecipe, default_recipe, learning_rate
-from smoothcert.training.state import STATE_FILE, EpochRecord, moments_of, setup_of
+from smoothcert.data import Dataset
+from smoothcert.errors import InvalidArgumentError
+from smoothcert.fitting import EpochProgress, check_start, fresh_model, optimize
+from smoothcert.models import LoadedModel, Normalization, architecture, save_checkpoint
+from smoothcert.training.objective import EpochRecord, Training
+from smoothcert.training.recipe import TrainingRecipe, default_recipe, require_sigma
 
-__all__ = ["CHECKPOINT_FILE", "EpochRecord", "Progress", "TrainingResult", "train"]
+__all__ = ["CHECKPOINT_FILE", "STATE_FILE", "TrainingResult", "train"]
 
-CHECKPOINT_FILE = "checkpoint.safetensors"
-
-# Decoding once is worth it as long as the decoded images leave room for the rest.
-_IN_MEMORY_BYTES = 2 << 30
-_STEPS_PER_REPORT = 10
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training is.
-
-    Attributes
-    ----------
-    epoch, epochs : int
-        The epoch, counted from 1, and how many there are.
-    step, steps : int
-        The step of the epoch, counted from 1, and how many there are.
-    loss : float
-        Mean cross entropy over the epoch so far, in nats.
-    samples_per_second : float
-        Training inputs per second over the epoch so far.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    samples_per_second: float
+CHECKPOINT_FILE, STATE_FILE = "checkpoint.safetensors", "training-state.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,17 +40,6 @@ class TrainingResult:
     history: tuple[EpochRecord, ...]
 
 
-@dataclass(frozen=True)
-class _Run:
-    recipe: TrainingRecipe
-    dataset: Dataset
-    sigma: float
-    seed: int
-    device: torch.device
-    mixed_precision: bool
-    progress: Callable[[Progress], None] | None
-
-
 def train(
     dataset: Dataset,
     recipe: TrainingRecipe | str,
@@ -99,7 +50,7 @@ def train(
     device: str | torch.device | None = None,
     mixed_precision: bool | None = None,
     normalization: Normalization | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[EpochProgress], None] | None = None,
 ) -> TrainingResult:
     """Train a model on inputs with fresh Gaussian noise in each epoch.
 
@@ -127,7 +78,7 @@ def train(
     normalization : Normalization, optional
         The architecture's own by default.
     progress : callable, optional
-        Called with a Progress every 10 steps and at the end of each epoch.
+        Called with an EpochProgress every 10 steps and at the end of each epoch.
 
     Returns
     -------
@@ -153,118 +104,72 @@ def train(
     >>> len(result.history), result.model.sigma
     (3, 0.25)
     """
-    if isinstance(recipe, str):
-        recipe = default_recipe(recipe)
+    recipe = default_recipe(recipe) if isinstance(recipe, str) else recipe
     constants = normalization or architecture(recipe.arch).normalization
-    folder = None if out is None else Path(out)
-    _check(sigma, seed, dataset, folder)
-    run = _Run(recipe, dataset, sigma, seed, *placement(device, mixed_precision), progress)
-    module = _fresh_model(run, constants)
-    optimizer = torch.optim.SGD(
+    require_sigma(sigma)
+    if not len(dataset):
+        raise InvalidArgumentError(f"{dataset.name} has no inputs: give at least 1")
+    folder, place = check_start(seed=seed, out=out, device=device)
+    if mixed_precision is None:
+        mixed_precision = place.type == "cuda" and torch.cuda.is_bf16_supported()
+    shape, classes = dataset.inputs.shape[1:], dataset.num_classes
+    module = fresh_model(recipe.arch, classes, shape, constants, seed=seed, source=dataset.name)
+    module = module.to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    training = Training(
+        module=module,
+        optimizer=_optimizer(recipe, module),
+        moments={"momentum": "momentum_buffer"} if recipe.momentum else {},
+        record=EpochRecord,
+        setup=_setup(recipe, dataset, sigma, seed, constants),
+        epochs=recipe.epochs,
+        size=len(dataset),
+        batch_size=recipe.batch_size,
+        seed=seed,
+        device=place,
+        recipe=recipe,
+        dataset=dataset,
+        sigma=sigma,
+        mixed_precision=mixed_precision,
+    )
+    keep = functools.partial(_kept, training, module, constants, folder)
+    state = None if folder is None else folder / STATE_FILE
+    history = optimize(training, state=state, progress=progress, after_epoch=keep)
+    # Again, for a training that was killed between its last two writes has the state but not the checkpoint.
+    return TrainingResult(keep(recipe.epochs), history)
+
+
+def _optimizer(recipe: TrainingRecipe, module: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
         module.parameters(),
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
         nesterov=recipe.momentum > 0,
     )
-    setup = setup_of(recipe, dataset, sigma, seed, constants)
-    moments, history = moments_of(recipe), list[EpochRecord]()
-    if folder is not None:
-        history = restore_optimization(folder / STATE_FILE, setup, module, optimizer, moments, EpochRecord)
-    if len(history) < recipe.epochs:
-        run = replace(run, dataset=_decoded(dataset))
-    for epoch in range(len(history), recipe.epochs):
-        with fitting_threads(module, run.device):
-            history.append(_train_epoch(run, epoch, module, optimizer))
-        if folder is not None:
-            save_optimization(folder / STATE_FILE, setup, module, optimizer, moments, history)
-            save_checkpoint(folder / CHECKPOINT_FILE, _described(run, module, constants, epoch + 1))
-    model = _described(run, module, constants, recipe.epochs)
-    if folder is not None:
-        # Again, for a training that was killed between its last two writes has the state but not the checkpoint.
-        model = replace(model, path=save_checkpoint(folder / CHECKPOINT_FILE, model))
-    return TrainingResult(model, tuple(history))
 
 
-def _check(sigma: float, seed: int, dataset: Dataset, folder: Path | None) -> None:
-    """Check what the recipe does not, and make the folder."""
-    if not math.isfinite(sigma) or sigma < 0:
-        raise InvalidArgumentError(f"sigma is {sigma}: give a finite standard deviation of at least 0")
-    if seed < 0:
-        raise InvalidArgumentError(f"seed is {seed}: give at least 0")
-    if not len(dataset):
-        raise InvalidArgumentError(f"{dataset.name} has no inputs: give at least 1")
-    if folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise InvalidArgumentError(f"out={folder} cannot be written: {error}") from error
+def _setup(
+    recipe: TrainingRecipe, dataset: Dataset, sigma: float, seed: int, normalization: Normalization
+) -> dict[str, Any]:
+    """Collect what determines a training's result, by name."""
+    data = hashlib.sha256(repr((dataset.name, dataset.inputs.shape, dataset.classes)).encode())
+    data.update(dataset.labels.tobytes() + dataset.indices.tobytes())
+    constants = {"mean": list(normalization.mean), "std": list(normalization.std)}
+    return {**asdict(recipe), "sigma": sigma, "seed": seed, **constants, "data": data.hexdigest()}
 
 
-def _fresh_model(run: _Run, normalization: Normalization) -> nn.Sequential:
-    shape = run.dataset.inputs.shape[1:]
-    if len(shape) != 3:
-        raise InvalidArgumentError(
-            f"{run.dataset.name} has inputs of shape {shape}: give (channels, height, width)"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(stream_seed(run.seed, 0, "weights"))
-        module = build_model(
-            run.recipe.arch, run.dataset.num_classes, (shape[0], shape[1], shape[2]), normalization
-        )
-    return module.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _decoded(dataset: Dataset) -> Dataset:
-    small = math.prod(dataset.inputs.shape) <= _IN_MEMORY_BYTES
-    return dataset.in_memory() if small and isinstance(dataset.inputs, Images) else dataset
-
-
-def _train_epoch(run: _Run, epoch: int, module: nn.Module, optimizer: torch.optim.Optimizer) -> EpochRecord:
-    module.train()
-    start = time.perf_counter()
-    loss_sum, right = torch.zeros(2, dtype=torch.float64, device=run.device)
-    seen, steps = 0, steps_per_epoch(run.dataset, run.recipe)
-    batches = noisy_batches(run.dataset, run.recipe, run.sigma, run.seed, epoch, run.device)
-    # The fastest convolution kernels add in an order that changes from run to run.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        for step, (x, y) in enumerate(batches):
-            rate = learning_rate(run.recipe, epoch * steps + step, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            with torch.autocast(run.device.type, torch.bfloat16, enabled=run.mixed_precision):
-                logits = module(x)
-                loss = functional.cross_entropy(logits, y)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            seen += len(y)
-            loss_sum += loss.detach() * len(y)
-            right += (logits.detach().argmax(1) == y).sum()
-            if run.progress is not None and ((step + 1) % _STEPS_PER_REPORT == 0 or step + 1 == steps):
-                speed = seen / (time.perf_counter() - start)
-                mean = loss_sum.item() / seen
-                run.progress(Progress(epoch + 1, run.recipe.epochs, step + 1, steps, mean, speed))
-    mean = loss_sum.item() / seen
-    if not math.isfinite(mean):
-        raise SmoothcertError(
-            f"the loss is {mean} in epoch {epoch + 1}: training diverged, so give a learning_rate below "
-            f"{run.recipe.learning_rate}"
-        )
-    seconds = time.perf_counter() - start
-    return EpochRecord(epoch + 1, mean, right.item() / seen, rate, seconds, seen / seconds)
-
-
-def _described(run: _Run, module: nn.Sequential, normalization: Normalization, epoch: int) -> LoadedModel:
-    channels, height, width = run.dataset.inputs.shape[1:]
-    return LoadedModel(
+def _kept(
+    training: Training, module: nn.Sequential, normalization: Normalization, folder: Path | None, epochs: int
+) -> LoadedModel:
+    """Describe the model after so many epochs, and write it where there is a folder."""
+    channels, height, width = training.dataset.inputs.shape[1:]
+    model = LoadedModel(
         module=module.eval(),
-        arch=run.recipe.arch,
-        num_classes=run.dataset.num_classes,
+        arch=training.recipe.arch,
+        num_classes=training.dataset.num_classes,
         input_shape=(channels, height, width),
         normalization=normalization,
-        sigma=run.sigma,
-        epoch=epoch,
+        sigma=training.sigma,
+        epoch=epochs,
     )
+    return model if folder is None else replace(model, path=save_checkpoint(folder / CHECKPOINT_FILE, model))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["TrainingRecipe", "default_recipe", "learning_rate"]
+__all__ = ["TrainingRecipe", "default_recipe", "learning_rate", "require_sigma"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,3 +140,9 @@ def learning_rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> fl
         return recipe.learning_rate * min(1.0, (step + 1) / warmup)
     done = (step - warmup) / (steps - warmup)
     return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+
+
+def require_sigma(sigma: float) -> None:
+    """Refuse what is no standard deviation of training noise; 0 is one."""
+    if not math.isfinite(sigma) or sigma < 0:
+        raise InvalidArgumentError(f"sigma is {sigma}: give a finite standard deviation of at least 0")

@@ -12,18 +12,18 @@ from smoothcert.errors import CacheCorruptError, CacheError
 from smoothcert.votes.store import (
     CandidateRecord,
     CertificationCache,
-    Recipe,
+    Provenance,
     read_candidates,
-    read_recipe,
+    read_provenance,
     reserve,
     write_candidate,
-    write_recipe,
+    write_provenance,
 )
 
 RECORD = CandidateRecord(
     spec="s", name="shifted", description="d", n_p=1, alpha_zeta=0.1, gamma=0.9, identical=False
 )
-RECIPE = Recipe(model="m", data="digits", split="test", limit=None, skip=1)
+PROVENANCE = Provenance(model="m", data="digits", split="test", limit=None, skip=1)
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def test_a_temporary_name_cannot_be_planted(world: World, victim: Path) -> None:
     for name in (".recipe.json.tmp", ".index.jsonl.tmp", ".manifest.json.tmp"):
         (world.cache / name).symlink_to(victim)
     sorted((world.cache / "parts").iterdir())[0].write_bytes(b"damaged")
-    write_recipe(world.cache, RECIPE)
+    write_provenance(world.cache, PROVENANCE)
     CertificationCache.repair(world.cache)
     world.certify()
     assert victim.read_text() == "precious"
-    assert read_recipe(world.cache) == RECIPE
+    assert read_provenance(world.cache) == PROVENANCE
 
 
 @pytest.mark.parametrize("name", ["index.jsonl", "timings.jsonl", ".lock", "holdouts.jsonl", ".holdouts.lock"])
@@ -93,8 +93,8 @@ def test_the_user_may_name_a_cache_by_a_link(world: World, tmp_path: Path) -> No
     link = tmp_path / "link"
     link.symlink_to(world.cache)
     assert World(link).certify().timing.samples == 0
-    write_recipe(link, RECIPE)
-    assert read_recipe(world.cache) == RECIPE
+    write_provenance(link, PROVENANCE)
+    assert read_provenance(world.cache) == PROVENANCE
 
 
 def test_what_kills_left_is_removed_and_nothing_else(world: World, victim: Path) -> None:

@@ -15,29 +15,35 @@ from smoothcert._records import digest_of
 from smoothcert.errors import CacheError, SmoothcertError
 from smoothcert.votes.store import (
     CertificationCache,
-    Recipe,
+    Provenance,
     read_candidates,
     read_holdouts,
-    read_recipe,
+    read_provenance,
     reserve,
     verify,
     votes_manifest,
-    write_recipe,
+    write_provenance,
 )
 
-RECIPE = Recipe(model="m", data="digits", split="test", limit=None, skip=1)
+PROVENANCE = Provenance(model="m", data="digits", split="test", limit=None, skip=1)
 
 
 def everything(cache: Path) -> tuple[Any, ...]:
     store = CertificationCache(cache)
-    return (store.digest, read_candidates(cache), read_recipe(cache), read_holdouts(cache), votes_manifest(cache))
+    return (
+        store.digest,
+        read_candidates(cache),
+        read_provenance(cache),
+        read_holdouts(cache),
+        votes_manifest(cache),
+    )
 
 
 @pytest.mark.parametrize(
     "name", ["candidates/shifted/candidate.json", "recipe.json", "holdouts.jsonl", "manifest.json", "index.jsonl"]
 )
 def test_a_flipped_bit_changes_nothing_silently(world: World, name: str) -> None:
-    write_recipe(world.cache, RECIPE)
+    write_provenance(world.cache, PROVENANCE)
     reserve(world.cache, 5000, 6000, ["a"])
     reserve(world.cache, 6000, 7000, ["b"])
     before, path = everything(world.cache), world.cache / name
@@ -107,8 +113,8 @@ def test_records_without_a_digest_are_read(world: World) -> None:
         del fields[name]
     path.write_text(json.dumps(fields))
     assert read_candidates(world.cache) == before
-    (world.cache / "recipe.json").write_text(json.dumps(dataclasses.asdict(RECIPE)))
-    assert read_recipe(world.cache) == RECIPE
+    (world.cache / "recipe.json").write_text(json.dumps(dataclasses.asdict(PROVENANCE)))
+    assert read_provenance(world.cache) == PROVENANCE
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,7 @@ def test_records_without_a_digest_are_read(world: World) -> None:
     "data", [b"[]", b"null", b"[" * 100_000, b'{"a": ' * 100_000, b"\xff\xff", b"{}", None, b"1" * 5000]
 )
 def test_whatever_a_file_holds_is_an_error_that_names_it(world: World, name: str, data: bytes | None) -> None:
-    write_recipe(world.cache, RECIPE)
+    write_provenance(world.cache, PROVENANCE)
     path = world.cache / name
     path.unlink()
     if data is None:

@@ -10,12 +10,12 @@ from smoothcert.votes.store.manifest import Manifest, is_identity
 from smoothcert.votes.store.parts import CachedInput
 from smoothcert.votes.store.records import (
     CandidateRecord,
-    Recipe,
+    Provenance,
     candidate_folder,
     read_candidates,
-    read_recipe,
+    read_provenance,
     write_candidate,
-    write_recipe,
+    write_provenance,
 )
 from smoothcert.votes.store.sizes import kept_sizes
 from smoothcert.votes.store.timings import Timing
@@ -29,7 +29,7 @@ __all__ = [
     "Holdout",
     "Manifest",
     "PartEntry",
-    "Recipe",
+    "Provenance",
     "RoundJournal",
     "Setting",
     "Timing",
@@ -42,10 +42,10 @@ __all__ = [
     "open_candidate",
     "read_candidates",
     "read_holdouts",
-    "read_recipe",
+    "read_provenance",
     "reserve",
     "verify",
     "votes_manifest",
     "write_candidate",
-    "write_recipe",
+    "write_provenance",
 ]

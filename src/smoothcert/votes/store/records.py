@@ -13,21 +13,22 @@ from smoothcert.errors import CacheCorruptError, CacheMismatchError
 
 __all__ = [
     "CandidateRecord",
-    "Recipe",
+    "Provenance",
     "candidate_folder",
     "read_candidates",
-    "read_recipe",
+    "read_provenance",
     "write_candidate",
-    "write_recipe",
+    "write_provenance",
 ]
 
-_RECIPE, _CANDIDATE, _CANDIDATES = "recipe.json", "candidate.json", "candidates"
+_PROVENANCE = "recipe.json"  # the name that caches have had since before the class was called so
+_CANDIDATE, _CANDIDATES = "candidate.json", "candidates"
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _is_index = is_int(0, 1 << 40)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Provenance:
     """Where the command line found the model and the inputs of a cache.
 
     It saves typing the same again and is not trusted: fingerprint and keys decide what fits.
@@ -99,7 +100,7 @@ class CandidateRecord:
     together: int = 1
 
 
-_RECIPE_FORMAT = RecordFormat(
+_PROVENANCE_FORMAT = RecordFormat(
     name="smoothcert-recipe",
     version=2,
     bare=True,
@@ -148,14 +149,14 @@ def candidate_folder(cache: Path, name: str) -> Path:
     return refuse_links(cache, f"{_CANDIDATES}/{name}")
 
 
-def write_recipe(cache: Path, recipe: Recipe) -> None:
-    """Write the recipe beside the cache."""
-    _RECIPE_FORMAT.write(cache, _RECIPE, dataclasses.asdict(recipe))
+def write_provenance(cache: Path, provenance: Provenance) -> None:
+    """Write the provenance beside the cache."""
+    _PROVENANCE_FORMAT.write(cache, _PROVENANCE, dataclasses.asdict(provenance))
 
 
-def read_recipe(cache: Path) -> Recipe | None:
-    """Read the recipe; None when the cache was not made by the command line."""
-    return Recipe(**_RECIPE_FORMAT.read(cache, _RECIPE)) if exists(cache, _RECIPE) else None
+def read_provenance(cache: Path) -> Provenance | None:
+    """Read the provenance; None when the cache was not made by the command line."""
+    return Provenance(**_PROVENANCE_FORMAT.read(cache, _PROVENANCE)) if exists(cache, _PROVENANCE) else None
 
 
 def write_candidate(cache: Path, record: CandidateRecord) -> None:

@@ -12,7 +12,7 @@ from smoothcert.votes.store.candidates import open_candidate
 from smoothcert.votes.store.holdouts import read_holdouts
 from smoothcert.votes.store.index import INDEX, PARTS
 from smoothcert.votes.store.journal import ROUNDS_MANIFEST, RoundJournal
-from smoothcert.votes.store.records import read_candidates, read_recipe
+from smoothcert.votes.store.records import read_candidates, read_provenance
 
 __all__ = ["Verified", "verify"]
 
@@ -95,7 +95,7 @@ def _cache(store: CertificationCache) -> Verified:
 
 def _records(folder: Path) -> list[str]:
     found = []
-    for read in (read_recipe, read_holdouts, read_candidates):
+    for read in (read_provenance, read_holdouts, read_candidates):
         try:
             read(folder)
         except CacheError as error:

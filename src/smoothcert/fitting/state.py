@@ -4,93 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import torch
-from torch import nn
 
 from smoothcert._files import read_regular, remove_leftovers, write_atomic
 from smoothcert._folders import exists
 from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
-from smoothcert.models._safetensors import format_safetensors
-from smoothcert.models.checkpoint import read_safetensors
+from smoothcert.fitting.optimization import Optimization, Record
+from smoothcert.models import format_safetensors, read_safetensors
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    _Record = TypeVar("_Record", bound=DataclassInstance)
-
-__all__ = ["restore_optimization", "save_optimization"]
+__all__ = ["restore_state", "save_state"]
 
 _WEIGHT = "model"
 _MOST_BYTES = 1 << 33
 
 
-def save_optimization(
-    path: Path,
-    setup: dict[str, Any],
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    moments: Mapping[str, str],
-    history: Sequence[DataclassInstance],
-) -> None:
-    """Write the state after an epoch, in one file, atomically.
-
-    Parameters
-    ----------
-    path : Path
-        A safetensors file, in a folder that exists.
-    setup : dict of str to anything that JSON can hold
-        What determines the result.
-    module : Module
-        What is optimized.
-    optimizer : Optimizer
-        Has made a step.
-    moments : mapping of str to str
-        What the optimizer keeps for each parameter: names in the file, and its own.
-    history : sequence of dataclass
-        One entry an epoch.
-
-    Raises
-    ------
-    CheckpointError
-        When the file cannot be written.
-    """
+def save_state(path: Path, optimization: Optimization[Record], history: Sequence[Record]) -> None:
+    """Write the state after an epoch, in one file, atomically; CheckpointError when that fails."""
+    module, optimizer = optimization.module, optimization.optimizer
     tensors = {f"{_WEIGHT}.{name}": tensor for name, tensor in module.state_dict().items()}
     for name, parameter in module.named_parameters():
-        tensors |= {f"{saved}.{name}": optimizer.state[parameter][moment] for saved, moment in moments.items()}
-    metadata = {"setup": json.dumps(setup), "history": json.dumps([asdict(record) for record in history])}
+        kept = optimizer.state[parameter]
+        tensors |= {f"{saved}.{name}": kept[moment] for saved, moment in optimization.moments.items()}
+    setup, done = json.dumps(optimization.setup), json.dumps([asdict(record) for record in history])
+    metadata = {"setup": setup, "history": done}
     metadata["digest"] = _digest(tensors, metadata)
     write_atomic(path.parent, path.name, format_safetensors(tensors, metadata), CheckpointError)
 
 
-def restore_optimization(
-    path: Path,
-    setup: dict[str, Any],
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    moments: Mapping[str, str],
-    record: Callable[..., _Record],
-) -> list[_Record]:
-    """Load a state into module and optimizer; return the epochs done, none where there is no file.
-
-    Parameters
-    ----------
-    path, setup, module, optimizer, moments
-        As for `save_optimization`.
-    record : callable
-        Makes an entry of the history of its fields.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the file was saved under another setup.
-    CheckpointError
-        When it is damaged.
-    """
+def restore_state(path: Path, optimization: Optimization[Record]) -> list[Record]:
+    """Load a state into module and optimizer; return the epochs done, none where there is no file."""
     if path.parent.is_dir():
         remove_leftovers(path.parent)
     if not exists(path):
@@ -102,15 +49,16 @@ def restore_optimization(
         digest = metadata.pop("digest", None)
         if digest is not None and digest != _digest(tensors, metadata):
             raise CheckpointError(f"{path} was changed: its digest does not match; delete it to start again")
-        _check_same(json.loads(metadata["setup"]), json.loads(json.dumps(setup)), path.parent)
-        history = [record(**fields) for fields in json.loads(metadata["history"])]
+        _check_same(json.loads(metadata["setup"]), json.loads(json.dumps(optimization.setup)), path.parent)
+        history = [optimization.record(**fields) for fields in json.loads(metadata["history"])]
+        module = optimization.module
         weights = {name: tensors[f"{_WEIGHT}.{name}"] for name in module.state_dict()}
         module.load_state_dict(weights, strict=True)
         for name, parameter in module.named_parameters():
-            for saved, moment in moments.items():
+            for saved, moment in optimization.moments.items():
                 tensor = tensors[f"{saved}.{name}"]
                 like = torch.empty_like(parameter if tensor.ndim else tensor, requires_grad=False)
-                optimizer.state[parameter][moment] = like.copy_(tensor)
+                optimization.optimizer.state[parameter][moment] = like.copy_(tensor)
     return history
 
 
