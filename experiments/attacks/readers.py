@@ -180,7 +180,7 @@ def plan() -> Any:
 def audit() -> Any:
     b = _bench[0]
     found = sc.audit(b.model, b.candidates["bf16"], b.x, cache="base", seed=9, n_p=50, n=100, out="audited")
-    return {"base": certificates_of(found.base.certificates), "findings": found.findings}
+    return {"base": certificates_of(found.base.certificates), "findings": found.findings()}
 
 
 def report() -> Any:

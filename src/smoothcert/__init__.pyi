@@ -17,6 +17,7 @@ from .procedures import Irs as Irs
 from .procedures import Joint as Joint
 from .procedures import Plan as Plan
 from .procedures import Recertification as Recertification
+from .procedures import assumed_base as assumed_base
 from .procedures import audit as audit
 from .procedures import certify as certify
 from .procedures import certify_at_radius as certify_at_radius

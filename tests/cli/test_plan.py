@@ -40,11 +40,12 @@ def test_the_model_is_timed_when_asked_for(run: Any, trained: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "give one target"),
-        (("--acr-within", "0.1"), "give a cache, or p_A, or beta"),
+        (("--p-a", "0.8", "--sigma", "0.5"), "give one target"),
+        ((), "give a cache, or --p-a, or --beta"),
+        (("--acr-within", "0.1"), "give a cache, or --p-a, or --beta"),
         (("--p-a", "high", "--sigma", "0.5", "--acr-within", "0.1"), "p-a is 'high'"),
         (("--beta", "2", "--sigma", "0.5", "--acr-within", "0.1"), "beta is '2'"),
-        (("--beta", "2,1", "--acr-within", "0.1"), "sigma is None"),
+        (("--beta", "2,1", "--acr-within", "0.1"), "sigma is missing"),
         ((*ASSUMED, "--radius", "3"), "radius is 3"),
         ((*ASSUMED, "--radius", "0.5", "--probe"), "probe is set, but there is no cache"),
         (("nowhere", "--radius", "0.5"), "no certification cache"),

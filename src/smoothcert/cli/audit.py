@@ -49,6 +49,7 @@ def audit(
     from smoothcert.cli.workspace import keep_provenance, open_workspace
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures import audit as run_audit
+    from smoothcert.votes import require_probability
     from smoothcert.votes.store import read_provenance, write_candidate
 
     if model is None:
@@ -56,6 +57,7 @@ def audit(
             "model is missing: on fresh noise the base is evaluated too, since a candidate is bounded from what "
             "it loses against the base on the same noise; name the base's checkpoint with --model"
         )
+    level = require_probability("level", level)  # before any long work
     folder = Path(f"{str(cache).rstrip('/')}-audit-{seed}") if out is None else out
     workspace = open_workspace(cache, model=model, data=data, device=device, batch_size=batch_size)
     made = workspace.make(candidate)
@@ -70,7 +72,6 @@ def audit(
             out=folder,
             n=n,
             alpha_zeta=alpha_zeta,
-            level=level,
             name=made.name,
             batch_size=workspace.base.batch_size,
             progress=progress,
@@ -78,8 +79,9 @@ def audit(
     write_candidate(folder, _record(found, candidate, made, n_p, alpha_zeta))
     if (provenance := read_provenance(cache)) is not None:
         keep_provenance(folder, replace(provenance, model=model))
-    _print(found, made.name, folder, as_json)
-    if not found.passed:
+    findings = found.findings(level)
+    _print(found, findings, level, made.name, folder, as_json)
+    if findings:
         raise typer.Exit(1)
 
 
@@ -99,17 +101,17 @@ def _record(found: Audit, spec: str, made: Candidate, n_p: int, alpha_zeta: floa
     )
 
 
-def _print(found: Audit, name: str, folder: Path, as_json: bool) -> None:
+def _print(found: Audit, findings: list[str], level: float, name: str, folder: Path, as_json: bool) -> None:
     certificates = found.candidate.certificates
     facts: dict[str, Any] = {
-        "passed": found.passed,
-        "findings": found.findings,
+        "passed": not findings,
+        "findings": findings,
         "inputs": len(certificates),
         "repeated_votes": found.replayed * len(found.changed),
         "changed_votes": int(found.changed.sum()),
         "p_value_base": found.base_votes.p_value,
         "p_value_candidate": None if found.candidate_votes is None else found.candidate_votes.p_value,
-        "level": found.level,
+        "level": level,
         "base_certified": int(found.base.certificates.certified.sum()),
         "candidate_certified": int(certificates.certified.sum()),
         "alpha": certificates.alpha,
@@ -122,9 +124,9 @@ def _print(found: Audit, name: str, folder: Path, as_json: bool) -> None:
         facts,
         f"cached votes repeated: {facts['changed_votes']} of {facts['repeated_votes']} are others now",
         f"cached votes no better than fresh ones: p = {found.base_votes.p_value:.3g} for the base, {candidate} "
-        f"for {name}; an honest cache is accused with probability at most {found.level:g}",
+        f"for {name}; an honest cache is accused with probability at most {level:g}",
         f"{name} on fresh noise: {certificates.summary()}",
         f"  provided that {certificates.premise}",
         f"fresh votes in {folder}; compare and report read them",
-        *(f"FOUND {text}" for text in found.findings),
+        *(f"FOUND {text}" for text in findings),
     )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smoothcert.cli import options
 from smoothcert.cli.printing import print_result
+
+if TYPE_CHECKING:
+    from smoothcert.procedures import PlanBasis
+
+_QUANTILES = 64  # that stand for a Beta distribution
 
 
 def plan(
@@ -60,17 +65,10 @@ def plan(
             raise InvalidArgumentError("probe is set, but there is no cache: give --seconds-per-sample instead")
         seconds_per_sample = _probe(cache, model, data, device)
     found = run_plan(
-        cache=cache,
-        p_A=_numbers("p-a", p_a),
-        beta=_pair(beta),
-        inputs=inputs,
-        sigma=sigma,
+        _base(cache, p_a, beta, sigma=sigma, inputs=inputs, n0=n0, n=n, alpha=alpha),
         acr_within=acr_within,
         radius=radius,
         candidates=candidates,
-        n0=n0,
-        n=n,
-        alpha=alpha,
         alpha_zeta=alpha_zeta,
         disagreement=disagreement,
         seconds_per_sample=seconds_per_sample,
@@ -92,23 +90,52 @@ def _probe(cache: Path, model: str | None, data: str | None, device: str | None)
     )
 
 
-def _numbers(name: str, text: str | None) -> list[float] | None:
+def _base(
+    cache: Path | None,
+    p_a: str | None,
+    beta: str | None,
+    *,
+    sigma: float | None,
+    inputs: int | None,
+    n0: int,
+    n: int,
+    alpha: float,
+) -> Path | PlanBasis:
+    """Return what the plan rests on: a cache, or what the options assume."""
+    from smoothcert.errors import InvalidArgumentError
+    from smoothcert.procedures import assumed_base
+
+    if cache is not None:
+        if p_a is not None or beta is not None:
+            raise InvalidArgumentError("give a cache or an assumption about p_A, not both")
+        return cache
+    p_A = _assumed(p_a, beta)
+    if sigma is None:
+        raise InvalidArgumentError("sigma is missing: without a cache, give the noise's standard deviation")
+    return assumed_base(p_A, sigma=sigma, inputs=inputs, n0=n0, n=n, alpha=alpha)
+
+
+def _assumed(p_a: str | None, beta: str | None) -> list[float]:
+    """Return the p_A that is assumed; of a Beta distribution, quantiles at even levels."""
+    from scipy.special import betaincinv
+
     from smoothcert.errors import InvalidArgumentError
 
-    if text is None:
-        return None
+    if (p_a is None) == (beta is None):
+        raise InvalidArgumentError("give a cache, or --p-a, or --beta: one of them")
+    if p_a is not None:
+        return _numbers("p-a", p_a)
+    shape = _numbers("beta", str(beta))
+    if len(shape) != 2 or not all(0 < b < float("inf") for b in shape):
+        raise InvalidArgumentError(f"beta is {beta!r}: give two positive numbers, such as 2,0.5")
+    a, b = shape
+    return [float(betaincinv(a, b, (i + 0.5) / _QUANTILES)) for i in range(_QUANTILES)]
+
+
+def _numbers(name: str, text: str) -> list[float]:
+    from smoothcert.errors import InvalidArgumentError
+
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise InvalidArgumentError(f"{name} is {text!r}: give numbers with commas between them") from error
-
-
-def _pair(text: str | None) -> tuple[float, float] | None:
-    from smoothcert.errors import InvalidArgumentError
-
-    numbers = _numbers("beta", text)
-    if numbers is None:
-        return None
-    if len(numbers) != 2:
-        raise InvalidArgumentError(f"beta is {text!r}: give two numbers, such as 2,0.5")
-    return numbers[0], numbers[1]

@@ -192,6 +192,7 @@ def _chosen(bound: BoundName, gamma: str, *, runner_up: bool, together: int) -> 
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures import Irs, Joint
 
+    irs = Irs(gamma=_gamma(gamma))  # refuses a wrong gamma, also where another bound has no use for it
     if bound != "irs":
         return Joint(afresh=bound == "auto", runner_up=runner_up, together=together)
     if runner_up or together > 1:
@@ -199,7 +200,7 @@ def _chosen(bound: BoundName, gamma: str, *, runner_up: bool, together: int) -> 
             f"{'runner_up' if runner_up else 'together'} is given, but bound 'irs' bounds the top class alone, "
             "and that of each candidate by itself: use bound 'auto' or 'joint'"
         )
-    return Irs(gamma=_gamma(gamma))
+    return irs
 
 
 def _gamma(text: str) -> float | Literal["auto"]:

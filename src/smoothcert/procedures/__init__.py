@@ -23,7 +23,15 @@ from smoothcert.procedures.incremental import (
     select_gamma,
     terms_of,
 )
-from smoothcert.procedures.plan import Plan, PlannedMethod, estimate_cost, plan, seconds_per_sample
+from smoothcert.procedures.plan import (
+    Plan,
+    PlanBasis,
+    PlannedMethod,
+    assumed_base,
+    estimate_cost,
+    plan,
+    seconds_per_sample,
+)
 from smoothcert.procedures.predict import decide_class, predict
 from smoothcert.procedures.run import CertificationRun
 
@@ -39,10 +47,12 @@ __all__ = [
     "Irs",
     "Joint",
     "Plan",
+    "PlanBasis",
     "PlannedMethod",
     "RadiusDecisions",
     "Recertification",
     "Terms",
+    "assumed_base",
     "audit",
     "certify",
     "certify_at_radius",

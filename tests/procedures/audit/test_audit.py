@@ -42,8 +42,10 @@ def provide(folder: Path, candidate: sc.FunctionClassifier, name: str) -> sc.Rec
 def test_an_honest_cache_passes(received: Path, tmp_path: Path) -> None:
     before = sorted((p, p.stat().st_mtime_ns) for p in received.rglob("*"))
     found = audit(half_space(), half_space(0.504), X, cache=received, seed=77, n_p=N_P, out=tmp_path / "out")
-    assert found.passed
-    assert found.findings == []
+    assert found.passed()
+    assert found.findings() == []
+    with pytest.raises(InvalidArgumentError, match="level is 0"):
+        found.findings(level=0.0)
     assert found.candidate_votes is not None
     assert not found.changed.any()
     assert sorted((p, p.stat().st_mtime_ns) for p in received.rglob("*")) == before, "nothing is written there"
@@ -81,7 +83,7 @@ def test_a_candidate_fitted_to_the_cached_noise_is_exposed(received: Path, tmp_p
     assert believed.certificates.certified.any()
     found = audit(half_space(), table, X, cache=folder, seed=77, n_p=N_P, out=tmp_path / "out")
     assert not found.candidate.certificates.certified.any()
-    assert [text for text in found.findings if "of the candidate are better" in text]
+    assert [text for text in found.findings() if "of the candidate are better" in text]
 
 
 def test_votes_of_another_model_do_not_repeat(tmp_path: Path) -> None:
@@ -95,9 +97,9 @@ def test_votes_of_another_model_do_not_repeat(tmp_path: Path) -> None:
         n_p=N_P,
         out=tmp_path / "out",
     )
-    assert not found.passed
-    assert "the base is not what made the cache" in found.findings[0]
-    assert "do not repeat" in found.findings[1]
+    assert not found.passed()
+    assert "the base is not what made the cache" in found.findings()[0]
+    assert "do not repeat" in found.findings()[1]
     assert found.candidate_votes is None
 
 
@@ -147,7 +149,6 @@ class _Row:
         ({"n": 5, "n_p": 5}, InvalidArgumentError, "n is 5"),
         ({"bound": "best"}, InvalidArgumentError, "bound is 'best'"),
         ({"alpha_zeta": 0}, InvalidArgumentError, "alpha_zeta is 0"),
-        ({"level": 0.0}, InvalidArgumentError, "level is 0"),
         ({"seed": -1}, InvalidArgumentError, "seed is -1"),
         ({"cache": Path("nowhere")}, CacheMismatchError, "holds no certification cache"),
         ({"x": X[:, :2]}, CacheMismatchError, r"x\[0\] is not in"),

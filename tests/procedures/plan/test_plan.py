@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
+from scipy.stats import beta
 
 import smoothcert as sc
 from closed_form import half_space
 from smoothcert.bounds import certified_radius, expected_disagreement, joint_lower_bound, lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.procedures import Plan, PlannedMethod, certify_with_budget, plan
+from smoothcert.procedures import Plan, PlannedMethod, assumed_base, certify_with_budget, plan
 
 SIGMA, N, C = 0.5, 5000, 0.044
 P = np.random.default_rng(0).beta(3, 0.8, 40) * 0.99
@@ -25,7 +26,7 @@ def by_name(found: Plan) -> dict[str, PlannedMethod]:
 
 @pytest.fixture(scope="module")
 def within() -> Plan:
-    return plan(p_A=P, sigma=SIGMA, n=N, acr_within=0.15, candidates=7)
+    return plan(assumed_base(P, sigma=SIGMA, n=N), acr_within=0.15, candidates=7)
 
 
 def mean_radius(bounds: NDArray[np.float64]) -> float:
@@ -65,7 +66,7 @@ def test_a_planned_budget_reaches_the_target(within: Plan) -> None:
     x = np.zeros((sure.sum(), 2), np.float32)
     x[:, 0] = 0.4 + 0.05 * ndtri(P[sure])
 
-    found = plan(p_A=P[sure], sigma=0.05, n=N, acr_within=0.15, alpha_zeta=1e-9)
+    found = plan(assumed_base(P[sure], sigma=0.05, n=N), acr_within=0.15, alpha_zeta=1e-9)
     budget = by_name(found)["from scratch, adaptive"].samples
     assert budget is not None
     runs = [
@@ -94,7 +95,7 @@ def test_planned_samples_of_the_joint_bound_reach_the_target(within: Plan) -> No
 
 
 def test_what_is_out_of_reach_is_said() -> None:
-    irs = by_name(plan(p_A=P[::5], sigma=SIGMA, n=N, acr_within=0.03))["irs"]
+    irs = by_name(plan(assumed_base(P[::5], sigma=SIGMA, n=N), acr_within=0.03))["irs"]
     assert irs.samples is None
     assert irs.passes is irs.seconds is irs.bytes is None
     assert 0 < irs.reaches < 0.97
@@ -102,7 +103,7 @@ def test_what_is_out_of_reach_is_said() -> None:
 
 def test_more_disagreement_takes_more_samples() -> None:
     few, many = (
-        by_name(plan(p_A=P[::5], sigma=SIGMA, n=N, acr_within=0.1, disagreement=c))["joint"].samples
+        by_name(plan(assumed_base(P[::5], sigma=SIGMA, n=N), acr_within=0.1, disagreement=c))["joint"].samples
         for c in (0.01, 0.1)
     )
     assert few is not None
@@ -116,7 +117,7 @@ def test_passes_are_those_of_all_candidates_and_of_the_base_once(within: Plan) -
     assert joint.samples is not None
     assert scratch.passes == 40 * 7 * scratch.samples
     assert joint.passes == 40 * (N + 100 + 7 * joint.samples)
-    found = plan(p_A=P[::5], sigma=SIGMA, n=N, acr_within=0.15, candidates=7, seconds_per_sample=0.5)
+    found = plan(assumed_base(P[::5], sigma=SIGMA, n=N), acr_within=0.15, candidates=7, seconds_per_sample=0.5)
     timed = by_name(found)["joint"]
     assert timed.passes is not None
     assert timed.seconds == 0.5 * timed.passes
@@ -124,7 +125,7 @@ def test_passes_are_those_of_all_candidates_and_of_the_base_once(within: Plan) -
 
 
 def test_decisions_are_played(within: Plan) -> None:
-    found = by_name(plan(p_A=P, sigma=SIGMA, n=N, radius=0.25))
+    found = by_name(plan(assumed_base(P, sigma=SIGMA, n=N), radius=0.25))
     truth = float(np.mean(ndtr(0.25 / SIGMA) < P))
     fixed, sequential = found[f"from scratch, n = {N}"], found["from scratch, sequential"]
     decision = found["decision on the cache"]
@@ -137,17 +138,20 @@ def test_decisions_are_played(within: Plan) -> None:
     assert 10 < decision.samples < sequential.samples
 
 
-def test_a_beta_distribution_is_like_draws_from_it() -> None:
+def test_quantiles_stand_for_a_distribution() -> None:
     draws = np.random.default_rng(3).beta(4, 2, 2000)
-    a = by_name(plan(beta=(4, 2), inputs=100, sigma=SIGMA, n=1000, acr_within=0.3))["from scratch"].samples
-    b = by_name(plan(p_A=draws, sigma=SIGMA, n=1000, acr_within=0.3))["from scratch"].samples
+    quantiles = beta.ppf((np.arange(64) + 0.5) / 64, 4, 2)
+    a, b = (
+        by_name(plan(assumed_base(p, sigma=SIGMA, n=1000), acr_within=0.3))["from scratch"].samples
+        for p in (quantiles, draws)
+    )
     assert a == pytest.approx(b, rel=0.1)
 
 
 def test_a_cache_says_what_its_inputs_are(tmp_path: Path) -> None:
     x = np.random.default_rng(4).random((20, 2), dtype=np.float32)
     run = sc.certify(half_space(), x, sigma=0.25, n=5000, cache=tmp_path / "cache")
-    found = plan(cache=tmp_path / "cache", acr_within=0.05)
+    found = plan(tmp_path / "cache", acr_within=0.05)
     assert found.reference == pytest.approx(run.certificates.radius.mean())
     assert (found.inputs, found.sigma, found.alpha) == (20, 0.25, 0.002)
     auto, scratch = by_name(found)["auto"], by_name(found)["from scratch"]
@@ -162,16 +166,13 @@ def test_a_cache_says_what_its_inputs_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"acr_within": 0.1}, "give a cache, or p_A, or beta"),
-        ({"p_A": 0.8, "beta": (1, 1), "acr_within": 0.1}, "give a cache, or p_A, or beta"),
         ({"p_A": 0.8, "sigma": 0.5}, "give one target"),
         ({"p_A": 0.8, "sigma": 0.5, "acr_within": 0.1, "radius": 0.5}, "give one target"),
-        ({"p_A": 0.8, "acr_within": 0.1}, "sigma is None"),
+        ({"p_A": 0.8, "sigma": None, "acr_within": 0.1}, "sigma is None"),
         ({"p_A": 0.8, "sigma": float("nan"), "acr_within": 0.1}, "sigma is nan"),
         ({"p_A": 1.0, "sigma": 0.5, "acr_within": 0.1}, r"p_A is 1\.0"),
         ({"p_A": [0.5, -0.1], "sigma": 0.5, "acr_within": 0.1}, "p_A is"),
         ({"p_A": [], "sigma": 0.5, "acr_within": 0.1}, "p_A is"),
-        ({"beta": (0, 1), "sigma": 0.5, "acr_within": 0.1}, "beta is"),
         ({"p_A": 0.8, "sigma": 0.5, "acr_within": 1.5}, r"acr_within is 1\.5"),
         ({"p_A": 0.8, "sigma": 0.5, "acr_within": 0.1, "candidates": 0}, "candidates is 0"),
         ({"p_A": 0.8, "sigma": 0.5, "acr_within": 0.1, "seconds_per_sample": 0}, "seconds_per_sample is 0"),
@@ -182,11 +183,11 @@ def test_a_cache_says_what_its_inputs_are(tmp_path: Path) -> None:
 )
 def test_bad_arguments_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
-        plan(**arguments)  # type: ignore[arg-type]
+        base = assumed_base(arguments["p_A"], sigma=arguments["sigma"])  # type: ignore[arg-type]
+        target = {name: value for name, value in arguments.items() if name not in ("p_A", "sigma")}
+        plan(base, **target)  # type: ignore[arg-type]
 
 
 def test_no_cache_is_named(tmp_path: Path) -> None:
     with pytest.raises(CacheMismatchError, match="no certification cache"):
-        plan(cache=tmp_path, acr_within=0.1)
-    with pytest.raises(InvalidArgumentError, match="not both"):
-        plan(cache=tmp_path, p_A=0.9, acr_within=0.1)
+        plan(tmp_path, acr_within=0.1)

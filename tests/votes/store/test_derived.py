@@ -59,7 +59,7 @@ def test_every_reader_refuses_a_forged_base(world: World, change: Callable[[Cach
         world.certify,
         lambda: compare_candidates(world.cache, X, Y),
         lambda: sc.recertify(classifier(0.02), X, cache=world.cache, n_p=100),
-        lambda: sc.plan(cache=world.cache, acr_within=0.1),
+        lambda: sc.plan(world.cache, acr_within=0.1),
     )
     for read in readers:
         with pytest.raises(CacheCorruptError, match="part-"):

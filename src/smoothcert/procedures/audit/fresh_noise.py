@@ -56,8 +56,6 @@ class Audit:
         The cached votes of f, against its fresh ones.
     candidate_votes : Consistency or None
         The same for the votes of f^p; None when the cache came without them.
-    level : float
-        Probability at most that the two comparisons accuse an honest cache.
     otherwise : str
         What f computes otherwise than the classifier that made the cache; empty where nothing.
     """
@@ -68,12 +66,22 @@ class Audit:
     replayed: int
     base_votes: Consistency
     candidate_votes: Consistency | None
-    level: float
     otherwise: str = ""
 
-    @property
-    def findings(self) -> list[str]:
-        """What speaks against the cache, in words; empty when nothing does."""
+    def findings(self, level: float = 0.001) -> list[str]:
+        """Say what speaks against the cache; nothing where nothing does.
+
+        Parameters
+        ----------
+        level : float
+            Probability at most with which the two comparisons of counts accuse an honest cache.
+
+        Raises
+        ------
+        InvalidArgumentError
+            When `level` is out of range.
+        """
+        level = require_probability("level", level)
         found = [f"the base is not what made the cache: {self.otherwise}"] if self.otherwise else []
         odd = np.flatnonzero(self.changed > REPETITION_TOLERANCE * self.replayed)
         if len(odd):
@@ -84,17 +92,16 @@ class Audit:
         checks = [("base", self.base_votes), (_CANDIDATE, self.candidate_votes)]
         known = [(name, check) for name, check in checks if check is not None]
         for name, check in known:
-            if check.p_value < self.level / len(known):
+            if check.p_value < level / len(known):
                 found.append(
                     f"cached votes of the {name} are better than fresh ones (p = {check.p_value:.1g}): changed, "
                     "or the seed or the model was chosen to fit the noise"
                 )
         return found
 
-    @property
-    def passed(self) -> bool:
-        """Whether nothing speaks against the cache."""
-        return not self.findings
+    def passed(self, level: float = 0.001) -> bool:
+        """Tell whether nothing speaks against the cache, see `findings`."""
+        return not self.findings(level)
 
 
 def audit(
@@ -109,7 +116,6 @@ def audit(
     n: int | None = None,
     alpha_zeta: float = 0.001,
     bound: Bound = "auto",
-    level: float = 0.001,
     name: str = _CANDIDATE,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -145,8 +151,6 @@ def audit(
         Failure probability of the recertificates beyond the alpha of the cache.
     bound : {"auto", "joint", "irs"} or Joint or Irs
         See `recertify`.
-    level : float
-        Probability with which the comparison of counts may accuse an honest cache.
     name : str
         Name of the folder of f^p's votes below ``out/candidates``.
     batch_size : int, optional
@@ -176,7 +180,7 @@ def audit(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = sc.certify(f, x, sigma=0.25, n=10_000, cache=f"{folder}/received")
     ...     found = audit(f, g, x, cache=f"{folder}/received", seed=7, n_p=1000, out=f"{folder}/audit")
-    >>> found.passed, bool(found.candidate.certificates.certified[0])
+    >>> found.passed(), bool(found.candidate.certificates.certified[0])
     (True, True)
     """
     if base is None:
@@ -186,7 +190,7 @@ def audit(
             "the candidate from scratch"
         )
     base, candidate = require_classifier("base", base), require_classifier("candidate", candidate)
-    level, n_p = require_probability("level", level), require_count("n_p", n_p)
+    n_p = require_count("n_p", n_p)
     Terms(bound=named_bound(bound), alpha_zeta=alpha_zeta)  # refuses what is not legal
     store = CertificationCache(cache)
     n = store.manifest.n if n is None else require_count("n", n)
@@ -217,7 +221,6 @@ def audit(
         replayed=min(REPEATED, store.manifest.n),
         base_votes=compare_counts([store[key] for key in g.keys], run.tally.counts, n, seed=seed),
         candidate_votes=None if received is None else compare_pairs(received, again.pairs, seed=seed),
-        level=level,
         otherwise=store.manifest.identity_difference(g.identity),
     )
 

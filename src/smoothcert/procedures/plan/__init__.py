@@ -1,6 +1,8 @@
 """What each method will need for a target, before anything is run."""
 
+from smoothcert.procedures.plan.basis import PlanBasis, assumed_base
 from smoothcert.procedures.plan.cost import estimate_cost, seconds_per_sample
-from smoothcert.procedures.plan.targets import Plan, PlannedMethod, plan
+from smoothcert.procedures.plan.result import Plan, PlannedMethod
+from smoothcert.procedures.plan.targets import plan
 
-__all__ = ["Plan", "PlannedMethod", "estimate_cost", "plan", "seconds_per_sample"]
+__all__ = ["Plan", "PlanBasis", "PlannedMethod", "assumed_base", "estimate_cost", "plan", "seconds_per_sample"]

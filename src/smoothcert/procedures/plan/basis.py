@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, ndtri
+from scipy.special import ndtri
 
 from smoothcert.bounds import certified_radius, lower_confidence_bound
 from smoothcert.errors import InvalidArgumentError
@@ -16,7 +16,7 @@ from smoothcert.procedures.plan.cost import BYTES_PER_VOTE
 from smoothcert.votes import require_count, require_probability
 from smoothcert.votes.store import CertificationCache
 
-__all__ = ["PlanBasis", "assumed_basis", "basis_from_cache"]
+__all__ = ["PlanBasis", "assumed_base", "basis_from_cache"]
 
 _REPRESENTATIVES = 64
 
@@ -84,7 +84,7 @@ def basis_from_cache(cache: str | Path) -> PlanBasis:
     store = CertificationCache(cache)
     manifest = store.manifest
     rows = (row for entry in store.entries for row in store.read(entry))
-    counts = np.array([int(row.counts[row.top_class]) if row.top_class >= 0 else 0 for row in rows], np.int64)
+    counts = np.array([row.count for row in rows], np.int64)
     if len(counts) == 0:
         raise InvalidArgumentError(f"cache is {store.path}, which has no inputs yet: run certify first")
     p_lower = np.asarray(lower_confidence_bound(counts, manifest.n, manifest.alpha))
@@ -105,37 +105,48 @@ def basis_from_cache(cache: str | Path) -> PlanBasis:
     )
 
 
-def assumed_basis(
-    p_A: ArrayLike | None,
-    beta: tuple[float, float] | None,
+def assumed_base(
+    p_A: ArrayLike,
     *,
-    inputs: int | None,
-    sigma: float | None,
-    n0: int,
-    n: int,
-    alpha: float,
+    sigma: float,
+    inputs: int | None = None,
+    n0: int = 100,
+    n: int = 100_000,
+    alpha: float = 0.001,
 ) -> PlanBasis:
-    """Assume p_A: one value, a value for each input, or a Beta distribution.
+    """Assume p_A of the inputs and a certification of the base, for a plan without a cache.
+
+    Parameters
+    ----------
+    p_A : float or array_like of float
+        P(f(x + eps) = c_A): one value, a value for each input, or quantiles of its distribution.
+    sigma : float
+        Standard deviation of the noise.
+    inputs : int, optional
+        Number of inputs, by default that of `p_A`.
+    n0, n, alpha
+        Of the base's certification.
+
+    Returns
+    -------
+    PlanBasis
 
     Raises
     ------
     InvalidArgumentError
-        When nothing or too much is assumed, or an argument is out of range.
+        When an argument is out of range.
+
+    Examples
+    --------
+    >>> assumed_base([0.6, 0.9], sigma=0.5).count.tolist()
+    [60000, 90000]
     """
-    if (p_A is None) == (beta is None):
-        raise InvalidArgumentError("give a cache, or p_A, or beta = (a, b): one of them")
-    if sigma is None or not (math.isfinite(sigma) and sigma > 0):
-        raise InvalidArgumentError(f"sigma is {sigma!r}: without a cache give the noise's, finite and > 0")
+    if not (isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma > 0):
+        raise InvalidArgumentError(f"sigma is {sigma!r}: give that of the noise, finite and > 0")
     n0, n = require_count("n0", n0), require_count("n", n)
-    if beta is not None:
-        if not (len(beta) == 2 and all(math.isfinite(b) and b > 0 for b in beta)):
-            raise InvalidArgumentError(f"beta is {beta!r}: give (a, b), both positive")
-        levels = (np.arange(_REPRESENTATIVES) + 0.5) / _REPRESENTATIVES
-        p = np.asarray(betaincinv(*beta, levels))
-    else:
-        p = np.atleast_1d(np.asarray(p_A, dtype=np.float64))
+    p = np.atleast_1d(np.asarray(p_A, dtype=np.float64))
     if p.ndim != 1 or len(p) == 0 or not ((p >= 0) & (p < 1)).all():
-        raise InvalidArgumentError(f"p_A is {p_A if beta is None else p.max()!r}: give probabilities in [0, 1)")
+        raise InvalidArgumentError(f"p_A is {p_A!r}: give probabilities in [0, 1)")
     count, weight = _group(np.rint(n * p).astype(np.int64))
     radius = sigma * np.maximum(ndtri(np.maximum(p, 0.5)), 0.0)
     return PlanBasis(

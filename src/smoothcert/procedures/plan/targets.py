@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from smoothcert.bounds import (
@@ -24,100 +23,26 @@ from smoothcert.bounds import (
     prefers_direct,
     smallest_n,
 )
-from smoothcert.certificate import Guarantee
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.procedures.incremental import DEFAULT_SAMPLES, StoppingRule
-from smoothcert.procedures.plan.basis import PlanBasis, assumed_basis, basis_from_cache
+from smoothcert.procedures.plan.basis import PlanBasis, basis_from_cache
+from smoothcert.procedures.plan.result import Plan, PlannedMethod
 from smoothcert.procedures.plan.simulation import play_adaptive, play_decision, play_sequential
+from smoothcert.procedures.threshold import unreachable
 from smoothcert.votes import require_count, require_probability, require_radius
 
-__all__ = ["Plan", "PlannedMethod", "plan"]
+__all__ = ["plan"]
 
 _MOST = 10_000_000
 _RESOLUTION = 1.02
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedMethod:
-    """What one method is expected to need.
-
-    Attributes
-    ----------
-    method : str
-        Its name.
-    samples : float or None
-        Forward passes per input and candidate, selection included; None when the target is out of reach.
-    base_samples : int
-        Forward passes of the base per input that have to be made first, once for all candidates.
-    passes : int or None
-        Forward passes in all.
-    seconds : float or None
-        Their time; None when the time of one is unknown.
-    bytes : int or None
-        Votes on disk.
-    reaches : float
-        With these samples: expected mean certified radius over the reference's, or the share of the inputs that
-        are certified at the radius. Where the target is out of reach, the most that the method gets to.
-    """
-
-    method: str
-    samples: float | None
-    base_samples: int
-    passes: int | None
-    seconds: float | None
-    bytes: int | None
-    reaches: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What `plan` returns.
-
-    Attributes
-    ----------
-    target : {"radius", "mean radius"}
-        What is asked for: a decision at a radius, or a mean certified radius.
-    value : float
-        The radius, or the mean certified radius that is needed.
-    reference : float
-        The mean certified radius that it is a share of: the cache's, or that of n -> infinity.
-    inputs, candidates : int
-        How many there are.
-    sigma, alpha : float
-        Standard deviation of the noise, and failure probability of a candidate's certificates.
-    disagreement : float
-        How much candidates are assumed to disagree with the base, see `expected_disagreement`.
-    methods : list of PlannedMethod
-        The methods.
-    guarantee : "estimated"
-        A plan promises nothing.
-    """
-
-    target: Literal["radius", "mean radius"]
-    value: float
-    reference: float
-    inputs: int
-    candidates: int
-    sigma: float
-    alpha: float
-    disagreement: float
-    methods: list[PlannedMethod]
-    guarantee: Guarantee = field(default="estimated")
-
-
 def plan(
+    base: str | Path | PlanBasis,
     *,
-    cache: str | Path | None = None,
-    p_A: ArrayLike | None = None,
-    beta: tuple[float, float] | None = None,
-    inputs: int | None = None,
-    sigma: float | None = None,
     acr_within: float | None = None,
     radius: float | None = None,
     candidates: int = 1,
-    n0: int = 100,
-    n: int = 100_000,
-    alpha: float = 0.001,
     alpha_zeta: float = 0.001,
     disagreement: float = DEFAULT_DISAGREEMENT,
     seconds_per_sample: float | None = None,
@@ -131,16 +56,9 @@ def plan(
 
     Parameters
     ----------
-    cache : str or Path, optional
-        Folder of a certification cache: p_A, noise, n0, n, alpha and the time of a sample are taken from it.
-    p_A : float or array_like of float, optional
-        Without a cache: P(f(x + eps) = c_A) of the inputs.
-    beta : (float, float), optional
-        Without a cache: parameters of a Beta distribution of p_A.
-    inputs : int, optional
-        Number of inputs, by default that of the cache or of `p_A`; needed with `beta`.
-    sigma : float, optional
-        Standard deviation of the noise, needed without a cache.
+    base : str, Path or PlanBasis
+        Folder of a certification cache, whose p_A, noise, n0, n, alpha and time of a sample are taken, or an
+        assumption, from `assumed_base`.
     acr_within : float, optional
         Target: a mean certified radius at most this share below the reference, as 0.01 for 1 %. The reference is
         the cache's own, or that of n -> infinity.
@@ -148,8 +66,6 @@ def plan(
         Target: a decision for each input whether it is certified at this radius.
     candidates : int
         Number of candidates.
-    n0, n, alpha
-        Of the base's certification, without a cache.
     alpha_zeta : float
         Failure probability of the candidates beyond alpha.
     disagreement : float
@@ -170,7 +86,8 @@ def plan(
 
     Examples
     --------
-    >>> found = plan(p_A=[0.6, 0.7, 0.8, 0.9], sigma=0.5, acr_within=0.1, n=20_000, candidates=10)
+    >>> base = assumed_base([0.6, 0.7, 0.8, 0.9], sigma=0.5, n=20_000)
+    >>> found = plan(base, acr_within=0.1, candidates=10)
     >>> for method in found.methods:
     ...     print(method.method, method.samples)
     from scratch 3340
@@ -181,12 +98,7 @@ def plan(
     """
     if (acr_within is None) == (radius is None):
         raise InvalidArgumentError("give one target: acr_within, such as 0.01, or radius")
-    if cache is None:
-        basis = assumed_basis(p_A, beta, inputs=inputs, sigma=sigma, n0=n0, n=n, alpha=alpha)
-    else:
-        if p_A is not None or beta is not None:
-            raise InvalidArgumentError("give a cache or an assumption about p_A, not both")
-        basis = basis_from_cache(cache)
+    basis = base if isinstance(base, PlanBasis) else basis_from_cache(base)
     price = _Price(basis, require_count("candidates", candidates), _seconds(basis, seconds_per_sample))
     alpha_zeta = require_probability("alpha_zeta", alpha_zeta)
     if not (math.isfinite(disagreement) and disagreement > 0):
@@ -277,11 +189,7 @@ def _for_radius(
     alpha, p0 = basis.alpha + alpha_zeta, float(ndtr(radius / basis.sigma))
     test = RadiusTest(p0, basis.n, alpha)
     if p0 >= test.largest_p0:
-        largest = math.floor(1e4 * certified_radius(test.largest_p0, basis.sigma)) / 1e4
-        raise InvalidArgumentError(
-            f"radius is {radius:g}: with n = {basis.n}, alpha = {alpha:g} and sigma = {basis.sigma:g} even "
-            f"unanimous votes certify no more than {largest:g}; ask for less or use a larger n"
-        )
+        raise unreachable(radius, test.largest_p0, basis.sigma, f"n = {basis.n}, alpha = {alpha:g}")
     above = expected_bounds_from_scratch(basis.p, basis.n, alpha) > p0
     certified = basis.mean(above.astype(np.float64))
     yield price.of(f"from scratch, n = {basis.n}", basis.n0 + basis.n, certified, uses_base=False)

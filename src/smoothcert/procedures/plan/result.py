@@ -1,0 +1,78 @@
+"""What `plan` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from smoothcert.certificate import Guarantee
+
+__all__ = ["Plan", "PlannedMethod"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedMethod:
+    """What one method is expected to need.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    samples : float or None
+        Forward passes per input and candidate, selection included; None when the target is out of reach.
+    base_samples : int
+        Forward passes of the base per input that have to be made first, once for all candidates.
+    passes : int or None
+        Forward passes in all.
+    seconds : float or None
+        Their time; None when the time of one is unknown.
+    bytes : int or None
+        Votes on disk.
+    reaches : float
+        With these samples: expected mean certified radius over the reference's, or the share of the inputs that
+        are certified at the radius. Where the target is out of reach, the most that the method gets to.
+    """
+
+    method: str
+    samples: float | None
+    base_samples: int
+    passes: int | None
+    seconds: float | None
+    bytes: int | None
+    reaches: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What `plan` returns.
+
+    Attributes
+    ----------
+    target : {"radius", "mean radius"}
+        What is asked for: a decision at a radius, or a mean certified radius.
+    value : float
+        The radius, or the mean certified radius that is needed.
+    reference : float
+        The mean certified radius that it is a share of: the cache's, or that of n -> infinity.
+    inputs, candidates : int
+        How many there are.
+    sigma, alpha : float
+        Standard deviation of the noise, and failure probability of a candidate's certificates.
+    disagreement : float
+        How much candidates are assumed to disagree with the base, see `expected_disagreement`.
+    methods : list of PlannedMethod
+        The methods.
+    guarantee : "estimated"
+        A plan promises nothing.
+    """
+
+    target: Literal["radius", "mean radius"]
+    value: float
+    reference: float
+    inputs: int
+    candidates: int
+    sigma: float
+    alpha: float
+    disagreement: float
+    methods: list[PlannedMethod]
+    guarantee: Guarantee = field(default="estimated")
