@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import beta
 
@@ -13,6 +14,7 @@ import smoothcert as sc
 from closed_form import disagreement, half_space
 from smoothcert.errors import CacheError, CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures.incremental import GAMMA_GRID
+from smoothcert.sampling.identity import probe_batch
 from smoothcert.votes.store import CertificationCache, holdouts
 
 RNG = np.random.default_rng(1)
@@ -92,6 +94,18 @@ def test_another_base_is_refused(cache: Path) -> None:
         recertify(cache, half_space(0.504), X[X[:, 0] < 0.6], base=half_space(1.0))
 
 
+def test_a_base_that_votes_otherwise_is_refused(cache: Path) -> None:
+    """Also where it computes the same for the fixed inputs by which classifiers are identified."""
+    f, probe = half_space(), probe_batch((3,), CertificationCache(cache).manifest.noise())
+
+    def unlike_elsewhere(batch: NDArray[np.float32]) -> NDArray[np.floating]:
+        return f.function(batch) if np.isin(batch, probe).all() else -f.function(batch)
+
+    liar = sc.FunctionClassifier(unlike_elsewhere, 2, f.fingerprint)
+    with pytest.raises(CacheMismatchError, match="does not repeat: 64 of 64 cached votes"):
+        recertify(cache, half_space(0.504), base=liar)
+
+
 def test_subsets_and_order(cache: Path) -> None:
     whole = recertify(cache, half_space(0.504)).certificates
     part = recertify(cache, half_space(0.504), X[[7, 3, 20]]).certificates
@@ -135,6 +149,7 @@ def test_a_threshold_out_of_range_is_refused(gamma: float) -> None:
         ({"n_p": range(5, 5)}, InvalidArgumentError, r"n_p is range\(5, 5\): give range\(start, stop\)"),
         ({"n_p": range(0, 90, 2)}, InvalidArgumentError, r"n_p is range\(0, 90, 2\)"),
         ({"n_p": (5, 9)}, InvalidArgumentError, r"n_p is \(5, 9\)"),
+        ({"n0": -1}, InvalidArgumentError, "n0 is -1"),
         ({"batch_size": -1}, InvalidArgumentError, "batch_size is -1"),
         ({"x": X + np.float32(1e-3) * (X < 0.9)}, CacheMismatchError, r"x\[0\] is not in"),
         ({"x": X.reshape(30, 3, 1)}, CacheMismatchError, "input_shape"),
