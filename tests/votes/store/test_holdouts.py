@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from smoothcert.errors import InvalidArgumentError
+from smoothcert._files import locked
+from smoothcert.errors import CacheLockedError, InvalidArgumentError
 from smoothcert.votes.store import CandidateRecord, note_seen, read_holdouts, reserve, write_candidate
+from smoothcert.votes.store.lines import append_line
 
 
 def ranges(cache: Path) -> list[tuple[int, int, list[str], bool]]:
@@ -91,3 +94,33 @@ def test_a_look_is_written_down_once(tmp_path: Path) -> None:
     for start, stop, names in ((9, 20, ["a"]), (10, 21, ["a"]), (12, 18, ["a", "c"])):
         note_seen(tmp_path, start, stop, names)
         assert ranges(tmp_path)[-1] == (start, stop, names, False)
+
+
+def test_lines_of_older_versions_are_of_ranges_that_were_held_out(tmp_path: Path) -> None:
+    append_line(tmp_path, "holdouts.jsonl", {"number": 0, "start": 10, "stop": 20, "candidates": ["a"]})
+    assert ranges(tmp_path) == [(10, 20, ["a"], True)]
+    evaluated(tmp_path, "a", 10, 10, holdout=True)
+    reserve(tmp_path, 10, 20, ["a"])
+    assert len(ranges(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("write", [look, hold_out])
+def test_it_waits_for_who_writes_the_ledger_but_not_for_ever(
+    write: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as another:
+        pauses: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                another.close()
+
+        monkeypatch.setattr("time.sleep", sleep)
+        another.enter_context(locked(tmp_path, ".holdouts.lock"))
+        write(tmp_path)
+        assert len(pauses) == 3
+        assert len(ranges(tmp_path)) == 1
+    with locked(tmp_path, ".holdouts.lock"), pytest.raises(CacheLockedError):
+        write(tmp_path)
+    assert 5 < sum(pauses) < 60
