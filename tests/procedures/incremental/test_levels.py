@@ -11,7 +11,7 @@ from scipy.stats import beta
 import smoothcert as sc
 from closed_form import constant, half_space, invalid
 from smoothcert.bounds import joint_lower_bound
-from smoothcert.procedures import Terms, recertificates
+from smoothcert.procedures import Bound, Terms, recertificates
 from smoothcert.votes import PairedCounts
 from smoothcert.votes.store import CertificationCache
 
@@ -27,12 +27,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def recertify(cache: Path, bound: sc.Bound) -> sc.Recertification:
+def recertify(cache: Path, bound: Bound) -> sc.Recertification:
     return sc.recertify(half_space(0.503), X, cache=cache, n_p=M, alpha_zeta=ALPHA_ZETA, bound=bound)
 
 
 @pytest.mark.parametrize("bound", ["auto", "joint", "irs", sc.Joint(runner_up=True), sc.Joint(together=7)])
-def test_alpha_is_spent_once(cache: Path, bound: sc.Bound) -> None:
+def test_alpha_is_spent_once(cache: Path, bound: Bound) -> None:
     found = recertify(cache, bound).certificates
     assert found.alpha == ALPHA + ALPHA_ZETA
     assert sum(found.alpha_split.values()) == pytest.approx(ALPHA + ALPHA_ZETA, rel=1e-12)
@@ -77,7 +77,7 @@ def test_the_runner_up_is_bounded_on_each_side_of_the_gate(cache: Path, afresh: 
 
 
 @pytest.mark.parametrize("bound", ["auto", "joint", "irs", sc.Joint(runner_up=True)])
-def test_an_input_without_a_class_is_not_certified(tmp_path: Path, bound: sc.Bound) -> None:
+def test_an_input_without_a_class_is_not_certified(tmp_path: Path, bound: Bound) -> None:
     """Whatever the candidate votes: there is no class that the cache could speak of."""
     sc.certify(invalid(), X[:2], sigma=SIGMA, n=N, alpha=ALPHA, seed=1, cache=tmp_path / "c")
     found = sc.recertify(constant(1), X[:2], cache=tmp_path / "c", n_p=M, bound=bound).certificates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,15 +74,16 @@ def test_other_ranges_looks_and_candidates_hold_nothing_out(tmp_path: Path) -> N
     ledger = base.path / "holdouts.jsonl"
     own = open_candidate(base, record).manifest
     name = Identity(**own.identity).name(own.fingerprint)
-    for spoil in (
+    spoiled: list[Callable[[], None]] = [
         lambda: reserve(base.path, 120, 200, ["another"]),
         lambda: reserve(base.path, 120, 201, [name]),
         lambda: reserve(base.path, 119, 200, [name]),
         lambda: note_seen(base.path, 120, 200, [name]),
         lambda: None,
-    ):
+    ]
+    for spoil in spoiled:
         ledger.unlink(missing_ok=True)
-        (candidate_folder(base.path, "moved") / "candidate.json").unlink(missing_ok=True)
+        (candidate_folder(base.path, "moved") / "candidate.json").unlink()
         spoil()
         write_candidate(base.path, record)
         with pytest.raises(CacheCorruptError, match=r"claims samples 120 to 199 .* not there or not held out"):
