@@ -11,7 +11,7 @@ from scipy.stats import beta
 
 from smoothcert.noise import GaussianNoise, GridNoise
 from smoothcert.procedures import cohen_certificates
-from smoothcert.procedures.certificates import under_exact_noise
+from smoothcert.procedures.certificates import claims, under_exact_noise
 from smoothcert.votes import Tally
 
 SIZE = 150_528
@@ -41,3 +41,12 @@ def test_the_distance_of_the_noise_is_added_to_the_runner_up() -> None:
     p_A, p_B = drawn.p_lower[0], drawn.runner_up[0]
     assert drawn.radius[0] == pytest.approx(0.25 * (ndtri(p_A) - ndtri(p_B)), rel=1e-12)
     assert drawn.radius[0] < exact.radius[0]
+
+
+def test_a_tie_claims_nothing() -> None:
+    noise, above = GaussianNoise(0.5, 0), np.nextafter
+    alone = claims(np.array([0.0, 0.5, above(0.5, 1)]), None, noise, 3)
+    assert alone.made.tolist() == [False, False, True]
+    against = claims(np.array([0.2, above(0.25, 1), 0.2501]), np.full(3, 0.25), noise, 3)
+    assert against.made.tolist() == [False, False, True]
+    assert against.radius[:2].tolist() == [0, 0] == alone.radius[:2].tolist()

@@ -61,7 +61,8 @@ def test_values_are_held_against_what_is_legal(name: str, legal: list[Any], ille
     for value in legal:
         made = {**content, name: value}
         found = Manifest.from_json(json.dumps({**header, **made, "digest": digest_of(made)}), "m.json")
-        assert found == replace(MANIFEST, **{name: tuple(value) if name == "input_shape" else value})
+        change: dict[str, Any] = {name: tuple(value) if name == "input_shape" else value}
+        assert found == replace(MANIFEST, **change)
         assert found.digest == digest_of(made)
     for value in illegal:
         made = {**content, name: value}
@@ -88,8 +89,9 @@ def test_a_call_that_differs_in_anything_that_decides_votes_is_refused(change: d
 
 
 def test_what_decides_no_votes_may_differ() -> None:
-    for change in ({"versions": {}}, {"classifier": {}}, {"identity": {}}):
-        MANIFEST.require_same(replace(MANIFEST, **change), "c")  # type: ignore[arg-type]
+    MANIFEST.require_same(replace(MANIFEST, versions={}, classifier={}), "c")
+    MANIFEST.require_same(replace(MANIFEST, identity={}), "c")
+    replace(MANIFEST, identity={}).require_same(MANIFEST, "c")
 
 
 def test_the_digest_is_of_every_field() -> None:
