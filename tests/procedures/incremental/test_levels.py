@@ -11,6 +11,7 @@ from scipy.stats import beta
 import smoothcert as sc
 from closed_form import constant, half_space, invalid
 from smoothcert.bounds import joint_lower_bound
+from smoothcert.errors import CacheMismatchError
 from smoothcert.procedures import Bound, Terms, recertificates
 from smoothcert.votes import PairedCounts
 from smoothcert.votes.store import CertificationCache
@@ -74,6 +75,20 @@ def test_the_runner_up_is_bounded_on_each_side_of_the_gate(cache: Path, afresh: 
         assert found.p_lower[1] == pytest.approx(beta.ppf(alpha, 260, M - 259), rel=1e-9)
     assert found.runner_up is not None
     np.testing.assert_allclose(found.runner_up, expected, rtol=1e-9)
+
+
+def test_votes_on_fresh_noise_serve_no_bound_that_pairs(cache: Path) -> None:
+    """They agree with nothing, which is not to be taken for agreement."""
+    run, manifest = recertify(cache, "auto"), CertificationCache(cache).manifest
+    assert run.pairs.fresh.any()
+    for bound in (sc.Irs(gamma=1.0), sc.Joint(afresh=False)):
+        with pytest.raises(
+            CacheMismatchError, match=f"but {run.pairs.fresh.sum()} inputs have votes on fresh noise"
+        ):
+            recertificates(run.pairs, manifest, Terms(bound=bound))
+    found, _ = recertificates(run.pairs, manifest, Terms(bound=sc.Irs(gamma=0.9)))
+    assert found.branch is not None
+    assert set(found.branch[run.pairs.fresh]) == {"direct"}
 
 
 @pytest.mark.parametrize("bound", ["auto", "joint", "irs", sc.Joint(runner_up=True)])

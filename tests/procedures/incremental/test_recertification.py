@@ -13,6 +13,7 @@ from scipy.stats import beta
 import smoothcert as sc
 from closed_form import disagreement, half_space
 from smoothcert.errors import CacheError, CacheMismatchError, InvalidArgumentError
+from smoothcert.procedures import Terms, recertificates
 from smoothcert.procedures.incremental import GAMMA_GRID
 from smoothcert.sampling.identity import probe_batch
 from smoothcert.votes.store import CertificationCache, holdouts
@@ -129,6 +130,28 @@ def test_gamma_is_tuned_on_inputs_that_do_not_use_it(cache: Path) -> None:
     )
     np.testing.assert_array_equal(run.certificates.radius[3:], fixed[3:])
     np.testing.assert_array_equal(run.certificates.radius[:3], default[:3])
+
+
+@pytest.mark.parametrize("gamma", [0.6, 0.95, 1.0])
+def test_a_threshold_that_is_given_is_not_tuned(cache: Path, gamma: float) -> None:
+    run = recertify(cache, half_space(0.504), bound=sc.Irs(gamma=gamma))
+    assert run.gamma == gamma
+    p_A = beta.ppf(ALPHA, run.pairs.count, N - run.pairs.count + 1)
+    assert (p_A > gamma).any() == (gamma < 1)
+    np.testing.assert_array_equal(run.certificates.branch == "direct", p_A >= gamma)
+
+
+def test_the_first_tenth_selects_what_is_best_for_it(cache: Path) -> None:
+    """Confident inputs without a disagreement are better certified directly, which a lower threshold allows."""
+    confident, manifest = np.argsort(-np.abs(X[:, 0] - 0.5)), CertificationCache(cache).manifest
+    chosen = []
+    for order in (confident, confident[::-1]):
+        run = recertify(cache, half_space(0.5001), X[order], bound=sc.Irs(gamma="auto"))
+        tried = [Terms(bound=sc.Irs(gamma=gamma), alpha_zeta=ALPHA_ZETA) for gamma in GAMMA_GRID]
+        radii = [recertificates(run.pairs, manifest, terms)[0].radius[:3].mean() for terms in tried]
+        assert run.gamma == GAMMA_GRID[int(np.argmax(radii))]
+        chosen.append(run.gamma)
+    assert chosen != [0.99, 0.99]
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.1, float("nan"), "high"])
