@@ -9,7 +9,7 @@ from scipy.special import ndtri
 from scipy.stats import binomtest, multivariate_normal
 from stopping_failures import MisledRule, StubbornRule
 
-from smoothcert.bounds import DEFAULT_DISAGREEMENT
+from smoothcert.bounds import DEFAULT_DISAGREEMENT, joint_lower_bound, log_evidence_below, lower_confidence_bound
 from smoothcert.procedures.incremental.lost_votes import Outcome, decide_all
 from smoothcert.procedures.incremental.stopping import Observed, StoppingRule
 
@@ -192,8 +192,6 @@ def test_the_hint_is_the_disagreement() -> None:
 
 @pytest.mark.parametrize("p0", [0.55, 0.7, 0.95])
 def test_the_room_for_losses_is_rounded_down(p0: float) -> None:
-    from smoothcert.bounds import lower_confidence_bound
-
     rule = StoppingRule(p0, 1000, 300, 0.01)
     count = np.arange(0, 1001, 7)
     a0 = rule.largest_loss(count)
@@ -208,6 +206,27 @@ def test_alpha_is_spent_once_and_looks_are_nested() -> None:
     assert sum(rule.alpha_split.values()) == pytest.approx(0.01, rel=1e-12)
     assert rule.looks == [30, 90, 300]
     assert StoppingRule(0.7, 1000, 1, 0.01).looks == [1, 1, 1]
+
+
+def test_each_evidence_is_held_to_the_share_of_alpha_that_it_is_said_to_have() -> None:
+    rule = StoppingRule(0.7, 1000, 300, 0.01)
+    count = np.arange(700, 1001, 3)
+    p_L = np.asarray(lower_confidence_bound(count, 1000, rule.alpha_split["base"]))
+    a0 = rule.largest_loss(count)
+    np.testing.assert_allclose(a0[a0 > 0], np.minimum(1 - 0.7 / p_L, 0.999)[a0 > 0], atol=1e-14)
+    t, d, none = np.full(300, 300), np.arange(300), np.zeros(300, np.int64)
+    for room in (0.05, 0.1, 0.3):
+        shown = rule.shows_small_loss(Observed(none, t, d, none, none, none, none), np.full(300, room))
+        evidence = log_evidence_below(d, t, np.full(300, room))
+        np.testing.assert_array_equal(shown, evidence >= -np.log(rule.alpha_split["lost votes"]))
+        assert 0 < shown.sum() < 300 * room
+    for look, m in enumerate(rule.looks):
+        n10 = np.arange(m // 4)
+        pairs = (np.full(m // 4, v) for v in (850, 0, 0, m, int(0.85 * m)))
+        shown = rule.shows_by_joint_bound(look, Observed(*pairs, n10, n10 // 2))
+        level = rule.alpha_split[f"look {look + 1}"]
+        bound = joint_lower_bound(850, 1000, int(0.85 * m), n10, n10 // 2, m, level)
+        np.testing.assert_array_equal(shown, bound > 0.7)
 
 
 def test_an_input_without_a_class_is_not_certified() -> None:
