@@ -39,6 +39,13 @@ def test_alpha_is_spent_once(cache: Path, bound: Bound) -> None:
     assert sum(found.alpha_split.values()) == pytest.approx(ALPHA + ALPHA_ZETA, rel=1e-12)
 
 
+@pytest.mark.parametrize("together", [1, 2, 7])
+def test_the_premise_names_the_candidates_that_it_holds_together_with(cache: Path, together: int) -> None:
+    found = recertify(cache, sc.Joint(together=together)).certificates
+    assert found.together == together
+    assert (f"so were the other {together - 1} of the {together} " in found.premise) == (together > 1)
+
+
 def test_of_candidates_that_hold_together_each_fresh_start_has_its_share_of_alpha(cache: Path) -> None:
     """Votes of f that were unanimous say nothing more, so the union bound over the candidates is all there is."""
     run = recertify(cache, sc.Joint(together=10))
