@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,7 +78,7 @@ def certify_first(
         chosen = np.zeros_like(tally.selection)
         chosen[np.arange(len(chosen)), top_class] = 1
         tally = replace(tally, selection=chosen)
-    return cohen_certificates(tally, alpha, manifest.noise(), math.prod(manifest.input_shape))
+    return cohen_certificates(tally, alpha, manifest.noise(), manifest.size)
 
 
 def read_sampled(cache: str | Path, x: Any, y: NDArray[np.int64]) -> SampledInputs:

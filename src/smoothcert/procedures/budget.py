@@ -213,7 +213,7 @@ class _Guided:
             for i, key in enumerate(g.keys)
             for purpose, count in ((Purpose.SELECTION, quota.n0), (Purpose.ESTIMATION, self._n[i]))
         ]
-        counts = rounds.count(requests, together=2)
+        counts = rounds.count(requests, of_one_input=2)
         selection = counts[::2]
         if not quota.n0:
             selection[np.arange(len(g)), self._top_class] = 1

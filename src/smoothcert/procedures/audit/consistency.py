@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import excess_p_values, pooled_excess_p_value
+from smoothcert.sampling import votes_for
 from smoothcert.votes import PairedCounts
 from smoothcert.votes.store import CachedInput
 
@@ -57,10 +58,9 @@ def compare_counts(cached: list[CachedInput], counts: NDArray[np.int64], n: int,
     """
     c_A = np.array([row.top_class for row in cached])
     known = c_A >= 0
-    rows = np.flatnonzero(known)
-    k = np.array([cached[i].counts[c_A[i]] for i in rows])
-    of = np.array([len(cached[i].votes) for i in rows])
-    return _compare(known, k, of, counts[rows, c_A[rows]], np.full(len(rows), n), seed)
+    k = votes_for(c_A, np.stack([row.counts for row in cached]))[known]
+    of = np.array([len(row.votes) for row in cached])[known]
+    return _compare(known, k, of, votes_for(c_A, counts)[known], np.full(len(k), n), seed)
 
 
 def compare_pairs(cached: PairedCounts, fresh: PairedCounts, *, seed: int) -> Consistency:

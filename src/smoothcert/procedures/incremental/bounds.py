@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -149,7 +148,7 @@ def _lower(
 
 
 def _certificates(pairs: PairedCounts, manifest: Manifest, terms: Terms, found: _Bounds) -> Certificates:
-    noise, size = manifest.noise(), math.prod(manifest.input_shape)
+    noise, size = manifest.noise(), manifest.size
     p_lower = under_exact_noise(np.where(pairs.top_class >= 0, found.p_lower, 0.0), noise, size)
     zeta = np.asarray(upper_confidence_bound(pairs.n_disagree, pairs.m, terms.alpha_zeta))
     certificates = certificates_of(

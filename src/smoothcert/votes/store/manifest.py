@@ -80,6 +80,11 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     @property
+    def size(self) -> int:
+        """Coordinates of one input."""
+        return math.prod(self.input_shape)
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the manifest's content, in hexadecimal; pin it to recognise the cache."""
         return hashlib.sha256(_canonical(self._fields()).encode()).hexdigest()

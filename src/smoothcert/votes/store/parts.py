@@ -16,7 +16,7 @@ from smoothcert._files import read_regular
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
 from smoothcert.noise import KEY_BYTES
-from smoothcert.sampling import count_votes, most_voted, stored_dtype
+from smoothcert.sampling import count_votes, most_voted, stored_dtype, votes_for
 from smoothcert.votes.store.index import PARTS, PartEntry
 from smoothcert.votes.store.manifest import Manifest
 from smoothcert.votes.store.pages import require_pages
@@ -215,8 +215,7 @@ def _derived(rows: list[CachedInput], manifest: Manifest, path: Path) -> list[Ca
     """Derive top class and bound from the counts: a file is not trusted about what follows from its votes."""
     selection, counts = (np.stack([getattr(row, name) for row in rows]) for name in ("selection_counts", "counts"))
     top_class = most_voted(selection)
-    count = np.where(top_class >= 0, counts[np.arange(len(rows)), top_class], 0)
-    bounds = np.asarray(lower_confidence_bound(count, manifest.n, manifest.alpha))
+    bounds = np.asarray(lower_confidence_bound(votes_for(top_class, counts), manifest.n, manifest.alpha))
     for row, top, bound in zip(rows, top_class, bounds, strict=True):
         if row.top_class != top or not abs(row.p_lower - bound) <= _SCIPY_DIFFERS:
             raise CacheCorruptError(
