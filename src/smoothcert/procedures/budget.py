@@ -63,7 +63,7 @@ class Guide(Protocol):
     """What predicts p_A of inputs without their votes."""
 
     def guidance(self, g: Smoothed, n: int, alpha: float) -> Guidance:
-        """Divide n samples an input, on average, as a function of nothing that saw the noise of `g`.
+        """Divide n samples an input, on average, from nothing that has seen the noise of `g`.
 
         Raises
         ------
@@ -127,19 +127,15 @@ def certify_with_budget(
 
     Notes
     -----
-    Looking costs samples here and no part of alpha. The class and the number n of estimation samples of an input
-    are functions of selection votes, its own and those of others, or of a guide that has not seen the noise.
-    Selection and estimation noise are disjoint streams, so given all that the numbers follow from, the count of
-    estimation votes is binomial with n trials, and the Clopper-Pearson bound at level alpha fails with probability
-    at most alpha; so it does on average. Estimation votes decide nothing before they are counted.
-
-    Looking at the estimation votes themselves would need alpha to be divided among the looks. That buys less: even
-    with p_A known in advance, three looks are worth no more than this (``experiments/adaptive_sampling.py``).
+    Looking costs samples here and no part of alpha: estimation votes decide nothing before they are counted. The
+    proof is in ``docs/guarantees.md``. Looking at the estimation votes themselves would need alpha to be divided
+    among the looks, and buys less: even with p_A known in advance, three looks are worth no more than this
+    (``experiments/adaptive_sampling.py``).
 
     References
     ----------
-    Chen et al., "Input-specific robustness certification for randomized smoothing", AAAI 2022, choose n from votes
-    that they count again; here nothing of the votes that are counted decides n.
+    Chen et al., "Input-specific robustness certification for randomized smoothing", AAAI 2022. They choose n from
+    votes that they count again.
 
     Examples
     --------
@@ -229,35 +225,16 @@ def _guided(g: Smoothed, guide: Guide, n0: int, n: int, alpha: float, cache: str
 
 
 def pilot_samples(count: Counts, n0: Counts, budget: int) -> Counts:
-    """Return how many selection votes more each input gets: none where p_A is clearly below 1/2.
-
-    Parameters
-    ----------
-    count : ndarray of int64, shape (m,)
-        Selection votes for the class with most, of n0.
-    n0 : ndarray of int64, shape (m,)
-        Selection votes so far.
-    budget : int
-        Samples of all inputs together.
-    """
+    """Return how many more selection votes each input gets; count of its n0 so far are for the class with most."""
     predicted = _predict(count, n0)
+    # None where p_A is clearly below 1/2.
     wanted = int(_PILOT_SHARE * budget / len(count))
     maybe = predicted.probit + _OPEN * predicted.spread > 0
     return np.where(maybe, np.maximum(wanted - n0, 0), 0)
 
 
 def divide_budget(count: Counts, n0: Counts, budget: int, alpha: float) -> Counts:
-    """Return how many estimation samples each input gets, so that the expected mean radius is largest.
-
-    Parameters
-    ----------
-    count, n0 : ndarray of int64, shape (m,)
-        Selection votes for the class with most, and in all.
-    budget : int
-        Samples of all inputs together, these selection votes included.
-    alpha : float
-        Failure probability of each certificate.
-    """
+    """Return each input's estimation samples, for the largest expected mean radius; the budget includes its n0."""
     left = (budget - int(n0.sum())) // len(n0)
     return allocate_samples(
         _predict(count, n0),

@@ -97,12 +97,9 @@ def predict(
 
 
 def _level(alpha: float, n: int, noise: NoiseStream, size: int) -> float:
-    """Return the level of the test under the noise that is drawn, so that alpha holds under exact Gaussian noise.
-
-    A vote's law is within the noise's total variation of the exact one, so that of n independent votes together is
-    within n times as much: no event, an error of PREDICT among them, is more probable than that above its exact
-    probability.
-    """
+    """Return the level of the test on the drawn noise, so that alpha holds under exact Gaussian noise."""
+    # n independent votes together are within n times the total variation of a vote: no event, an error among
+    # them, is more probable than under exact noise by more than that.
     spent = n * noise.total_variation(size) * (1 + 2**-50)
     level = math.nextafter(alpha - spent, 0.0)
     if level < alpha / 2:

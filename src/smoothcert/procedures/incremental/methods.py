@@ -72,7 +72,7 @@ class Joint:
 
 @dataclass(frozen=True, kw_only=True)
 class Irs:
-    """The incremental paper's: p_A - zeta with all disagreement in zeta, or f^p's own votes where p_A >= gamma.
+    """The paper's bound: p_A - zeta with all disagreement in zeta, or f^p's own votes where p_A >= gamma.
 
     Attributes
     ----------

@@ -61,7 +61,7 @@ class Plan:
     disagreement : float
         How much candidates are assumed to disagree with the base, see `expected_disagreement`.
     methods : list of PlannedMethod
-        The methods.
+        From scratch first.
     guarantee : "estimated"
         A plan promises nothing.
     """
