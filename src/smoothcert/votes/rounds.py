@@ -144,10 +144,8 @@ class RoundSampler:
 
         Parameters
         ----------
-        requests : sequence of SampleRange or SampleIndices
-            Which samples.
-        to_come : int
-            Samples expected after this round, for `progress`.
+        requests, to_come
+            As when called.
         of_one_input : int
             So many requests after one another are of one input and stay in one part.
 

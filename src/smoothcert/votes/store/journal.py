@@ -62,9 +62,8 @@ class RoundJournal:
 
     The folder holds ``rounds.json`` (what the votes are votes of, the procedure's settings and the inputs),
     ``rounds.jsonl`` (a line for each piece of a round, with its checksum and the digest of the request) and
-    ``rounds/*.votes`` (the votes, a byte or two each, compressed with Zstandard). Such a procedure is a function
-    of its settings, its inputs and the votes, so that a repeated call asks for the same in the same order: it
-    gets what is here and samples the rest. Nothing in the folder is executable.
+    ``rounds/*.votes`` (the votes, a byte or two each, compressed with Zstandard). A repeated call asks for the
+    same in the same order: it gets what is here and samples the rest. Nothing in the folder is executable.
 
     Parameters
     ----------

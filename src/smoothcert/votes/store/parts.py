@@ -76,13 +76,7 @@ def rows_at_most(manifest: Manifest) -> int:
 
 
 def encode_part(rows: list[CachedInput], manifest: Manifest) -> bytes:
-    """Return the Parquet file of some inputs; the same rows give the same bytes.
-
-    Raises
-    ------
-    CacheMismatchError
-        When the cache's format is too old to say where votes start.
-    """
+    """Return the Parquet file of some inputs; the same rows give the same bytes."""
     if manifest.format_version == 1 and any(row.start for row in rows):
         raise CacheMismatchError("the cache was begun by an older version: name another folder for these votes")
     dtype = stored_dtype(manifest.num_classes)
@@ -113,26 +107,7 @@ def encode_part(rows: list[CachedInput], manifest: Manifest) -> bytes:
 def decode_part(
     folder: Path, entry: PartEntry, manifest: Manifest, starts: tuple[int, ...] | None = None
 ) -> list[CachedInput]:
-    """Read a part, checking it against the index, the manifest and itself.
-
-    What follows from the votes is derived again, and what the file claims must agree.
-
-    Parameters
-    ----------
-    folder : Path
-        The cache.
-    entry : PartEntry
-        The part's line in the index.
-    manifest : Manifest
-        The cache's.
-    starts : tuple of int, optional
-        Where votes may start; anywhere by default.
-
-    Raises
-    ------
-    CacheCorruptError
-        When the file is missing, changed, truncated, of another cache, or disagrees with itself.
-    """
+    """Read a part, checked against index, manifest and itself; its votes start at one of `starts`, or anywhere."""
     path, rows = folder / PARTS / entry.name, len(entry.keys)
     unpacked = sum(_bytes_per_row(manifest).values()) * rows
     if rows > rows_at_most(manifest) or entry.size > unpacked + unpacked // 8 + _SMALL:
