@@ -24,23 +24,11 @@ __all__ = ["SampledInputs", "cached_rows", "certify_first", "labelled_inputs", "
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SampledInputs:
-    """Labelled inputs with every vote, from a cache that `certify` made.
-
-    Attributes
-    ----------
-    manifest : Manifest
-        What the votes are votes of.
-    inputs : Inputs, shape (m, *shape)
-        The clean inputs.
-    y : ndarray of int64, shape (m,)
-        Labels, used for accuracies alone.
-    rows : list of CachedInput
-        Every vote.
-    """
+    """Labelled inputs with every vote, from a cache that `certify` made."""
 
     manifest: Manifest
-    inputs: Inputs
-    y: NDArray[np.int64]
+    inputs: Inputs  # clean, (m, *shape)
+    y: NDArray[np.int64]  # labels, used for accuracies alone
     rows: list[CachedInput]
 
     @property
