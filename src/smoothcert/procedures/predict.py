@@ -35,12 +35,6 @@ def predict(
 
     Parameters
     ----------
-    classifier : Classifier
-        The base classifier f.
-    x : array, tensor or lazy sequence, shape (m, *shape)
-        Inputs in [0, 1].
-    sigma : float
-        Standard deviation of the noise, in the units of the input.
     n : int
         Samples per input.
     alpha : float
@@ -48,12 +42,8 @@ def predict(
         n times its total variation is taken off the level of the test, so that this holds under exact noise.
     seed : int
         Seed of the noise stream; prediction noise is disjoint from certification noise.
-    noise : {"auto", "grid", "gaussian", "quantised"} or NoiseStream
-        The noise law, see `certify`.
-    batch_size : int, optional
-        Forward passes at once; it changes no noise.
-    progress : callable, optional
-        Called with (samples done, samples in total) after each batch.
+    classifier, x, sigma, noise, batch_size, progress
+        As in `certify`.
 
     Returns
     -------

@@ -98,16 +98,7 @@ class RoundJournal:
     ) -> Iterator[RoundJournal]:
         """Open a journal to go on with it, creating it when there is none; hold its lock meanwhile.
 
-        Parameters
-        ----------
-        path : str or Path
-            The folder.
-        manifest : Manifest
-            What the votes are votes of.
-        procedure : mapping of str to str, int or float
-            The procedure's name and every setting that decides what it asks for.
-        keys : list of bytes
-            Keys of the inputs, in order: which samples are taken may depend on all of them.
+        The keys are in order: which samples are taken may depend on all inputs.
 
         Raises
         ------
@@ -149,20 +140,7 @@ class RoundJournal:
         return hashlib.sha256((self.manifest.digest + self.inputs + index).encode()).hexdigest()
 
     def read(self, number: int, request: str, votes: int) -> Votes:
-        """Return the votes of one piece.
-
-        Parameters
-        ----------
-        number : int
-            Which one, in order.
-        request : str
-            Digest of what is asked for, SHA-256 in hexadecimal.
-        votes : int
-            How many votes that is.
-
-        Returns
-        -------
-        ndarray of uint8 or uint16, shape (votes,)
+        """Return the votes of one piece, which `request`, a SHA-256 in hexadecimal, asked for.
 
         Raises
         ------
