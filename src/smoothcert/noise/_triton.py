@@ -93,10 +93,10 @@ def perturb(
     out: torch.Tensor,
 ) -> None:
     """Write values[pixel + number of thresholds <= U] for each coordinate of the samples; nothing waits for it."""
-    # The arguments are those of `_kernel.perturb`, bit for bit, in signed types and on one device. Otherwise there
-    # are: addressed (4 + d,), the Philox key's two words, the counters' last word, 0, and the pixels; first
-    # (65537,) as int32 and with 2 J at its end; halvings, the bisections that find a number between two neighbours
-    # in `first`: ceil(log2(largest difference + 1)). values has the dtype of out (b, d), which is contiguous.
+    # As in `_kernel.perturb`, but on one device, unsigned bits in signed types, and values in the dtype of out
+    # (b, d), which is contiguous. addressed (4 + d,) is the Philox key's two words, the counters' last word, 0,
+    # and the pixels; first (65537,) is int32 and ends with 2 J; halvings is how many bisections find a number
+    # between two neighbours in `first`: ceil(log2(largest difference + 1)).
     rows, size = out.shape
     block = min(_LARGEST_BLOCK, max(16, triton.next_power_of_2(size)))
     _kernel[(rows, triton.cdiv(size, block))](

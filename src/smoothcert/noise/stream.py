@@ -30,7 +30,7 @@ class Purpose(IntEnum):
 
 
 class NoiseStream(Protocol):
-    """Addressable noise."""
+    """Noise at addresses: the same sample at the same address, in any order and any process."""
 
     @property
     def sigma(self) -> float:
