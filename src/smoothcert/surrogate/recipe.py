@@ -119,26 +119,7 @@ def surrogate_recipe(name: str) -> SurrogateRecipe:
 
 
 def fitting_rate(recipe: SurrogateRecipe, step: int, steps_per_epoch: int) -> float:
-    """Return the learning rate of a step, counted from 0 over all epochs.
-
-    Parameters
-    ----------
-    recipe : SurrogateRecipe
-        Gives the schedule.
-    step : int
-        0 .. epochs * steps_per_epoch - 1.
-    steps_per_epoch : int
-        Steps in each epoch.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> [fitting_rate(surrogate_recipe("paper"), epoch * 10, 10) for epoch in (0, 19, 20, 40)]
-    [0.001, 0.001, 0.0005, 0.00025]
-    """
+    """Return the learning rate of a step, counted from 0 over all epochs."""
     if recipe.schedule == "step":
         return recipe.learning_rate * _STEP_FACTOR ** (step // steps_per_epoch // _STEP_EPOCHS)
     steps = recipe.epochs * steps_per_epoch
