@@ -38,8 +38,8 @@ class SurrogateRecipe:
     schedule : {"step", "cosine"}
         Halve the learning rate every 20 epochs, or warm up over a tenth of the steps and fall to zero on a cosine.
     flip : bool
-        Mirror every other image. The votes are those of the image as it is, and only about those of its mirror
-        image: right for photographs and a classifier trained with flips, wrong for digits.
+        Mirror each image with probability 1/2, and take its votes for the mirror image's: nearly right for
+        photographs and a classifier trained with flips, wrong for digits.
     held_out : float
         Share of the inputs, in (0, 1), that no gradient sees: how far the prediction is off is learned from them.
 
