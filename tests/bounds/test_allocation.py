@@ -77,6 +77,19 @@ def test_expected_gains_are_those_of_simulated_votes() -> None:
         np.testing.assert_allclose(gain[:, j], simulated, atol=0.02)
 
 
+@pytest.mark.parametrize("n", [50, 1000])
+def test_expected_gain_at_a_radius_is_the_probability_of_a_large_enough_count(n: int) -> None:
+    """With counts at their expectations; the p_A that suffices is found on a grid of probits, a fortieth apart."""
+    probit, spread, at = np.array([0.5, 1.0, 1.4, 3.0]), np.array([0.2, 0.4, 0.2, 0.5]), 0.7
+    bounds = ndtri(np.asarray(lower_confidence_bound(np.arange(1, n + 1), n, ALPHA)))
+    count = 1 + int(np.argmax(bounds >= at))
+    needed = ndtri((count - 0.5) / n)
+    gain = expected_gain(Predicted(probit, spread), np.array([n]), ALPHA, at=at)[:, 0]
+    assert (gain <= ndtr((probit - needed) / spread)).all()
+    assert (gain >= ndtr((probit - needed - 1 / 40) / spread)).all()
+    assert (expected_gain(Predicted(probit, spread), np.array([5]), ALPHA, at=at) == 0).all()
+
+
 def test_bad_arguments_are_named() -> None:
     predicted = Predicted(np.zeros(3), np.ones(3))
     with pytest.raises(InvalidArgumentError, match="least is 10 and n is 9"):

@@ -122,6 +122,12 @@ def test_nothing_can_be_shown_by_too_few_trials() -> None:
     assert largest_threshold(1, 1e-6) < 1e-6
 
 
+def test_the_largest_threshold_of_one_trial_is_half_of_alpha() -> None:
+    """The prior's mean over a small p0 is 1 / (2 p0), also where the fixed-sample bound is rounded down to 0."""
+    for alpha in (1e-6, 1e-15):
+        assert largest_threshold(1, alpha) == pytest.approx(alpha / 2, rel=1e-3, abs=0)
+
+
 def test_broadcasting_and_types() -> None:
     found = log_evidence_above([[10], [20]], 20, [0.5, 0.6, 0.7])
     assert found.shape == (2, 3)

@@ -52,10 +52,10 @@ def allocate_samples(
     """Divide m n samples so that the expected mean certified radius is largest.
 
     What an input gains from n samples is S-shaped: nothing until the bound passes 1/2, then more and more slowly.
-    At one price per sample each input takes the number that gains most above its price, which may be the least;
-    the price is found by bisection. The prediction's spread is integrated over, so that an input whose p_A is
-    uncertain is not written off. The numbers are a function of the predictions alone: certificates that use them
-    are as valid as with one n for all, however wrong the predictions are.
+    At one price per sample each input takes the number whose gain exceeds its price by most, which may be the
+    least; the price is found by bisection. The gain is averaged over the prediction's error, so that an input
+    whose p_A is uncertain is not written off. The numbers are a function of the predictions alone: certificates
+    that use them are as valid as with one n for all, however wrong the predictions are.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ def expected_bounds_from_scratch(p: Array, n: int | Counts, alpha: float) -> Arr
     Returns
     -------
     ndarray of float64, shape (5, r)
-        The mean over the first axis of what follows from them approximates its expectation.
+        The mean over the first axis of a function of the bounds, such as the radius, approximates its expectation.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def expected_bounds_paired(
         )
     p = np.clip(count / n, 0.5 / n, 1 - 0.5 / n)
     changed = expected_disagreement(p, disagreement) / 2
-    k1 = np.clip(np.rint(m * (count / n)).astype(np.int64), np.maximum(0, m - (n - count)), np.minimum(m, count))
+    k1 = np.rint(m * (count / n)).astype(np.int64)  # from m - (n - count) to min(m, count), as those are whole
     n10 = _quantile(_NODES, k1, np.minimum(changed / p, 1.0))
     n01 = _quantile(_OTHER_NODES, m - k1, np.minimum(changed / (1 - p), 1.0))
     if method == "irs":

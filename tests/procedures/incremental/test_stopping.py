@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import binomtest, multivariate_normal
+from stopping_failures import MisledRule, StubbornRule
 
 from smoothcert.bounds import DEFAULT_DISAGREEMENT
 from smoothcert.procedures.incremental.lost_votes import Outcome, decide_all
@@ -32,16 +33,6 @@ def world(rule: StoppingRule, p: float, a: float, b: float, size: int, seed: int
     return decide(rule, X, Y, rng.binomial(rule.n - rule.n_p, p, size))
 
 
-def misled(factor: float) -> type[StoppingRule]:
-    """Return a rule that is told the disagreement wrongly."""
-
-    class MisledRule(StoppingRule):
-        def hint(self, seen: Observed) -> float:
-            return factor * super().hint(seen)
-
-    return MisledRule
-
-
 @pytest.mark.parametrize(
     ("p", "a", "b"),
     [
@@ -57,25 +48,10 @@ def misled(factor: float) -> type[StoppingRule]:
 @pytest.mark.parametrize("factor", [0.1, 1.0, 10.0])
 def test_at_the_boundary_it_errs_at_most_alpha(p: float, a: float, b: float, factor: float) -> None:
     truth = p * (1 - a) + (1 - p) * b
-    rule = misled(factor)(p0=truth, n=1500, n_p=300, alpha=0.05)
+    rule = MisledRule(p0=truth, n=1500, n_p=300, alpha=0.05, factor=factor)
     size = 700
     found = world(rule, p, a, b, size, seed=int(1000 * p + 100 * a + factor))
     assert binomtest(int(found.certified.sum()), size, 0.05, alternative="greater").pvalue > 1e-3
-
-
-class StubbornRule(StoppingRule):
-    """Follows lost votes to the end and takes every look: what makes a rule stop must not matter."""
-
-    def predicted_length(self, count: NDArray[np.int64], a0: NDArray[np.float64], c: float) -> NDArray[np.float64]:
-        return np.where(a0 > 0, 1.0, np.inf)
-
-    def is_futile(
-        self, d: NDArray[np.int64], t: NDArray[np.int64], a0: NDArray[np.float64], most: NDArray[np.int64]
-    ) -> Bits:
-        return np.asarray(t >= most)
-
-    def power(self, look: int, seen: Observed, c: float) -> NDArray[np.float64]:
-        return np.ones(len(seen.count))
 
 
 @pytest.mark.parametrize(("p", "a", "b"), [(0.9, 0.04, 0.0), (0.75, 0.0, 0.0), (0.75, 0.01, 0.03)])
@@ -193,7 +169,7 @@ def test_what_is_claimed_follows_from_the_inputs_own_votes(factor: float) -> Non
     X = rng.random((150, 1500)) < 0.75
     Y = rng.random(X.shape) < np.where(X, 0.998, 0.006)
     rest = rng.binomial(1500, 0.75, 150)
-    rule = misled(factor)(p0=0.73, n=3000, n_p=1500, alpha=0.05)
+    rule = MisledRule(p0=0.73, n=3000, n_p=1500, alpha=0.05, factor=factor)
     certified = np.flatnonzero(decide(rule, X, Y, rest).certified)
     assert 20 < len(certified) < 140
     assert all(all_evidence(rule, X[i], Y[i], int(rest[i])) for i in certified)

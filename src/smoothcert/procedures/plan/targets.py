@@ -86,6 +86,7 @@ def plan(
 
     Examples
     --------
+    >>> from smoothcert.procedures import assumed_base
     >>> base = assumed_base([0.6, 0.7, 0.8, 0.9], sigma=0.5, n=20_000)
     >>> found = plan(base, acr_within=0.1, candidates=10)
     >>> for method in found.methods:

@@ -18,7 +18,7 @@ from smoothcert._files import locked, read_regular, write_atomic
 from smoothcert._folders import exists, make_folder
 from smoothcert._records import RecordFormat, is_hex, is_int, is_text
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
-from smoothcert.sampling import stored_dtype
+from smoothcert.sampling import invalid_vote, stored_dtype
 from smoothcert.votes.store.lines import append_line, checked_records
 from smoothcert.votes.store.manifest import Manifest
 
@@ -162,7 +162,7 @@ class RoundJournal:
         with reading(path, remedy=_remedy(path)):
             plain = pa.decompress(data, votes * dtype.itemsize, codec=_COMPRESSION, asbytes=True)
             found: Votes = np.frombuffer(plain, dtype)
-        legal = (found < self.manifest.num_classes) | (found == np.iinfo(dtype).max)
+        legal = (found < self.manifest.num_classes) | (found == invalid_vote(self.manifest.num_classes))
         if len(found) != votes or not legal.all():
             raise _damaged(path)
         return found

@@ -16,7 +16,7 @@ from smoothcert._files import read_regular
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
 from smoothcert.noise import KEY_BYTES
-from smoothcert.sampling import count_votes, most_voted, stored_dtype, votes_for
+from smoothcert.sampling import count_votes, invalid_vote, most_voted, stored_dtype, votes_for
 from smoothcert.votes.store.index import PARTS, PartEntry
 from smoothcert.votes.store.manifest import Manifest
 from smoothcert.votes.store.pages import require_pages
@@ -171,7 +171,7 @@ def _check(
     """Check each input's counts against its votes and the manifest."""
     k, n, n0 = manifest.num_classes, manifest.n, manifest.n0
     for row, key in zip(rows, keys, strict=True):
-        selection, invalid = row.selection_counts, np.iinfo(row.votes.dtype).max
+        selection, invalid = row.selection_counts, invalid_vote(k)
         fits = (
             row.key == key
             and len(row.counts) == len(selection) == k

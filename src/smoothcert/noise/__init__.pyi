@@ -1,0 +1,14 @@
+from .choice import NoiseName as NoiseName
+from .choice import choose_noise as choose_noise
+from .choice import noise_of_law as noise_of_law
+from .device import DeviceNoise as DeviceNoise
+from .device import noise_on_device as noise_on_device
+from .device import upload as upload
+from .gaussian import GaussianNoise as GaussianNoise
+from .grid import GridNoise as GridNoise
+from .grid import distance_to_grid as distance_to_grid
+from .grid import on_grid as on_grid
+from .keys import KEY_BYTES as KEY_BYTES
+from .keys import input_keys as input_keys
+from .stream import NoiseStream as NoiseStream
+from .stream import Purpose as Purpose
