@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +25,7 @@ def miss_scores(predicted: Prediction, data: VoteData, alpha: float, *, scaled: 
     # above the certified one.
     n, noise = data.manifest.n, data.manifest.noise()
     count = data.counts[np.arange(len(data)), predicted.top_class]
-    p_lower = under_exact_noise(
-        np.asarray(lower_confidence_bound(count, n, alpha)), noise, math.prod(data.manifest.input_shape)
-    )
+    p_lower = under_exact_noise(np.asarray(lower_confidence_bound(count, n, alpha)), noise, data.manifest.size)
     certified = ndtri(np.maximum(p_lower, 0.5))
     excess = sampling_probit(predicted.top_share, n, alpha) - certified
     return np.asarray(excess / (predicted.spread if scaled else 1.0))
