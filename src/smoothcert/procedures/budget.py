@@ -157,13 +157,14 @@ def certify_with_budget(
             f"budget is {budget} for {len(g)} inputs: with n0 = {n0} and alpha = {alpha:g} none can be "
             f"certified; use budget >= {fewest}"
         )
-    sample = _Adaptive(budget) if guide is None else _guided(g, guide, n0, budget // len(g) - n0, alpha, cache)
-    quota = Quota(n0=n0, n=sample.most, alpha=alpha)
-    with sampling_rounds(g, quota, procedure=sample.settings, folder=cache, progress=progress) as rounds:
-        tally = sample(g, quota, rounds)
+    told = None if guide is None else _told(g, guide, budget // len(g) - n0, alpha, cache)
+    settings: Mapping[str, Setting] = {"name": "adaptive", "budget": budget} if told is None else told.settings
+    quota = Quota(n0=n0, n=budget if told is None else int(told.n.max()), alpha=alpha)
+    with sampling_rounds(g, quota, procedure=settings, folder=cache, progress=progress) as rounds:
+        tally = _adaptive(g, quota, rounds) if told is None else _guided(g, quota, rounds, told)
     certificates = cohen_certificates(tally, alpha, g.noise, g.size, runner_up=runner_up)
     return CertificationRun(
-        certificates=replace(certificates, method=str(sample.settings["name"])),
+        certificates=replace(certificates, method=str(settings["name"])),
         tally=tally,
         keys=g.keys,
         timing=rounds.timing,
@@ -171,57 +172,45 @@ def certify_with_budget(
     )
 
 
-class _Adaptive:
-    """Predict from selection votes: draw some, divide what is left, and draw estimation votes."""
+def _adaptive(g: Smoothed, quota: Quota, rounds: RoundSampler) -> Tally:
+    """Predict from selection votes: draw some, divide what is left of quota.n, and draw estimation votes."""
+    left = budget = quota.n
 
-    def __init__(self, budget: int) -> None:
-        self.most = budget
-        self.settings: Mapping[str, Setting] = {"name": "adaptive", "budget": budget}
+    def count(purpose: Purpose, start: Counts, stop: Counts) -> Counts:
+        nonlocal left
+        left -= int((stop - start).sum())
+        ranges = [SampleRange(i, key, purpose, int(start[i]), int(stop[i])) for i, key in enumerate(g.keys)]
+        return rounds.count(ranges, to_come=left)
 
-    def __call__(self, g: Smoothed, quota: Quota, rounds: RoundSampler) -> Tally:
-        left = budget = self.most
-
-        def count(purpose: Purpose, start: Counts, stop: Counts) -> Counts:
-            nonlocal left
-            left -= int((stop - start).sum())
-            ranges = [SampleRange(i, key, purpose, int(start[i]), int(stop[i])) for i, key in enumerate(g.keys)]
-            return rounds.count(ranges, to_come=left)
-
-        none = np.zeros(len(g), np.int64)
-        few = none + quota.n0
-        selection = count(Purpose.SELECTION, none, few)
-        size = few + pilot_samples(selection.max(axis=1), few, budget)
-        selection += count(Purpose.SELECTION, few, size)
-        n = divide_budget(selection.max(axis=1), size, budget, quota.alpha)
-        return Tally(selection=selection, counts=count(Purpose.ESTIMATION, none, n), n=n)
+    none = np.zeros(len(g), np.int64)
+    few = none + quota.n0
+    selection = count(Purpose.SELECTION, none, few)
+    size = few + pilot_samples(selection.max(axis=1), few, budget)
+    selection += count(Purpose.SELECTION, few, size)
+    n = divide_budget(selection.max(axis=1), size, budget, quota.alpha)
+    return Tally(selection=selection, counts=count(Purpose.ESTIMATION, none, n), n=n)
 
 
-class _Guided:
-    """Draw as many votes of each input as were settled before."""
-
-    def __init__(self, n: Counts, top_class: Counts, settings: Mapping[str, Setting]) -> None:
-        self.most, self.settings = int(n.max()), settings
-        self._n, self._top_class = n, top_class
-
-    def __call__(self, g: Smoothed, quota: Quota, rounds: RoundSampler) -> Tally:
-        requests = [
-            SampleRange(i, key, purpose, 0, int(count))
-            for i, key in enumerate(g.keys)
-            for purpose, count in ((Purpose.SELECTION, quota.n0), (Purpose.ESTIMATION, self._n[i]))
-        ]
-        counts = rounds.count(requests, of_one_input=2)
-        selection = counts[::2]
-        if not quota.n0:
-            selection[np.arange(len(g)), self._top_class] = 1
-        return Tally(selection=selection, counts=counts[1::2], n=self._n)
-
-
-def _guided(g: Smoothed, guide: Guide, n0: int, n: int, alpha: float, cache: str | Path | None) -> _Guided:
+def _told(g: Smoothed, guide: Guide, n: int, alpha: float, cache: str | Path | None) -> Guidance:
     """Ask the guide, and keep what it says: it may round otherwise when a killed call continues elsewhere."""
     said = guide.guidance(g, n, alpha)
     sizes = said.n if cache is None else kept_sizes(Path(cache), g.keys, said.n)
     digest = hashlib.sha256(sizes.astype("<i8").tobytes()).hexdigest()
-    return _Guided(sizes, said.top_class, {"name": "guided", **said.settings, "n": n, "plan": digest})
+    return replace(said, n=sizes, settings={"name": "guided", **said.settings, "n": n, "plan": digest})
+
+
+def _guided(g: Smoothed, quota: Quota, rounds: RoundSampler, told: Guidance) -> Tally:
+    """Draw as many votes of each input as were settled before."""
+    requests = [
+        SampleRange(i, key, purpose, 0, int(count))
+        for i, key in enumerate(g.keys)
+        for purpose, count in ((Purpose.SELECTION, quota.n0), (Purpose.ESTIMATION, told.n[i]))
+    ]
+    counts = rounds.count(requests, of_one_input=2)
+    selection = counts[::2]
+    if not quota.n0:
+        selection[np.arange(len(g)), told.top_class] = 1
+    return Tally(selection=selection, counts=counts[1::2], n=told.n)
 
 
 def pilot_samples(count: Counts, n0: Counts, budget: int) -> Counts:
