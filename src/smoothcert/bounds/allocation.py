@@ -12,7 +12,7 @@ from smoothcert.bounds.binomial import lower_confidence_bound
 from smoothcert.bounds.radius import smallest_n
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["Predicted", "allocate_samples", "expected_gain"]
+__all__ = ["Predicted", "allocate_samples", "expected_gain", "predicted_from_votes"]
 
 Array = NDArray[np.float64]
 
@@ -38,6 +38,32 @@ class Predicted:
 
     probit: Array
     spread: Array
+
+
+def predicted_from_votes(count: NDArray[np.int64], n: NDArray[np.int64] | int) -> Predicted:
+    """Predict from other votes, by Jeffreys' prior.
+
+    Parameters
+    ----------
+    count : ndarray of int64, shape (m,)
+        Votes for the class, of n.
+    n : int or ndarray of int64, shape (m,)
+        Votes.
+
+    Returns
+    -------
+    Predicted
+
+    Examples
+    --------
+    >>> found = predicted_from_votes(np.array([90, 50]), 100)
+    >>> found.probit.round(2), found.spread.round(2)
+    (array([1.26, 0.  ]), array([0.17, 0.12]))
+    """
+    p = (count + 0.5) / (n + 1)
+    probit = ndtri(p)
+    density = np.exp(-(probit**2) / 2) / np.sqrt(2 * np.pi)
+    return Predicted(probit, np.sqrt(p * (1 - p) / (n + 1)) / density)
 
 
 def allocate_samples(

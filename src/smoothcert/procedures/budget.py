@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
-from smoothcert.bounds import Predicted, allocate_samples, smallest_n
+from smoothcert.bounds import allocate_samples, predicted_from_votes, smallest_n
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose
+from smoothcert.procedures.cache_guide import CacheGuide
 from smoothcert.procedures.certificates import cohen_certificates
+from smoothcert.procedures.guide import Guidance, Guide
 from smoothcert.procedures.run import CertificationRun
 from smoothcert.sampling import SampleRange
 from smoothcert.votes import (
@@ -31,7 +32,7 @@ from smoothcert.votes import (
 )
 from smoothcert.votes.store import Setting, kept_sizes
 
-__all__ = ["Guidance", "Guide", "certify_with_budget", "divide_budget", "pilot_samples"]
+__all__ = ["certify_with_budget", "divide_budget", "pilot_samples"]
 
 _MOST = 10**8  # as many as bounds are made for
 _PILOT_SHARE = 0.05
@@ -40,46 +41,13 @@ _OPEN = 2.5  # standard errors above the prediction
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Guidance:
-    """What a guide says of m inputs.
-
-    Attributes
-    ----------
-    n : ndarray of int64, shape (m,)
-        Estimation samples of each input.
-    top_class : ndarray of int64, shape (m,)
-        The class that it expects to have most votes.
-    settings : mapping of str to str, int or float
-        What the numbers follow from, by name: a folder of votes serves one.
-    """
-
-    n: Counts
-    top_class: Counts
-    settings: Mapping[str, Setting]
-
-
-class Guide(Protocol):
-    """What predicts p_A of inputs without their votes."""
-
-    def guidance(self, g: Smoothed, n: int, alpha: float) -> Guidance:
-        """Divide n samples an input, on average, from nothing that has seen the noise of `g`.
-
-        Raises
-        ------
-        InvalidArgumentError
-            When the guide does not fit, or has seen votes on this noise.
-        """
-        ...
-
-
 def certify_with_budget(
     classifier: Classifier,
     x: Any,
     budget: int,
     *,
     sigma: float,
-    guide: Guide | None = None,
+    guide: Guide | str | Path | None = None,
     n0: int = 100,
     alpha: float = 0.001,
     seed: int = 0,
@@ -100,8 +68,9 @@ def certify_with_budget(
     ----------
     budget : int
         Samples of all inputs together, selection included. No more than that are drawn.
-    guide : Guide, optional
-        What predicts, such as `SurrogateGuide`.
+    guide : Guide, str or Path, optional
+        What predicts: a `SurrogateGuide`, a `CacheGuide`, or the folder of a certification cache of these inputs,
+        such as an older version's.
     n0 : int
         Selection samples of every input; with a guide it may be 0, and the guide's class is the one that is
         certified or not.
@@ -157,6 +126,8 @@ def certify_with_budget(
             f"budget is {budget} for {len(g)} inputs: with n0 = {n0} and alpha = {alpha:g} none can be "
             f"certified; use budget >= {fewest}"
         )
+    if isinstance(guide, str | Path):
+        guide = CacheGuide(guide)
     told = None if guide is None else _told(g, guide, budget // len(g) - n0, alpha, cache)
     settings: Mapping[str, Setting] = {"name": "adaptive", "budget": budget} if told is None else told.settings
     quota = Quota(n0=n0, n=budget if told is None else int(told.n.max()), alpha=alpha)
@@ -215,7 +186,7 @@ def _guided(g: Smoothed, quota: Quota, rounds: RoundSampler, told: Guidance) -> 
 
 def pilot_samples(count: Counts, n0: Counts, budget: int) -> Counts:
     """Return how many more selection votes each input gets; count of its n0 so far are for the class with most."""
-    predicted = _predict(count, n0)
+    predicted = predicted_from_votes(count, n0)
     # None where p_A is clearly below 1/2.
     wanted = int(_PILOT_SHARE * budget / len(count))
     maybe = predicted.probit + _OPEN * predicted.spread > 0
@@ -226,17 +197,9 @@ def divide_budget(count: Counts, n0: Counts, budget: int, alpha: float) -> Count
     """Return each input's estimation samples, for the largest expected mean radius; the budget includes its n0."""
     left = (budget - int(n0.sum())) // len(n0)
     return allocate_samples(
-        _predict(count, n0),
+        predicted_from_votes(count, n0),
         left,
         alpha,
         least=smallest_n(alpha),
         most=min(_MOST, max(100 * left, smallest_n(alpha))),
     )
-
-
-def _predict(count: Counts, n0: Counts) -> Predicted:
-    """Predict Phi^-1(p_A) and the standard deviation of the error, by Jeffreys' prior."""
-    p = (count + 0.5) / (n0 + 1)
-    probit = ndtri(p)
-    density = np.exp(-(probit**2) / 2) / np.sqrt(2 * np.pi)
-    return Predicted(probit, np.sqrt(p * (1 - p) / (n0 + 1)) / density)
