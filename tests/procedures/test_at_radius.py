@@ -106,6 +106,16 @@ def test_it_errs_at_most_alpha_at_the_boundary(noise: str) -> None:
     assert false > 0.01 * 1500, "it could fail: half of alpha pays for the last look, where bounds are exact"
 
 
+@pytest.mark.parametrize("noise", ["gaussian", "grid"])
+def test_the_bound_is_what_the_radius_needs_or_nothing(noise: str) -> None:
+    """Under exact noise: what the grid costs is paid before."""
+    x = np.rint(X * 255) / 255
+    found = run(x=x, noise=noise).certificates
+    assert 0 < found.certified.sum() < len(x)
+    np.testing.assert_allclose(found.p_lower[found.certified], ndtr(0.15 / 0.5), rtol=1e-12)
+    np.testing.assert_array_equal(found.p_lower[~found.certified], 0)
+
+
 def test_radius_zero_certifies_the_class() -> None:
     found = run(radius=0.0).certificates
     far = np.abs(X[:, 0] - 0.52) > 0.03

@@ -139,6 +139,16 @@ def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> N
         sc.certify(call.pop("classifier"), call.pop("x"), **call)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("alpha", [0.5, 0.05, 0.001])
+def test_as_many_votes_as_can_certify_are_enough(alpha: float) -> None:
+    """Unanimous votes of n samples show that p exceeds alpha^(1/n)."""
+    n = next(n for n in range(1, 100) if alpha ** (1 / n) > 0.5)
+    found = sc.certify(constant(1), X, sigma=0.5, n=n, alpha=alpha).certificates
+    assert found.prediction.tolist() == [1] * len(X)
+    with pytest.raises(InvalidArgumentError, match=f"use n >= {n}"):
+        sc.certify(constant(1), X, sigma=0.5, n=n - 1, alpha=alpha)
+
+
 def test_a_model_with_another_number_of_classes_is_refused() -> None:
     three = sc.FunctionClassifier(lambda batch: np.zeros((len(batch), 3)), 2, "three")
     with pytest.raises(InvalidArgumentError, match=r"logits of shape \(16, 3\)"):

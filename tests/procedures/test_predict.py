@@ -84,8 +84,18 @@ def test_batches_are_filled_across_inputs_and_change_nothing(noise: NoiseName) -
         assert alone[0] == together[i]
 
 
-def test_groups_of_inputs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("votes", [100, 7])
+def test_groups_of_inputs_change_nothing(monkeypatch: pytest.MonkeyPatch, votes: int) -> None:
+    """Nor does an input that has more votes than a group."""
     whole = sc.predict(half_space(0.52), X, sigma=0.25, n=30, alpha=0.05, seed=3)
     module = importlib.import_module("smoothcert.procedures.predict")  # the package has the function by this name
-    monkeypatch.setattr(module, "PART_VOTES", 100)
+    monkeypatch.setattr(module, "PART_VOTES", votes)
     np.testing.assert_array_equal(sc.predict(half_space(0.52), X, sigma=0.25, n=30, alpha=0.05, seed=3), whole)
+
+
+def test_it_errs_in_a_thousandth_of_cases_unless_told() -> None:
+    x = np.linspace(0.5, 0.6, 400).reshape(400, 1) * np.ones((1, 2))
+    default = sc.predict(half_space(), x, sigma=0.25, n=150)
+    for alpha in (0.001, 0.0005, 0.002):
+        told = sc.predict(half_space(), x, sigma=0.25, n=150, alpha=alpha)
+        assert bool((told == default).all()) == (alpha == 0.001)

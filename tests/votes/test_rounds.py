@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import smoothcert as sc
+from closed_form import recording
 from folders import contents
 from interruptions import interrupted
 from processes import start
@@ -133,6 +134,24 @@ def test_an_interrupted_run_continues_to_the_same_bytes(journal: Path, tmp_path:
     assert {k: v for k, v in contents(folder).items() if k not in different} == {
         k: v for k, v in contents(journal).items() if k not in different
     }
+
+
+def test_a_continued_run_keeps_its_batch_size(tmp_path: Path) -> None:
+    """Kernels may round by batch size, so the rest of a run has to come in the batches that it was begun with."""
+    sizes: list[int] = []
+    requests = [
+        SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 300),
+        SampleRange(1, KEYS[1], Purpose.FITTING, 0, 300),
+    ]
+    for batch_size in (96, None):
+        g = smoothed(batch_size=batch_size)
+        g = replace(g, classifier=recording(sc.FunctionClassifier(logits, 3, "W"), sizes))
+        with sampling_rounds(g, QUOTA, procedure=PROCEDURE, folder=tmp_path / "j") as rounds:
+            rounds(requests[:1])
+            sizes.clear()
+            if batch_size is None:
+                rounds(requests[1:])
+    assert sizes == [96, 96, 96, 12]
 
 
 def test_a_torn_line_and_a_torn_file_do_not_count(journal: Path) -> None:

@@ -186,8 +186,8 @@ def test_certificates_that_hold_together_cost_less_than_alpha_by_their_number(ca
     assert (found.p_lower <= alone + 1e-12).all()
     assert found.p_lower.mean() < alone.mean()
     assert "so were the other 9 of the 10" in found.premise
-    with pytest.raises(InvalidArgumentError, match="together is 3, which is not proven with the runner-up"):
-        sc.Joint(together=3, runner_up=True)
+    with pytest.raises(InvalidArgumentError, match="together is 2, which is not proven with the runner-up"):
+        sc.Joint(together=2, runner_up=True)
     with pytest.raises(InvalidArgumentError, match="together is 0"):
         sc.Joint(together=0)
 
@@ -225,6 +225,11 @@ def record(**changes: object) -> CandidateRecord:
 @pytest.mark.parametrize(("bound", "together"), [("auto", 4), ("joint", 4), ("one-sided", 1), ("irs", 1)])
 def test_a_record_of_a_group_that_is_not_proven_counts_for_itself(bound: str, together: int) -> None:
     assert terms_of(record(bound=bound, together=4)).together == together
+
+
+@pytest.mark.parametrize("gamma", [0.95, 1, "auto"])
+def test_a_record_keeps_the_threshold_that_was_used(gamma: float | str) -> None:
+    assert terms_of(record(bound="irs", gamma=gamma)).bound == sc.Irs(gamma=gamma)  # type: ignore[arg-type]
 
 
 def test_a_record_of_an_unknown_bound_is_refused() -> None:

@@ -6,13 +6,16 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import beta
 
 import smoothcert as sc
 from closed_form import disagreement, half_space
 from smoothcert.errors import CacheError, CacheMismatchError, InvalidArgumentError
+from smoothcert.procedures import Terms, recertificates
 from smoothcert.procedures.incremental import GAMMA_GRID
+from smoothcert.sampling.identity import probe_batch
 from smoothcert.votes.store import CertificationCache, holdouts
 
 RNG = np.random.default_rng(1)
@@ -92,6 +95,18 @@ def test_another_base_is_refused(cache: Path) -> None:
         recertify(cache, half_space(0.504), X[X[:, 0] < 0.6], base=half_space(1.0))
 
 
+def test_a_base_that_votes_otherwise_is_refused(cache: Path) -> None:
+    """Also where it computes the same for the fixed inputs by which classifiers are identified."""
+    f, probe = half_space(), probe_batch((3,), CertificationCache(cache).manifest.noise())
+
+    def unlike_elsewhere(batch: NDArray[np.float32]) -> NDArray[np.floating]:
+        return f.function(batch) if np.isin(batch, probe).all() else -f.function(batch)
+
+    liar = sc.FunctionClassifier(unlike_elsewhere, 2, f.fingerprint)
+    with pytest.raises(CacheMismatchError, match="does not repeat: 64 of 64 cached votes"):
+        recertify(cache, half_space(0.504), base=liar)
+
+
 def test_subsets_and_order(cache: Path) -> None:
     whole = recertify(cache, half_space(0.504)).certificates
     part = recertify(cache, half_space(0.504), X[[7, 3, 20]]).certificates
@@ -117,6 +132,28 @@ def test_gamma_is_tuned_on_inputs_that_do_not_use_it(cache: Path) -> None:
     np.testing.assert_array_equal(run.certificates.radius[:3], default[:3])
 
 
+@pytest.mark.parametrize("gamma", [0.6, 0.95, 1.0])
+def test_a_threshold_that_is_given_is_not_tuned(cache: Path, gamma: float) -> None:
+    run = recertify(cache, half_space(0.504), bound=sc.Irs(gamma=gamma))
+    assert run.gamma == gamma
+    p_A = beta.ppf(ALPHA, run.pairs.count, N - run.pairs.count + 1)
+    assert (p_A > gamma).any() == (gamma < 1)
+    np.testing.assert_array_equal(run.certificates.branch == "direct", p_A >= gamma)
+
+
+def test_the_first_tenth_selects_what_is_best_for_it(cache: Path) -> None:
+    """Confident inputs without a disagreement are better certified directly, which a lower threshold allows."""
+    confident, manifest = np.argsort(-np.abs(X[:, 0] - 0.5)), CertificationCache(cache).manifest
+    chosen = []
+    for order in (confident, confident[::-1]):
+        run = recertify(cache, half_space(0.5001), X[order], bound=sc.Irs(gamma="auto"))
+        tried = [Terms(bound=sc.Irs(gamma=gamma), alpha_zeta=ALPHA_ZETA) for gamma in GAMMA_GRID]
+        radii = [recertificates(run.pairs, manifest, terms)[0].radius[:3].mean() for terms in tried]
+        assert run.gamma == GAMMA_GRID[int(np.argmax(radii))]
+        chosen.append(run.gamma)
+    assert chosen != [0.99, 0.99]
+
+
 @pytest.mark.parametrize("gamma", [0.5, 1.1, float("nan"), "high"])
 def test_a_threshold_out_of_range_is_refused(gamma: float) -> None:
     with pytest.raises(InvalidArgumentError, match=rf"gamma is {gamma!r}: it must be in \(1/2, 1\]"):
@@ -135,6 +172,7 @@ def test_a_threshold_out_of_range_is_refused(gamma: float) -> None:
         ({"n_p": range(5, 5)}, InvalidArgumentError, r"n_p is range\(5, 5\): give range\(start, stop\)"),
         ({"n_p": range(0, 90, 2)}, InvalidArgumentError, r"n_p is range\(0, 90, 2\)"),
         ({"n_p": (5, 9)}, InvalidArgumentError, r"n_p is \(5, 9\)"),
+        ({"n0": -1}, InvalidArgumentError, "n0 is -1"),
         ({"batch_size": -1}, InvalidArgumentError, "batch_size is -1"),
         ({"x": X + np.float32(1e-3) * (X < 0.9)}, CacheMismatchError, r"x\[0\] is not in"),
         ({"x": X.reshape(30, 3, 1)}, CacheMismatchError, "input_shape"),

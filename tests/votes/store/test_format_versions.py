@@ -69,9 +69,15 @@ def test_caches_of_version_1_are_read(tmp_path: Path) -> None:
     assert store.damaged() == []
 
 
-def test_version_1_cannot_say_where_votes_start(tmp_path: Path) -> None:
-    with pytest.raises(CacheMismatchError, match="older version: name another folder"):
-        write(tmp_path / "c", replace(MANIFEST, format_version=1), start=5)
+@pytest.mark.parametrize("starts", [[5], [0, 5], [5, 0]])
+def test_version_1_cannot_say_where_votes_start(tmp_path: Path, starts: list[int]) -> None:
+    rows = [replace(row(start), key=bytes([i] * 32)) for i, start in enumerate(starts)]
+    with (
+        CertificationCache.writing(tmp_path / "c", replace(MANIFEST, format_version=1)) as store,
+        pytest.raises(CacheMismatchError, match="older version: name another folder"),
+    ):
+        store.append(rows, Timing(4, 0.1))
+    assert len(CertificationCache(tmp_path / "c")) == 0
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:

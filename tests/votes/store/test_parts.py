@@ -159,6 +159,29 @@ def test_no_part_is_written_that_is_too_large_to_read(world: World) -> None:
     assert again.read(again.entries[1])[0].key == rows[-1].key
 
 
+@pytest.mark.parametrize(("most", "sizes"), [(1, [1] * 7), (350, [3, 3, 1])])
+def test_a_part_of_the_largest_size_is_read(
+    most: int, sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is one input at least, however many votes it has."""
+    monkeypatch.setattr("smoothcert.votes.store.parts._MOST_BYTES", most)
+    row = CachedInput(
+        key=bytes(32),
+        top_class=-1,
+        selection_counts=np.zeros(2, np.int64),
+        counts=np.array([0, 10]),
+        p_lower=0.0,
+        votes=np.ones(10, np.uint8),
+    )
+    keys = [i.to_bytes(32, "little") for i in range(7)]
+    with CertificationCache.writing(tmp_path / "c", manifest_of(10, 2)) as store:
+        store.append([replace(row, key=key) for key in keys], sc_timing())
+    again = CertificationCache(tmp_path / "c")
+    assert [len(entry.keys) for entry in again.entries] == sizes
+    assert [again[key].key for key in keys] == keys
+    assert again.damaged() == []
+
+
 def sc_timing() -> Any:
     from smoothcert.votes.store import Timing
 
