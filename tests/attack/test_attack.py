@@ -14,7 +14,7 @@ from attacks.verdicts import BAD
 
 ROOT = Path(__file__).resolve().parents[2]
 MUTATIONS, KILLS, INTERRUPTIONS = 136, 11, 3
-SEED = 25_495  # draws every kind of file four times, 55 of the 60 kinds of damage and every reader
+SEED = 8006  # draws every kind of file four times, 54 of 60 kinds of damage and every reader but the slow report
 EVERY = 40  # no multiple of three, so that each of the three errors of a disk occurs
 
 
