@@ -141,6 +141,7 @@ def test_nothing_but_invalid_votes_abstains() -> None:
         ({"budget": 17 * 110 - 1}, r"budget is 1869 for 17 inputs: .* use budget >= 1870"),
         ({"budget": None}, "budget is None"),
         ({"budget": 0}, "budget is 0"),
+        ({"n0": 0}, "n0 is 0"),
     ],
 )
 def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> None:

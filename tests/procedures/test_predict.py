@@ -64,6 +64,15 @@ def test_the_noise_and_the_test_together_spend_alpha(n: int, alpha: float, size:
     assert level > Fraction(alpha) * (1 - Fraction(1, 10**12)) - spent * (1 + Fraction(1, 10**12))
 
 
+def test_no_more_than_alpha_is_spent_where_the_noise_takes_nearly_half() -> None:
+    """In exact arithmetic: nothing that is rounded may be rounded in favour of the test."""
+    noise, rng = GridNoise(0.5, 0), np.random.default_rng(0)
+    for n, share in zip(rng.integers(10**4, 10**8, 500).tolist(), rng.uniform(0.3, 0.499, 500), strict=True):
+        spent = n * Fraction(noise.total_variation(3072))
+        alpha = float(spent) / share
+        assert Fraction(_level(alpha, n, noise, 3072)) + spent <= Fraction(alpha)
+
+
 def test_under_float_noise_the_test_has_all_of_alpha() -> None:
     assert _level(0.001, 1000, GaussianNoise(0.5, 0), 3072) == pytest.approx(0.001, rel=1e-12)
 

@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 import smoothcert as sc
-from closed_form import recording
 from folders import contents
 from interruptions import interrupted
 from processes import start
@@ -134,24 +133,6 @@ def test_an_interrupted_run_continues_to_the_same_bytes(journal: Path, tmp_path:
     assert {k: v for k, v in contents(folder).items() if k not in different} == {
         k: v for k, v in contents(journal).items() if k not in different
     }
-
-
-def test_a_continued_run_keeps_its_batch_size(tmp_path: Path) -> None:
-    """Kernels may round by batch size, so the rest of a run has to come in the batches that it was begun with."""
-    sizes: list[int] = []
-    requests = [
-        SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 300),
-        SampleRange(1, KEYS[1], Purpose.FITTING, 0, 300),
-    ]
-    for batch_size in (96, None):
-        g = smoothed(batch_size=batch_size)
-        g = replace(g, classifier=recording(sc.FunctionClassifier(logits, 3, "W"), sizes))
-        with sampling_rounds(g, QUOTA, procedure=PROCEDURE, folder=tmp_path / "j") as rounds:
-            rounds(requests[:1])
-            sizes.clear()
-            if batch_size is None:
-                rounds(requests[1:])
-    assert sizes == [96, 96, 96, 12]
 
 
 def test_a_torn_line_and_a_torn_file_do_not_count(journal: Path) -> None:
@@ -286,12 +267,14 @@ def test_the_two_kinds_of_folder_do_not_mix(journal: Path, tmp_path: Path) -> No
         pass
 
 
-def test_progress_says_what_is_done_and_expected() -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_progress_says_what_is_done_and_expected(kept: bool, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     with sampling_rounds(
         smoothed(batch_size=50),
         QUOTA,
         procedure=PROCEDURE,
+        folder=tmp_path / "j" if kept else None,
         progress=lambda done, total: seen.append((done, total)),
     ) as rounds:
         rounds([SampleRange(0, KEYS[0], Purpose.ESTIMATION, 0, 120)], to_come=80)

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from scipy.stats import beta
 
 import smoothcert as sc
-from closed_form import disagreement, half_space
+from closed_form import disagreement, half_space, invalid_beyond
 from smoothcert.errors import CacheError, CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures import Terms, recertificates
 from smoothcert.procedures.incremental import GAMMA_GRID
@@ -88,6 +88,16 @@ def test_an_identical_candidate_is_reported(cache: Path) -> None:
     assert recertify(cache, again, base=half_space()).identical
     assert not recertify(cache, half_space(0.504), base=half_space()).identical
     assert not recertify(cache, again).identical, "without the base only the fingerprint can tell"
+
+
+def test_one_vote_that_differs_is_no_identity(cache: Path) -> None:
+    """Though the outputs around the first input are the same."""
+    order = np.argsort(X[:, 2])
+    candidate = invalid_beyond(half_space(), 2, 1.4)  # which noise of 0.25 reaches from the last inputs
+    run = recertify(cache, candidate, X[order], base=half_space(), bound="joint")
+    assert run.pairs.n_disagree[0] == 0 < run.pairs.n_disagree.max()
+    assert not run.identical
+    assert recertify(cache, candidate, X[order[:1]], base=half_space(), bound="joint").identical
 
 
 def test_another_base_is_refused(cache: Path) -> None:

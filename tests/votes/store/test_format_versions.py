@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.noise import GaussianNoise
 from smoothcert.votes.store import CachedInput, CertificationCache, Manifest, Timing
+from smoothcert.votes.store.index import PartEntry
+from smoothcert.votes.store.parts import decode_part, encode_part
 
 NOISE = GaussianNoise(sigma=0.5, seed=3)
 MANIFEST = Manifest(
@@ -67,6 +73,45 @@ def test_caches_of_version_1_are_read(tmp_path: Path) -> None:
     assert store.manifest.digest == OLD_DIGEST
     assert store[bytes(32)].start == 0
     assert store.damaged() == []
+
+
+@pytest.mark.parametrize(("version", "num_classes"), [(1, 2), (2, 2), (3, 2), (3, 300)])
+def test_parts_have_the_columns_that_were_written_ever_since(
+    tmp_path: Path, version: int, num_classes: int
+) -> None:
+    """Column by column, as another program could write them."""
+
+    def required(name: str, kind: pa.DataType) -> pa.Field:
+        return pa.field(name, kind, nullable=False)
+
+    manifest = replace(MANIFEST, format_version=version, num_classes=num_classes)
+    votes: list[int] = [0, num_classes - 1, 1, 0]
+    counts = np.bincount(votes, minlength=num_classes)
+    per_class = pa.list_(required("element", pa.int64()))
+    columns = {
+        required("key", pa.binary(32)): bytes(32),
+        required("top_class", pa.int64()): -1,
+        required("selection_counts", per_class): [0] * num_classes,
+        required("counts", per_class): counts.tolist(),
+        required("p_lower", pa.float64()): 0.0,
+        required("votes", pa.binary()): np.array(votes, "<u1" if num_classes == 2 else "<u2").tobytes(),
+        required("start", pa.int64()): 0,
+    }
+    if version == 1:
+        columns.popitem()
+    schema = pa.schema(list(columns), metadata={"smoothcert.manifest": manifest.digest})
+    table = pa.table([[value] for value in columns.values()], schema=schema)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=False, write_statistics=False)
+    data, name = buffer.getvalue(), "part-66687aadf862bd776c8fc18b8e9f8e20.parquet"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / name).write_bytes(data)
+    entry = PartEntry(name, hashlib.sha256(data).hexdigest(), len(data), [bytes(32)])
+    (found,) = decode_part(tmp_path, entry, manifest)
+    assert found.votes.tolist() == votes
+    assert found.counts.tolist() == counts.tolist()
+    (again,) = pq.read_table(io.BytesIO(encode_part([found], manifest))).to_pylist()
+    assert list(again.values()) == list(columns.values())
 
 
 @pytest.mark.parametrize("starts", [[5], [0, 5], [5, 0]])

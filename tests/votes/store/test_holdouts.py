@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smoothcert._files import locked
-from smoothcert.errors import CacheLockedError, InvalidArgumentError
+from smoothcert.errors import CacheCorruptError, CacheLockedError, InvalidArgumentError
 from smoothcert.votes.store import CandidateRecord, note_seen, read_holdouts, reserve, write_candidate
 from smoothcert.votes.store.lines import append_line
 
@@ -102,6 +102,20 @@ def test_lines_of_older_versions_are_of_ranges_that_were_held_out(tmp_path: Path
     evaluated(tmp_path, "a", 10, 10, holdout=True)
     reserve(tmp_path, 10, 20, ["a"])
     assert len(ranges(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"start": -1}, {"start": 20}, {"start": 21}, {"start": 1.0}, {"start": None}, {"stop": 1 << 40},
+        {"candidates": "a"}, {"candidates": [1]}, {"candidates": None}, {"held_out": 1}, {"held_out": None},
+    ],
+)  # fmt: skip
+def test_an_illegal_line_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    line = {"number": 0, "start": 10, "stop": 20, "candidates": ["a"], "held_out": False}
+    append_line(tmp_path, "holdouts.jsonl", {**line, **change})
+    with pytest.raises(CacheCorruptError, match=r"holdouts\.jsonl was changed in line 1"):
+        read_holdouts(tmp_path)
 
 
 @pytest.mark.parametrize("write", [look, hold_out])

@@ -182,6 +182,29 @@ def test_a_part_of_the_largest_size_is_read(
     assert again.damaged() == []
 
 
+def test_votes_in_another_order_are_not_those_that_were_written(tmp_path: Path) -> None:
+    """A part of the same length and the same counts, with nothing wrong in it but its checksum."""
+    row = CachedInput(
+        key=bytes(32),
+        top_class=-1,
+        selection_counts=np.zeros(2, np.int64),
+        counts=np.array([3, 1]),
+        p_lower=0.0,
+        votes=np.array([0, 0, 1, 0], np.uint8),
+    )
+    manifest = manifest_of(4, 2)
+    data, other = (encode_part([replace(row, votes=votes)], manifest) for votes in (row.votes, row.votes[::-1]))
+    assert len(data) == len(other)
+    (tmp_path / "parts").mkdir()
+    entry = PartEntry(part_name([row.key]), hashlib.sha256(data).hexdigest(), len(data), [row.key])
+    for content, said in ((other, entry), (data, replace(entry, size=len(data) + 1))):
+        (tmp_path / "parts" / entry.name).write_bytes(content)
+        with pytest.raises(CacheCorruptError, match=f"are not the {said.size} that were written"):
+            decode_part(tmp_path, said, manifest)
+    (found,) = decode_part(tmp_path, entry, manifest)
+    np.testing.assert_array_equal(found.votes, row.votes)
+
+
 def sc_timing() -> Any:
     from smoothcert.votes.store import Timing
 
