@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on tiny networks wait for each other; read once, early
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

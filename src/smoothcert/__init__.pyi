@@ -12,6 +12,7 @@ from .errors import SmoothcertError as SmoothcertError
 from .evaluation import average_certified_radius as average_certified_radius
 from .evaluation import certified_accuracy as certified_accuracy
 from .procedures import Audit as Audit
+from .procedures import CacheGuide as CacheGuide
 from .procedures import CertificationRun as CertificationRun
 from .procedures import Irs as Irs
 from .procedures import Joint as Joint

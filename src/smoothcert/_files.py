@@ -29,24 +29,7 @@ _CHUNK = 1 << 16
 
 
 def write_atomic(folder: Path, name: str, data: bytes, error: type[SmoothcertError] = CacheError) -> None:
-    """Write a file so that after a crash it is absent, the old one or the new one.
-
-    Parameters
-    ----------
-    folder : Path
-        A folder that exists.
-    name : str
-        The file's name in it, such as ``"index.jsonl"`` or ``"parts/a.parquet"``.
-    data : bytes
-        The new content.
-    error : type of SmoothcertError
-        What to raise.
-
-    Raises
-    ------
-    SmoothcertError
-        Of the type `error`, when the file cannot be written, such as on a full or read-only disk.
-    """
+    """Write a file below a folder so that after a crash it is absent, the old one or the new one."""
     with writing(folder, name, error), open_folder(folder, name) as (directory, last):
         try:
             _replace(directory, last, data)
@@ -72,23 +55,9 @@ def _replace(directory: int, name: str, data: bytes) -> None:
 
 
 def append_to(folder: Path, name: str, line: bytes, is_whole: Callable[[bytes], bool]) -> None:
-    """Append a line to a file and make it durable.
-
-    Parameters
-    ----------
-    folder, name
-        As for `write_atomic`.
-    line : bytes
-        The line, without its end.
-    is_whole : callable
-        Says whether a last line that lacks its end is whole all the same. It gets its end; one that is not was
-        torn by a crash and is cut off.
-
-    Raises
-    ------
-    CacheError
-        When the file cannot be written, or is one that has another name elsewhere.
-    """
+    """Append a line, given without its end, to a file and make it durable."""
+    # `is_whole` says whether a last line that lacks its end is whole all the same. It gets its end; one that is
+    # not was torn by a crash and is cut off.
     with writing(folder, name, CacheError), open_folder(folder, name) as (directory, last):
         descriptor = open_in(last, os.O_RDWR | os.O_APPEND | os.O_CREAT, directory)
         try:
@@ -118,13 +87,7 @@ def _tail(descriptor: int, end: int) -> bytes:
 def read_regular(
     folder: Path, name: str, *, at_most: int, error: type[SmoothcertError] = CacheCorruptError
 ) -> bytes:
-    """Read a regular file without following a link.
-
-    Raises
-    ------
-    SmoothcertError
-        Of the type `error`, when it is missing, not a regular file, or larger than `at_most` bytes.
-    """
+    """Read a regular file of at most so many bytes, without following a link."""
     path = folder / name
     with reading(path, error), open_folder(folder, name) as (directory, last):
         descriptor = open_in(last, os.O_RDONLY | os.O_NONBLOCK, directory)
@@ -136,13 +99,7 @@ def read_regular(
 
 
 def read_lines(folder: Path, name: str, *, longest: int) -> Iterator[bytes]:
-    """Yield the lines of a regular file, each with its end; the last may lack it. A missing file has none.
-
-    Raises
-    ------
-    CacheCorruptError
-        When it is not a regular file, or a line has more than `longest` bytes.
-    """
+    """Yield the lines of a regular file, each with its end; the last may lack it. A missing file has none."""
     if not exists(folder, name):
         return
     path = folder / name
@@ -167,24 +124,8 @@ def remove_leftovers(folder: Path, *names: str) -> None:
 
 @contextmanager
 def locked(folder: Path, name: str, *below: str) -> Iterator[None]:
-    """Hold the lock of a folder that is written, making the folder; the lock ends with the process.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    name : str
-        The lock's file in it.
-    *below : str
-        Folders in it that are written under the lock. What a kill left there is removed.
-
-    Raises
-    ------
-    CacheLockedError
-        When another process holds it.
-    CacheError
-        When the folder cannot be written, or there are no locks.
-    """
+    """Hold the lock of a folder that is written, making the folder; the lock ends with the process."""
+    # `below` are folders in it that are written under the lock. What a kill left there is removed.
     try:
         import fcntl
     except ImportError as reason:

@@ -32,13 +32,7 @@ _REMEDY = "what was finished before is kept: make room or choose another folder,
 
 
 def exists(folder: Path, name: str = "") -> bool:
-    """Tell whether there is anything of that name, be it a link to nothing.
-
-    Raises
-    ------
-    CacheError
-        When the folder cannot be looked into.
-    """
+    """Tell whether there is anything of that name, be it a link to nothing."""
     try:
         os.lstat(folder / name)
     except (FileNotFoundError, NotADirectoryError):
@@ -49,13 +43,7 @@ def exists(folder: Path, name: str = "") -> bool:
 
 
 def list_folder(folder: Path, name: str) -> list[tuple[str, bool]]:
-    """Return the names in a folder below another, sorted, and whether each is a folder; none when it is missing.
-
-    Raises
-    ------
-    CacheCorruptError
-        When it is no folder, or a link to one.
-    """
+    """List a folder below another: sorted names, and whether each is a folder; nothing when it is missing."""
     if not exists(folder, name):
         return []
     with (
@@ -67,13 +55,7 @@ def list_folder(folder: Path, name: str) -> list[tuple[str, bool]]:
 
 
 def make_folder(folder: Path, name: str) -> None:
-    """Make a folder below another one, unless it is there.
-
-    Raises
-    ------
-    CacheError
-        When it cannot be made, or something else has its name.
-    """
+    """Make a folder below another one, unless it is there."""
     with writing(folder, name, CacheError):
         with open_folder(folder, name) as (directory, last), contextlib.suppress(FileExistsError):
             os.mkdir(last, dir_fd=directory)
@@ -82,13 +64,7 @@ def make_folder(folder: Path, name: str) -> None:
 
 
 def refuse_links(folder: Path, name: str) -> Path:
-    """Return a path below a folder, of which no existing part is a link.
-
-    Raises
-    ------
-    CacheCorruptError
-        Names the link.
-    """
+    """Return a path below a folder; CacheCorruptError names an existing part that is a link."""
     path = folder
     for each in name.split("/"):
         path = path / each
@@ -98,13 +74,7 @@ def refuse_links(folder: Path, name: str) -> Path:
 
 
 def remove_file(folder: Path, name: str) -> None:
-    """Remove a file if it is there; of a link the link.
-
-    Raises
-    ------
-    CacheError
-        When it cannot be removed.
-    """
+    """Remove a file if it is there; of a link the link."""
     with (
         writing(folder, name, CacheError),
         open_folder(folder, name) as (directory, last),

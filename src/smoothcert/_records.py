@@ -36,34 +36,16 @@ _HEADER = {"format", "format_version", "digest"}
 
 @dataclass(frozen=True, kw_only=True)
 class RecordFormat:
-    """A kind of record: a JSON object with the format's name and version, the fields, and their digest.
-
-    Attributes
-    ----------
-    name : str
-        Name of the format.
-    version : int
-        The version that is written; all from 1 on are read.
-    legal : mapping of str to callable
-        Every field, and whether a value of it is legal.
-    optional : mapping of str to anything
-        What fields are that older records lack.
-    bare : bool
-        Whether records of version 1 had neither name, version nor digest.
-    at_most : int
-        Bytes that a record can have.
-    unreadable, other : type of SmoothcertError
-        Raised for damage, and for another format or version.
-    """
+    """A kind of record: a JSON object with the format's name and version, the fields, and their digest."""
 
     name: str
-    version: int
-    legal: Mapping[str, Legal]
-    optional: Mapping[str, Any] = field(default_factory=dict)
-    bare: bool = False
-    at_most: int = 1 << 20
-    unreadable: type[SmoothcertError] = CacheCorruptError
-    other: type[SmoothcertError] = CacheMismatchError
+    version: int  # that is written; all from 1 on are read
+    legal: Mapping[str, Legal]  # every field
+    optional: Mapping[str, Any] = field(default_factory=dict)  # what fields are that older records lack
+    bare: bool = False  # records of version 1 had neither name, version nor digest
+    at_most: int = 1 << 20  # bytes
+    unreadable: type[SmoothcertError] = CacheCorruptError  # for damage
+    other: type[SmoothcertError] = CacheMismatchError  # for another format or version
     unwritable: type[SmoothcertError] = CacheError
 
     def encode(self, fields: Mapping[str, Any]) -> bytes:
@@ -76,14 +58,7 @@ class RecordFormat:
         write_atomic(folder, name, self.encode(fields), self.unwritable)
 
     def read(self, folder: Path, name: str) -> dict[str, Any]:
-        """Read and check a record.
-
-        Raises
-        ------
-        SmoothcertError
-            Of the type `other` for another format or version, of the type `unreadable` when the file is missing or
-            damaged, a field is missing, unknown or not legal, or the digest does not match; names the file.
-        """
+        """Read and check a record; what older records lack is added."""
         path = folder / name
         data = read_regular(folder, name, at_most=self.at_most, error=self.unreadable)
         with reading(path, self.unreadable):

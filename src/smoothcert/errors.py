@@ -71,34 +71,9 @@ class MissingExtraError(SmoothcertError, ImportError):
 def reading(
     path: str | os.PathLike[str], error: type[SmoothcertError] = CacheCorruptError, remedy: str = "restore it"
 ) -> Iterator[None]:
-    """Turn whatever a damaged or hostile file makes a parser raise into one error that names the file.
-
-    Nothing but the reading and parsing of the file belongs inside: a mistake of ours would be called damage.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    error : type of SmoothcertError
-        What to raise.
-    remedy : str
-        What the user can do about it.
-
-    Raises
-    ------
-    SmoothcertError
-        Of the type `error`, for every exception but our own, which pass as they are.
-
-    Examples
-    --------
-    >>> import json
-    >>> with reading("runs/base/manifest.json", CacheCorruptError, "restore it, or certify again"):
-    ...     json.loads("[" * 10**5)
-    Traceback (most recent call last):
-        ...
-    smoothcert.errors.CacheCorruptError: runs/base/manifest.json is damaged (RecursionError: ...): restore it, or
-    certify again
-    """
+    """Turn whatever a damaged or hostile file makes a parser raise into one error that names the file."""
+    # Nothing but the reading and parsing of the file belongs inside: a mistake of ours would be called damage. Our
+    # own errors pass as they are.
     try:
         yield
     except SmoothcertError:
@@ -111,32 +86,7 @@ def reading(
 
 
 def import_extra(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency, or say which extra brings it.
-
-    Parameters
-    ----------
-    module : str
-        Name of the module to import, such as ``"onnxruntime"``.
-    extra : str
-        The extra of smoothcert that installs it, such as ``"onnx"``.
-
-    Returns
-    -------
-    module
-        The imported module.
-
-    Raises
-    ------
-    MissingExtraError
-        When the module is not installed.
-
-    Examples
-    --------
-    >>> import_extra("no_such_module", "onnx")
-    Traceback (most recent call last):
-        ...
-    smoothcert.errors.MissingExtraError: this needs 'no_such_module': pip install 'smoothcert[onnx]'
-    """
+    """Import an optional dependency; MissingExtraError says which extra of smoothcert installs it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from exports import remembered_exports
 from smoothcert.approximate import SPECS, Candidate, make_candidate
 from smoothcert.classifiers import Classifier, FunctionClassifier, TorchClassifier
 from smoothcert.classifiers.torch_module import module_fingerprint
@@ -57,7 +58,8 @@ def test_every_candidate_is_made_and_leaves_the_base_alone(
         "fine tuned!.safetensors",
     ]
     for spec in specs:
-        candidate = make_candidate(spec, base, calibration=BATCH)
+        with remembered_exports():
+            candidate = make_candidate(spec, base, calibration=BATCH)
         assert isinstance(candidate, Candidate)
         assert isinstance(candidate.classifier, Classifier)
         assert SAFE.fullmatch(candidate.name), candidate.name
@@ -122,7 +124,8 @@ def test_missing_and_damaged_files_are_refused(base: TorchClassifier, tmp_path: 
 
 
 def test_an_onnx_file_is_a_candidate(base: TorchClassifier, tmp_path: Path) -> None:
-    made = make_candidate("int8", base, calibration=BATCH).classifier
+    with remembered_exports():
+        made = make_candidate("int8", base, calibration=BATCH).classifier
     path = tmp_path / "deployed.onnx"
     path.write_bytes(made.model_bytes)  # type: ignore[attr-defined]
     again = make_candidate(str(path), base)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from smoothcert.approximate import make_candidate
+from exports import remembered_exports
+from smoothcert.approximate import Candidate, make_candidate
 from smoothcert.classifiers import OnnxClassifier, TorchClassifier
 from smoothcert.errors import InvalidArgumentError
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
+pytestmark = pytest.mark.skipif(find_spec("onnxscript") is None, reason="models are exported with onnxscript")
 
 RNG = np.random.default_rng(0)
 CALIBRATION = RNG.standard_normal((40, 3, 8, 8)).astype(np.float32)
@@ -54,10 +57,22 @@ def base() -> TorchClassifier:
 
 
 @pytest.fixture(scope="module")
-def int8(base: TorchClassifier) -> OnnxClassifier:
-    classifier = make_candidate("int8", base, calibration=CALIBRATION).classifier
-    assert isinstance(classifier, OnnxClassifier)
-    return classifier
+def candidate(base: TorchClassifier) -> Candidate:
+    with remembered_exports():
+        return make_candidate("int8", base, calibration=CALIBRATION)
+
+
+@pytest.fixture(scope="module")
+def int8(candidate: Candidate) -> OnnxClassifier:
+    assert isinstance(candidate.classifier, OnnxClassifier)
+    return candidate.classifier
+
+
+@pytest.fixture
+def exported_before() -> Iterator[None]:
+    """Quantize what was exported in another test, where the export is not looked at."""
+    with remembered_exports():
+        yield
 
 
 def test_every_product_is_quantized(int8: OnnxClassifier) -> None:
@@ -89,12 +104,14 @@ def test_the_runtime_runs_integer_kernels(int8: OnnxClassifier, tmp_path: Path) 
     assert not kinds["Conv"] + kinds["Gemm"] + kinds["MatMul"]
 
 
-def test_it_approximates_the_base_and_is_not_the_base(base: TorchClassifier, int8: OnnxClassifier) -> None:
+def test_it_approximates_the_base_and_is_not_the_base(
+    base: TorchClassifier, candidate: Candidate, int8: OnnxClassifier
+) -> None:
     logits, expected = int8.logits(BATCH), base.logits(BATCH)
     error = np.abs(logits - expected).max() / np.ptp(expected)
     assert 1e-4 < error < 0.03
     assert int8.description["dtype"].count("int8") == 2  # int8 and uint8
-    assert "int8" in make_candidate("int8", base, calibration=CALIBRATION).description
+    assert "int8" in candidate.description
 
 
 def test_logits_are_not_rounded_to_8_bits(int8: OnnxClassifier) -> None:
@@ -158,6 +175,7 @@ def test_it_is_reproducible_quiet_and_says_nothing_of_this_machine(
     assert not logging.root.manager.disable
 
 
+@pytest.mark.usefixtures("exported_before")
 def test_calibration_matters_and_is_checked(base: TorchClassifier, int8: OnnxClassifier) -> None:
     other = make_candidate("int8", base, calibration=2 * CALIBRATION).classifier
     assert other.fingerprint != int8.fingerprint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,15 @@ from scipy.stats import binom
 
 Counts = NDArray[np.int64]
 Array = NDArray[np.float64]
+
+
+@functools.cache
+def table(n: int, p: float) -> Array:
+    """Binomial probabilities of counts 0 to n (rows) of 0 to n draws (columns), computed once for many worlds."""
+    size = np.arange(n + 1)
+    found = np.asarray(binom.pmf(size[:, None], size, p))
+    found.flags.writeable = False
+    return found
 
 
 @dataclass(frozen=True)
@@ -41,11 +51,8 @@ class Outcomes:
 
     def probability(self, world: World) -> Array:
         """Probability of each outcome."""
-        pairs, others = np.arange(self.m + 1), np.arange(self.n - self.m + 1)
-        kept = np.asarray(binom.pmf(pairs, self.m, world.p))
-        lost = np.asarray(binom.pmf(pairs[:, None], pairs, world.a))
-        gained = np.asarray(binom.pmf(pairs[:, None], pairs, world.b))
-        rest = np.asarray(binom.pmf(others, self.n - self.m, world.p))
+        kept, rest = table(self.m, world.p)[:, -1], table(self.n - self.m, world.p)[:, -1]
+        lost, gained = table(self.m, world.a), table(self.m, world.b)
         paired = kept[self.k1] * lost[self.n10, self.k1] * gained[self.n01, self.m - self.k1]
         return np.asarray(paired * rest[self.count - self.k1])
 

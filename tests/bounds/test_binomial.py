@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
-from statsmodels.stats.proportion import proportion_confint
 
 from smoothcert.bounds import lower_confidence_bound, upper_confidence_bound
 from smoothcert.bounds.binomial import _bisect
@@ -120,6 +119,8 @@ def test_zeta_of_no_disagreement_is_the_papers() -> None:
 @pytest.mark.parametrize("alpha", [0.001, 0.05, 0.4])
 @pytest.mark.parametrize(("k", "n"), [(0, 7), (3, 7), (7, 7), (80, 100), (99_000, 100_000)])
 def test_agrees_with_scipy_and_statsmodels(k: int, n: int, alpha: float) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
     ours = (lower_confidence_bound(k, n, alpha), upper_confidence_bound(k, n, alpha))
     scipy = binomtest(k, n).proportion_ci(confidence_level=1 - 2 * alpha, method="exact")
     assert ours == pytest.approx((scipy.low, scipy.high), rel=1e-8)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from bounds.paired_worlds import World, lattice
+from bounds.paired_worlds import World, lattice, table
 from smoothcert.bounds import joint, joint_lower_bound, lower_confidence_bound, prefers_direct
 from smoothcert.bounds._joint_levels import joint_levels
 
@@ -43,9 +43,7 @@ class Tables:
 
     def worst(self, bound: Array, world: World) -> Array:
         """Return for each count the largest probability of a false bound given the cached votes, of any choice."""
-        pairs = np.arange(N + 1)
-        lost = np.asarray(binom.pmf(pairs[:, None], pairs, world.a))
-        won = np.asarray(binom.pmf(pairs[:, None], pairs, world.b))
+        lost, won = table(N, world.a), table(N, world.b)
         fails = lost[self.n10, self.k1] * won[self.n01, self.m - self.k1] * (bound > world.candidate)
         return np.asarray(np.maximum.reduceat(np.add.reduceat(fails, self.choice), self.of_count))
 
@@ -57,7 +55,7 @@ def tables_and_bounds(alpha: float, candidates: int) -> tuple[Tables, Array]:
 
 
 def of_counts(world: World) -> Array:
-    return np.asarray(binom.pmf(np.arange(N + 1), N, world.p))
+    return table(N, world.p)[:, -1]
 
 
 @pytest.mark.parametrize("alpha", [0.3, 0.01])
@@ -76,9 +74,11 @@ def test_so_do_samples_from_scratch_where_votes_were_unanimous(direct: int, cand
     t, bound = tables_and_bounds(alpha, candidates)
     own = {m: lower_confidence_bound(np.arange(m + 1), m, alpha / candidates) for m in MENU}
     unanimous = prefers_direct(np.arange(N + 1), N)
-    for w in lattice():
+    worlds = list(lattice())
+    of_m = {m: np.asarray(binom.pmf(np.arange(m + 1)[:, None], m, [w.candidate for w in worlds])) for m in MENU}
+    for c, w in enumerate(worlds):
         false = {m: np.flatnonzero(found > w.candidate) for m, found in own.items()}
-        alone = max(float(binom.pmf(counts, m, w.candidate).sum()) for m, counts in false.items())
+        alone = max(float(of_m[m][counts, c].sum()) for m, counts in false.items())
         worst = t.worst(bound, w)
         there = np.minimum(1, direct * alone + (candidates - direct) * worst)
         elsewhere = np.minimum(1, candidates * worst)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom, binomtest
 
-from bounds.paired_worlds import Outcomes, World, all_outcomes, lattice
+from bounds.paired_worlds import Outcomes, World, all_outcomes, lattice, table
 from smoothcert.bounds import (
     irs_bound,
     joint,
@@ -47,10 +47,12 @@ def test_total_failure_probability_behind_the_gate(n: int, m: int, alpha: float)
     o, paired = outcomes_and_bounds(n, m, alpha)
     directs = prefers_direct(np.arange(n + 1), n)
     fresh = np.asarray(lower_confidence_bound(np.arange(m + 1), m, alpha))
-    for w in lattice():
+    worlds = list(lattice())
+    of_fresh = np.asarray(binom.pmf(np.arange(m + 1)[:, None], m, [w.candidate for w in worlds]))
+    for c, w in enumerate(worlds):
         paired_fails = o.probability(w)[~directs[o.count] & (paired > w.candidate)].sum()
-        fresh_fails = np.asarray(binom.pmf(np.arange(m + 1), m, w.candidate))[fresh > w.candidate].sum()
-        took_direct = np.asarray(binom.pmf(np.arange(n + 1), n, w.p))[directs].sum()
+        fresh_fails = of_fresh[fresh > w.candidate, c].sum()
+        took_direct = table(n, w.p)[directs, -1].sum()
         assert paired_fails + took_direct * fresh_fails <= alpha
 
 

@@ -11,27 +11,21 @@ from typing import Any
 import pytest
 
 from command_line import smoothcert
-from smoothcert.approximate import int8
-from smoothcert.classifiers import TorchClassifier, onnx_export
+from exports import remembered_exports
 from smoothcert.cli import main
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def exported() -> Iterator[dict[object, bytes]]:
-    """Export each model to ONNX once: it takes a second, most commands do it, and the bytes are the same."""
-    export = onnx_export.export_onnx
-    known: dict[object, bytes] = {}
-
-    def remembered(classifier: TorchClassifier, shape: tuple[int, ...]) -> bytes:
-        key = (type(classifier.module), classifier.fingerprint, shape)  # the same name may become another class
-        if key not in known:
-            known[key] = export(classifier, shape)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_export, "export_onnx", remembered)
-        patch.setattr(int8, "export_onnx", remembered)
+    """Export each model to ONNX once: most commands do it."""
+    with remembered_exports() as known:
         yield known
+
+
+@pytest.fixture(autouse=True)
+def _few_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute curves at two numbers of samples instead of ten."""
+    monkeypatch.setattr("smoothcert.evaluation.comparison.CURVE_POINTS", 2)
 
 
 @pytest.fixture
@@ -49,15 +43,16 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> A
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, exported: dict[object, bytes]) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A digits model, certified on 30 inputs, with three candidates."""
     folder = tmp_path_factory.mktemp("trained")
     model, cache = folder / "checkpoint.safetensors", folder / "cache"
     digits = ("--data", "digits", "--sigma", 0.25)
-    smoothcert("train", *digits, "--arch", "digits_conv", "--epochs", 4, "--out", folder)
-    smoothcert("certify", model, *digits, "--limit", 30, "--n", 2000, "--cache", cache)
-    smoothcert("recertify", cache, "--candidate", "bf16", "--candidate", "prune:0.1", "--n-p", 300)
-    smoothcert("recertify", cache, "--candidate", "int8", "--n-p", 300, "--gamma", "auto")
+    with remembered_exports():
+        smoothcert("train", *digits, "--arch", "digits_conv", "--epochs", 4, "--out", folder)
+        smoothcert("certify", model, *digits, "--limit", 30, "--n", 2000, "--cache", cache)
+        smoothcert("recertify", cache, "--candidate", "bf16", "--candidate", "prune:0.1", "--n-p", 300)
+        smoothcert("recertify", cache, "--candidate", "int8", "--n-p", 300, "--gamma", "auto")
     return folder
 
 

@@ -57,7 +57,23 @@ def test_certify_under_a_budget(run: Any, trained: Path, tmp_path: Path) -> None
         (("--budget", "3000"), "use budget >= 3300"),
         (("--budget", "30000", "--radius", "0.1"), "radius is 0.1 and budget is 30000: give one"),
         (("--runner-up", "--radius", "0.1"), "runner_up is given"),
+        (("--guide", trained / "cache"), "there is no budget for it to divide"),
+        (("--budget", "30000", "--guide", trained / "cache"), "give another seed"),
     ):
         status, _, err = run(*call, *options)
         assert status == 2
         assert message in " ".join(err.split())
+
+
+def test_a_cache_guides_a_budget(run: Any, trained: Path, tmp_path: Path) -> None:
+    model = trained / "checkpoint.safetensors"
+    call = ("certify", model, "--data", "digits", "--limit", "5", "--sigma", "0.25", "--cache", tmp_path / "a")
+    guided = (*call, "--budget", "5000", "--guide", trained / "cache", "--seed", "77", "--json")
+    status, out, err = run(*guided)
+    assert status == 0, err
+    found = json.loads(out)
+    assert found["guarantee"] == "certified"
+    assert 4_700 < found["samples"] <= 5_000
+    status, out, _ = run(*guided)
+    assert status == 0
+    assert json.loads(out)["samples"] == 0, "all of them are kept"

@@ -52,7 +52,7 @@ def by_definition(
     key=st.binary(min_size=32, max_size=32),
     purpose=st.sampled_from(Purpose),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_kernel_draws_what_the_definition_says(
     sigma: float, levels: int, size: int, count: int, start: int, seed: int, key: bytes, purpose: Purpose
 ) -> None:

@@ -10,16 +10,17 @@ import simulated_failures
 from counts import PairedWorld
 
 LINEAR = closed_form_failures.WORLDS
+SIZE = 600  # twice the failures that alpha = 0.05 allows are noticed with probability 0.94, in every world alone
 
 
 @pytest.mark.parametrize(("seed", "world"), list(enumerate(LINEAR, start=10)), ids=[w.name for w in LINEAR])
 def test_no_more_false_certificates_than_alpha(seed: int, world: closed_form_failures.World) -> None:
-    counts = {count.kind: count for count in closed_form_failures.count_failures(world, 1000, seed=seed)}
+    counts = {count.kind: count for count in closed_form_failures.count_failures(world, SIZE, seed=seed)}
     for count in counts.values():
-        assert count.p_value > 1e-4, f"{count.kind}: {count.failures} of {count.inputs} at alpha = {count.alpha}"
-    assert counts["CERTIFY"].failures > 0.015 * 1000, "the count can fail: an exact bound uses its alpha"
+        assert count.p_value > 1e-3, f"{count.kind}: {count.failures} of {count.inputs} at alpha = {count.alpha}"
+    assert counts["CERTIFY"].failures > 0.01 * SIZE, "the count can fail: an exact bound uses its alpha"
     if "at the gate" in world.name and "gamma" not in world.name:
-        assert min(counts[f"IRS, {branch} branch"].certificates for branch in ("zeta", "direct")) > 200
+        assert min(counts[f"IRS, {branch} branch"].certificates for branch in ("zeta", "direct")) > SIZE / 5
 
 
 @pytest.mark.parametrize("world", simulated_failures.WORLDS, ids=lambda w: w.name)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +59,8 @@ def test_published_logs_come_back_as_they_were(shared: Path, tmp_path: Path, nam
 
 @pytest.mark.parametrize("name", LOGS)
 def test_metrics_on_a_log_are_those_of_the_usual_script(shared: Path, name: str) -> None:
+    import pandas as pd
+
     frame = pd.read_csv(shared / "reference/cohen_logs" / name, delimiter="\t")
     log = read_cohen_log(shared / "reference/cohen_logs" / name)
     radii = np.arange(0, 2.5, 0.05)

@@ -3,12 +3,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import Curve
@@ -19,6 +17,10 @@ from smoothcert.report import (
     plot_zeta_distribution,
     save_figure,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NAMES = ("base", "fp16", "bf16", "int8", "int8 static", "prune 5 %", "prune 10 %", "prune 20 %", "prune global")
 P_LOWER = np.array([0.3, 0.45, 0.55, 0.7, 0.8, 0.95, 0.992, 0.999])

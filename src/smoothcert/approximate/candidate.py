@@ -65,7 +65,8 @@ def make_candidate(
     Parameters
     ----------
     spec : str
-        One of the forms in `SPECS`. A function is looked for in the current directory first. AMOUNT is in (0, 1).
+        One of the forms in `SPECS`. AMOUNT is in (0, 1). A function is looked for in the current directory first;
+        it returns a module, which takes what the base's module takes, or a `Classifier`, which takes noisy inputs.
     base : TorchClassifier
         The base model f.
     calibration : ndarray of float32, shape (b, *shape), optional

@@ -40,26 +40,18 @@ class RoundedClassifier(TorchClassifier):
 
 
 def float16_arithmetic(base: TorchClassifier) -> TorchClassifier:
-    """Convert a classifier to float16 weights and arithmetic; see `bfloat16_arithmetic`."""
+    """Convert a classifier to float16 weights and arithmetic."""
     return _arithmetic(base, torch.float16)
 
 
 def bfloat16_arithmetic(base: TorchClassifier) -> TorchClassifier:
-    """Convert a classifier to bfloat16 weights and arithmetic.
-
-    ``base.preprocess`` and the leading parameter-free layers of a ``Sequential`` (a normalization) run in float32
-    as before; their output is cast, the rest runs in bfloat16, and the logits are returned as float32.
-    """
+    """Convert a classifier to bfloat16 weights and arithmetic."""
     return _arithmetic(base, torch.bfloat16)
 
 
 def float16_weights(base: TorchClassifier) -> TorchClassifier:
-    """Round the weights of a classifier to float16 and compute in float32, as before.
-
-    What float16 costs in accuracy on processors without float16 convolutions: emulated ones are about ten times
-    slower than float32. Parameters and floating-point buffers of the part that `bfloat16_arithmetic` would convert
-    are rounded to nearest, ties to even.
-    """
+    """Round the weights of a classifier to float16, ties to even, and compute in float32, as before."""
+    # For processors without float16 convolutions: emulated ones are about ten times slower than float32.
     front, net = _split(copy_module(base))
     _check_range(net, torch.float16)
     for tensor in (*net.parameters(), *net.buffers()):

@@ -22,13 +22,9 @@ _LAYERS = (
 
 
 def prune_layerwise(base: TorchClassifier, amount: float) -> tuple[TorchClassifier, str]:
-    """Zero the given fraction of each layer's weights, those of smallest magnitude; return what was done in words.
-
-    The "lowest weight magnitude" pruning of the incremental paper (section 5.3). Of n weights of a convolution or
-    linear layer, ``round(amount * n)`` are set to zero; of equal magnitudes those that come first. Biases and
-    normalization layers are left alone. The zeros are stored as weights: no masks remain that would be multiplied
-    again in each call.
-    """
+    """Zero the given share of each layer's weights, the smallest in magnitude; say in words what was done."""
+    # The "lowest weight magnitude" pruning of the incremental paper (section 5.3). Zeros are stored as weights: no
+    # masks remain that would be multiplied again in each call.
     module = copy_module(base)
     weights = _weights(module)
     for weight in weights:

@@ -19,16 +19,12 @@ __all__ = ["apply_function"]
 
 
 def apply_function(base: TorchClassifier, module_name: str, function_name: str) -> Classifier:
-    """Let a user's function turn a copy of the base's module into a candidate.
-
-    It returns a module, which takes what the base's module takes, so that the base's preprocessing stays in front,
-    or a `Classifier`, which takes the noisy inputs.
-    """
+    """Let a user's function turn a copy of the base's module into a candidate: a module or a `Classifier`."""
     spec = f"{module_name}:{function_name}"
     with _current_directory_first():
         function = _import(spec, module_name, function_name)
         made = function(copy_module(base))
-    if isinstance(made, torch.nn.Module):
+    if isinstance(made, torch.nn.Module):  # it takes what the base's takes, behind the base's preprocessing
         return TorchClassifier(made, base.num_classes, preprocess=base.preprocess, device=base.device)
     if not isinstance(made, Classifier):
         raise InvalidArgumentError(

@@ -2,7 +2,7 @@
 
 from smoothcert.bounds._arguments import MAX_COUNT
 from smoothcert.bounds._disagreement import DEFAULT_DISAGREEMENT, expected_disagreement
-from smoothcert.bounds.allocation import Predicted, allocate_samples
+from smoothcert.bounds.allocation import Predicted, allocate_samples, predicted_from_votes
 from smoothcert.bounds.at_radius import CERTIFIED, FIRST_SIZE, GIVEN_UP, UNDECIDED, RadiusTest
 from smoothcert.bounds.binomial import lower_confidence_bound, upper_confidence_bound
 from smoothcert.bounds.conformal import conformal_rank, smallest_calibration_set
@@ -50,6 +50,7 @@ __all__ = [
     "log_evidence_below",
     "lower_confidence_bound",
     "pooled_excess_p_value",
+    "predicted_from_votes",
     "prefers_direct",
     "smallest_calibration_set",
     "smallest_n",

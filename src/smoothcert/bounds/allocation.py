@@ -12,7 +12,7 @@ from smoothcert.bounds.binomial import lower_confidence_bound
 from smoothcert.bounds.radius import smallest_n
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["Predicted", "allocate_samples", "expected_gain"]
+__all__ = ["Predicted", "allocate_samples", "expected_gain", "predicted_from_votes"]
 
 Array = NDArray[np.float64]
 
@@ -40,6 +40,32 @@ class Predicted:
     spread: Array
 
 
+def predicted_from_votes(count: NDArray[np.int64], n: NDArray[np.int64] | int) -> Predicted:
+    """Predict from other votes, by Jeffreys' prior.
+
+    Parameters
+    ----------
+    count : ndarray of int64, shape (m,)
+        Votes for the class, of n.
+    n : int or ndarray of int64, shape (m,)
+        Votes.
+
+    Returns
+    -------
+    Predicted
+
+    Examples
+    --------
+    >>> found = predicted_from_votes(np.array([90, 50]), 100)
+    >>> found.probit.round(2), found.spread.round(2)
+    (array([1.26, 0.  ]), array([0.17, 0.12]))
+    """
+    p = (count + 0.5) / (n + 1)
+    probit = ndtri(p)
+    density = np.exp(-(probit**2) / 2) / np.sqrt(2 * np.pi)
+    return Predicted(probit, np.sqrt(p * (1 - p) / (n + 1)) / density)
+
+
 def allocate_samples(
     predicted: Predicted,
     n: int,
@@ -52,10 +78,10 @@ def allocate_samples(
     """Divide m n samples so that the expected mean certified radius is largest.
 
     What an input gains from n samples is S-shaped: nothing until the bound passes 1/2, then more and more slowly.
-    At one price per sample each input takes the number that gains most above its price, which may be the least;
-    the price is found by bisection. The prediction's spread is integrated over, so that an input whose p_A is
-    uncertain is not written off. The numbers are a function of the predictions alone: certificates that use them
-    are as valid as with one n for all, however wrong the predictions are.
+    At one price per sample each input takes the number whose gain exceeds its price by most, which may be the
+    least; the price is found by bisection. The gain is averaged over the prediction's error, so that an input
+    whose p_A is uncertain is not written off. The numbers are a function of the predictions alone: certificates
+    that use them are as valid as with one n for all, however wrong the predictions are.
 
     Parameters
     ----------

@@ -30,11 +30,11 @@ Array = NDArray[np.float64]
 class RadiusTest:
     """The sequential test of "p > p0" with at most n samples: counts in, decisions out.
 
-    Half of alpha pays for evidence that may be looked at after any sample (`log_evidence_above`), half for
-    one Clopper-Pearson bound after all n samples, which is sharper there. Both are fixed beforehand, so the
-    probability of certifying where p <= p0 is at most alpha by the union bound, whenever counts are looked at and
-    whatever made sampling stop. An input is given up once the count is predicted to reach the last bound with
-    less than 1 % probability; this costs power only, since giving up claims nothing.
+    Half of alpha pays for evidence that may be looked at after any sample (`log_evidence_above`), half for one
+    Clopper-Pearson bound after all n samples, which is sharper there. The probability of certifying where p <= p0
+    is at most alpha, whenever counts are looked at and whatever made sampling stop; ``docs/guarantees.md`` has the
+    proof. An input is given up, which costs power only, once the count is predicted to reach the last bound with
+    less than 1 % probability.
 
     Attributes
     ----------

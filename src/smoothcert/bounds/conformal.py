@@ -19,10 +19,10 @@ _TAIL_ERROR = 1e-9  # of SciPy's tails, relatively, with room
 def conformal_rank(m: int, miss: float, beta: float, *, future: int | None = None) -> int:
     """Choose which of m sorted calibration scores to take as the threshold that few new scores exceed.
 
-    With independent scores of one distribution F, the k-th smallest satisfies P(1 - F(score_k) > miss) =
-    P(Bin(m, 1 - miss) >= k) when F is continuous, and at most that otherwise. The smallest k for which this is at
-    most beta is returned: with probability 1 - beta over the draw of the calibration set, a new score exceeds the
-    threshold with probability at most `miss`.
+    With probability 1 - beta over the draw of the calibration set, a new score exceeds the threshold with
+    probability at most `miss`. For independent scores of one distribution F, the k-th smallest satisfies
+    P(1 - F(score_k) > miss) <= P(Bin(m, 1 - miss) >= k), with equality where F is continuous; the smallest k for
+    which the right side is at most beta is returned.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def conformal_rank(m: int, miss: float, beta: float, *, future: int | None = Non
     beta : float
         Probability that the calibration set is so unlucky that more do, in (0, 1).
     future : int, optional
-        Bound the share among this many new scores instead of the probability of each. It takes no property of F
-        but that all m + future scores are exchangeable: the number above the threshold is hypergeometric.
+        Bound the share among this many new scores instead of the probability of each. It is enough that all
+        m + future scores are exchangeable: the number above the threshold is hypergeometric.
 
     Returns
     -------

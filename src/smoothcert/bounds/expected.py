@@ -42,7 +42,7 @@ def expected_bounds_from_scratch(p: Array, n: int | Counts, alpha: float) -> Arr
     Returns
     -------
     ndarray of float64, shape (5, r)
-        The mean over the first axis of what follows from them approximates its expectation.
+        The mean over the first axis of a function of the bounds, such as the radius, approximates its expectation.
 
     Examples
     --------

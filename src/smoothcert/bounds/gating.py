@@ -18,10 +18,9 @@ def prefers_direct(count: ArrayLike, n: ArrayLike) -> NDArray[np.bool_]:
     where it says yes fail together with probability at most alpha, each at the full alpha: the gating lemma in
     ``docs/guarantees.md``. It does not hold for direct votes on the cached samples.
 
-    The rule looks at nothing else: neither at how many samples are paired nor at the candidate. That makes the
-    lemma free of premises about either, and it has a price. A candidate that changes more than about a tenth of
-    the votes, or is given more than half as many samples as the cache has, would do a little better from
-    scratch. ``docs/guarantees.md`` has the figures.
+    The rule looks neither at how many samples are paired nor at the candidate, so that the lemma needs no premises
+    about them. The price, with figures in the same document: a candidate that changes more than about a tenth of
+    the votes, or is given more than half as many samples as the cache has, would do a little better from scratch.
 
     Parameters
     ----------

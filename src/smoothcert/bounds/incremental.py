@@ -81,21 +81,10 @@ def irs_bound(
 
     Notes
     -----
-    The direct bound is taken at level alpha, where the paper spends alpha + alpha_zeta. The paper argues for each
-    branch as if it had been chosen beforehand, but it is chosen by p_A, whose noise the paired votes share. At
-    level alpha the sum holds over the choice, for every gamma fixed beforehand, and needs no independence:
-
-    1. Let p = P(f = A), p' = P(f^p = A) and q = P(f != f^p), so that p' >= p - q: f^p misses A only where f does
-       or where they differ. Three events matter: B, that p_A > p, with P(B) <= alpha; Z, that zeta < q, with
-       P(Z) <= alpha_zeta; and D, that the direct bound exceeds p', with P(D) <= alpha.
-    2. In the zeta branch, p_A - zeta > p' >= p - q is possible only in B or Z. In the direct branch, a false
-       bound is D.
-    3. If p < gamma: taking the direct branch at all means p_A >= gamma > p, which is B. So every failure, in
-       either branch, is in B or Z, and P(failure) <= alpha + alpha_zeta.
-    4. If p >= gamma: the zeta branch means p_A < gamma <= p, so B did not happen there and its failures are in Z;
-       the failures of the direct branch are in D. So P(failure) <= alpha_zeta + alpha.
-
-    Nothing of this holds for a gamma chosen by looking at the votes it is then applied to.
+    The direct bound is taken at level alpha, where the paper spends alpha + alpha_zeta as if the branch had been
+    chosen beforehand. But it is chosen by p_A, whose noise the paired votes share; at level alpha the total holds
+    over the choice. ``docs/guarantees.md`` has the proof. It presupposes that gamma was fixed without looking at
+    the votes, and m without looking at the cached ones.
 
     References
     ----------

@@ -67,9 +67,7 @@ def log_evidence_below(d: ArrayLike, n: ArrayLike, a0: ArrayLike) -> Array:
 
     Notes
     -----
-    In a trial with probability a >= a0 the ratio for a1 < a0 grows by a factor whose mean is
-    1 - (a - a0) (a0 - a1) / (a0 (1 - a0)) <= 1. So the mixture is a nonnegative supermartingale that starts at 1,
-    and Ville's inequality bounds the probability that it ever reaches 1 / alpha by alpha.
+    Where a >= a0 the mixture is a nonnegative supermartingale; ``docs/guarantees.md`` has the proof (lost votes).
 
     References
     ----------

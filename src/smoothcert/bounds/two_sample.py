@@ -57,8 +57,8 @@ def pooled_excess_p_value(
 ) -> float:
     """Test whether many counts together are too large, each by too little to be seen by itself.
 
-    The p-value of each pair is drawn uniformly from where the discreteness of the counts leaves it, so that it is
-    exactly uniform where the probabilities are equal. Their normal quantiles are added (Stouffer).
+    Counts are discrete and leave the p-value of each pair an interval. It is drawn uniformly from there, so that
+    it is exactly uniform where the probabilities are equal. The p-values' normal quantiles are added (Stouffer).
 
     Parameters
     ----------

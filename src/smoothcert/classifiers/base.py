@@ -15,31 +15,21 @@ INVALID_VOTE = -1
 
 @runtime_checkable
 class Classifier(Protocol):
-    """Anything that turns a batch of inputs into one class each.
-
-    Attributes
-    ----------
-    num_classes : int
-        Classes are 0 .. num_classes - 1.
-    fingerprint : str
-        Identifies what is computed: equal fingerprints mean the same parameters, architecture, runtime and dtype.
-    description : dict of str to str
-        What is run, for the manifest: runtime, dtype, architecture, preprocessing.
-    """
+    """Anything that turns a batch of inputs into one class each."""
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
+        """Classes are 0 .. num_classes - 1."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Identifies what is computed."""
+        """Identifies what is computed: equal ones mean the same parameters, architecture, runtime and dtype."""
         ...
 
     @property
     def description(self) -> dict[str, str]:
-        """What is run, for the manifest."""
+        """What is run, for the manifest: runtime, device, dtype, preprocessing."""
         ...
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -36,16 +36,14 @@ class OnnxClassifier:
     num_classes : int
         Number of classes, at least 2.
     threads : int, optional
-        Threads that a batch is spread over, by default one per core that this process may use. Each takes pieces
-        of the batch: on idle cores as fast as threads that share every layer; where another process had one of two
-        cores, 1.35 times as fast, since nobody waits for the slower thread in each layer.
+        Threads that a batch is spread over, by default one per core that this process may use.
 
     Attributes
     ----------
     model_bytes : bytes
         The model as it is run, to be written to a file and deployed.
     threads : int
-        Threads that a batch is spread over.
+        As given, or the number of cores.
 
     Raises
     ------
@@ -62,11 +60,11 @@ class OnnxClassifier:
     A model with a dynamic quantization operator is refused: its scale depends on the whole batch, so that a vote
     would depend on other samples, and no certificate could be made from such votes.
 
-    An integer model's votes do not depend on the batch or the number of threads: sums of int8 products are exact
-    (on processors whose 8-bit dot product saturates, which are those without VNNI, a model may return other logits
-    than elsewhere). Nor did those of the float32 models that were tried, on a processor with AVX-512, where logits
-    were bit-identical (``experiments/determinism.py``). ONNX Runtime does not promise that, and on another
-    processor the last bits differ, so that a vote at a near tie may.
+    An integer model's votes do not depend on the batch or the number of threads, as sums of int8 products are
+    exact. On processors without VNNI, whose 8-bit dot product saturates, a model may return other logits than
+    elsewhere. The logits of the float32 models that were tried did not depend on them either, on a processor with
+    AVX-512 (``experiments/determinism.py``), but ONNX Runtime does not promise that. On another processor their
+    last bits differ, and so may a vote at a near tie.
 
     Examples
     --------
@@ -226,7 +224,9 @@ def _inside(message: Any, kind: type) -> Iterator[Any]:
 def _open_session(name: str, data: bytes) -> Any:
     onnxruntime = import_extra("onnxruntime", "onnx")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # threads take pieces of a batch instead
+    # Threads take pieces of a batch instead of sharing every layer: as fast on idle cores, and 1.35 times as fast
+    # where another process had one of two cores, since nobody waits for the slower thread in each layer.
+    options.intra_op_num_threads = 1
     options.log_severity_level = 3  # errors only: they are raised as well
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

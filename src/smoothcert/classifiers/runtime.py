@@ -34,9 +34,9 @@ def with_runtime(
     classifier : TorchClassifier
         Left as it is.
     runtime : {"eager", "compile", "onnx", "auto"}
-        The module as PyTorch runs it; see `CompiledClassifier`; ONNX Runtime in float32, see `ExportedClassifier`.
-        ``"auto"`` is ``"onnx"`` on the CPU, and ``"eager"`` elsewhere and where ONNX Runtime is not installed,
-        cannot run the module or computes something else.
+        ``"eager"`` is the module as PyTorch runs it, ``"compile"`` a `CompiledClassifier`, ``"onnx"`` an
+        `ExportedClassifier`. ``"auto"`` is ``"onnx"`` on the CPU, and ``"eager"`` elsewhere and where ONNX Runtime
+        is not installed, cannot run the module or computes something else.
     batch : ndarray of float32, shape (b, *shape)
         Inputs as they will come, with noise: what is chosen must compute the same on them. ``"compile"`` is for
         batches of b.

@@ -51,6 +51,12 @@ def certify(
             "--budget", help="Samples of all inputs together, spent where they buy radius, instead of n."
         ),
     ] = None,
+    guide: Annotated[
+        Path | None,
+        typer.Option(
+            "--guide", help="Cache of these inputs, of an older or another model, that says where --budget pays."
+        ),
+    ] = None,
     alpha: Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")] = 0.001,
     seed: options.Seed = 0,
     noise: options.Noise = "auto",
@@ -79,7 +85,7 @@ def certify(
     from smoothcert.report import write_cohen_log
     from smoothcert.votes.store import Provenance
 
-    _require_one_way(radius, budget, runner_up)
+    _require_one_way(radius, budget, runner_up, guide)
     law = noise_law(noise, levels, sigma, seed)
     provenance = Provenance(model=model, data=data, split=split, limit=limit, skip=skip)
     dataset, running = open_provenance(
@@ -100,7 +106,7 @@ def certify(
             batch_size=running.batch_size,
             progress=progress,
         )
-        run = _run(running.classifier, dataset.inputs, radius, budget, n, runner_up, shared)
+        run = _run(running.classifier, dataset.inputs, radius, budget, guide, n, runner_up, shared)
     keep_provenance(cache, provenance)
     if log is not None:
         write_cohen_log(log, run.certificates, dataset.labels)
@@ -112,6 +118,7 @@ def _run(
     x: Inputs,
     radius: float | None,
     budget: int | None,
+    guide: Path | None,
     n: int,
     runner_up: bool,
     shared: _Shared,
@@ -122,7 +129,7 @@ def _run(
     if radius is not None:
         return certify_at_radius(classifier, x, radius, n=n, **shared)
     if budget is not None:
-        return certify_with_budget(classifier, x, budget, runner_up=runner_up, **shared)
+        return certify_with_budget(classifier, x, budget, guide=guide, runner_up=runner_up, **shared)
     return certify(classifier, x, n=n, runner_up=runner_up, **shared)
 
 
@@ -138,9 +145,11 @@ def _show_cost(
     print_result(as_json, cost, f"{most}{cost['samples']:,} forward passes, about {time} and {space}")
 
 
-def _require_one_way(radius: float | None, budget: int | None, runner_up: bool) -> None:
+def _require_one_way(radius: float | None, budget: int | None, runner_up: bool, guide: Path | None) -> None:
     from smoothcert.errors import InvalidArgumentError
 
+    if guide is not None and budget is None:
+        raise InvalidArgumentError(f"guide is {guide}, but there is no budget for it to divide: give --budget")
     if radius is not None and budget is not None:
         raise InvalidArgumentError(f"radius is {radius:g} and budget is {budget}: give one of them")
     if radius is not None and runner_up:

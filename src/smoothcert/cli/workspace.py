@@ -37,30 +37,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Workspace:
-    """What recertification from a cache needs.
-
-    Attributes
-    ----------
-    cache : Path
-        Folder of the cache.
-    module : TorchClassifier
-        The model that was certified, as PyTorch runs it.
-    base : Running
-        The same in the runtime that made the cache.
-    dataset : Dataset
-        Its inputs and labels.
-    calibration : ndarray of float32, shape (b, *shape)
-        Noisy inputs whose noise no vote uses.
-    batch_size : int or None
-        What the user asked for; None leaves it to the runtime.
-    """
+    """What recertification from a cache needs."""
 
     cache: Path
-    module: TorchClassifier
-    base: Running
+    module: TorchClassifier  # the model that was certified, as PyTorch runs it
+    base: Running  # the same in the runtime that made the cache
     dataset: Dataset
-    calibration: NDArray[np.float32]
-    batch_size: int | None
+    calibration: NDArray[np.float32]  # noisy inputs, (b, *shape), whose noise no vote uses
+    batch_size: int | None  # what the user asked for; None leaves it to the runtime
 
     def make(self, spec: str) -> Candidate:
         """Make a candidate of the base."""

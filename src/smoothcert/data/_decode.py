@@ -28,18 +28,10 @@ _PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # where a PNG says how many bits a l
 
 @dataclass(frozen=True, kw_only=True)
 class Crop:
-    """How images of a folder are brought to one shape: scale the shorter side, then cut out the centre.
+    """How images of a folder are brought to one shape: scale the shorter side, then cut out the centre."""
 
-    Attributes
-    ----------
-    resize : int, optional
-        Length of the shorter side in pixels after bilinear scaling; ImageNet's is 256.
-    crop : int, optional
-        Side of the square cut out of the centre in pixels; ImageNet's is 224.
-    """
-
-    resize: int | None = None
-    crop: int | None = None
+    resize: int | None = None  # pixels of the shorter side after bilinear scaling; ImageNet's is 256
+    crop: int | None = None  # pixels of the side of the square that is cut out; ImageNet's is 224
 
     def __post_init__(self) -> None:
         for name, value in (("resize", self.resize), ("crop", self.crop)):

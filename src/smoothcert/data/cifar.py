@@ -30,6 +30,7 @@ _CODECS = ("UNCOMPRESSED", "SNAPPY")
 _ROWS = 64  # of which each can be as large as a page: what is in memory before it is counted
 _ALWAYS_BYTES, _INFLATION = 1 << 24, 16  # encoded images do not compress: copies of one image may
 _COLUMNS = ["img.bytes", "label"]
+# https://www.cs.toronto.edu/~kriz/cifar.html, section "Binary version".
 _BINARY_FILES = {"train": tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test": ("test_batch.bin",)}
 
 
@@ -39,12 +40,7 @@ def has_binary_files(folder: Path) -> bool:
 
 
 def read_cifar_binary(folder: Path, split: str) -> Dataset:
-    """Read the binary version: records of 1 label byte and 3,072 bytes, red, green and blue planes by rows.
-
-    References
-    ----------
-    https://www.cs.toronto.edu/~kriz/cifar.html, section "Binary version".
-    """
+    """Read the binary version: records of 1 label byte and 3,072 bytes, red, green and blue planes by rows."""
     if split not in _BINARY_FILES:
         raise DataError(f"{folder} has no split {split!r}: CIFAR-10's binary version has 'train' and 'test'")
     files = [folder / name for name in _BINARY_FILES[split]]

@@ -14,15 +14,12 @@ _TEST_IMAGES_PER_CLASS = 50
 
 
 def read_digits(split: str) -> Dataset:
-    """Read the digits, (1, 8, 8), levels 0 .. 16 divided by 16: 1,297 to train on, 500 (50 a class) to test on.
-
-    The order, and with it the split, follows from a hash of each image's position: the same under every version of
-    NumPy, and with the classes mixed.
-    """
+    """Read the digits, (1, 8, 8), levels 0 .. 16 divided by 16: 1,297 to train on, 500 (50 a class) to test on."""
     if split not in ("train", "test"):
         raise DataError(f"digits has no split {split!r}: give 'train' or 'test'")
     bunch = import_extra("sklearn.datasets", "digits").load_digits()
     labels = np.asarray(bunch.target, dtype=np.int64)
+    # By a hash of each position: the same under every version of NumPy, and with the classes mixed.
     order = np.array(sorted(range(len(labels)), key=lambda i: hashlib.sha256(f"digits/{i}".encode()).digest()))
     rank = np.zeros(len(labels), dtype=np.int64)
     for label in range(10):

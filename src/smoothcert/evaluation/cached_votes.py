@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,23 +24,11 @@ __all__ = ["SampledInputs", "cached_rows", "certify_first", "labelled_inputs", "
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SampledInputs:
-    """Labelled inputs with every vote, from a cache that `certify` made.
-
-    Attributes
-    ----------
-    manifest : Manifest
-        What the votes are votes of.
-    inputs : Inputs, shape (m, *shape)
-        The clean inputs.
-    y : ndarray of int64, shape (m,)
-        Labels, used for accuracies alone.
-    rows : list of CachedInput
-        Every vote.
-    """
+    """Labelled inputs with every vote, from a cache that `certify` made."""
 
     manifest: Manifest
-    inputs: Inputs
-    y: NDArray[np.int64]
+    inputs: Inputs  # clean, (m, *shape)
+    y: NDArray[np.int64]  # labels, used for accuracies alone
     rows: list[CachedInput]
 
     @property
@@ -79,7 +66,7 @@ def certify_first(
         chosen = np.zeros_like(tally.selection)
         chosen[np.arange(len(chosen)), top_class] = 1
         tally = replace(tally, selection=chosen)
-    return cohen_certificates(tally, alpha, manifest.noise(), math.prod(manifest.input_shape))
+    return cohen_certificates(tally, alpha, manifest.noise(), manifest.size)
 
 
 def read_sampled(cache: str | Path, x: Any, y: NDArray[np.int64]) -> SampledInputs:

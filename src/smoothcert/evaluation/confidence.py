@@ -73,12 +73,8 @@ def truly_certified(k: int, m: int, alpha: float, *, confidence: float) -> int:
     ----------
     k : int
         Inputs with the claim, 0 <= k <= m.
-    m : int
-        Inputs, at least 1.
-    alpha : float
-        Failure probability of each certificate, in (0, 1).
-    confidence : float
-        In (0, 1), such as 0.99.
+    m, alpha, confidence
+        As in `false_certificates`.
 
     Returns
     -------
@@ -159,14 +155,8 @@ def average_certified_radius_lower(
 
     Parameters
     ----------
-    certificates : Certificates or HasRadius
-        Predictions and radii of m inputs, with independent noise (see `false_certificates`).
-    y : array_like of int, shape (m,)
-        True classes, not negative.
-    alpha : float
-        Failure probability of each certificate, in (0, 1).
-    confidence : float
-        In (0, 1), such as 0.99.
+    certificates, y, alpha, confidence
+        As in `certified_accuracy_lower`.
 
     Returns
     -------

@@ -17,24 +17,12 @@ __all__ = ["EstimationErrors", "OneSide", "estimation_errors", "sampling_varianc
 
 @dataclass(frozen=True)
 class OneSide:
-    """Inputs whose radius is predicted too low, or too high (half of Table VI).
+    """Inputs whose radius is predicted too low, or too high (half of Table VI)."""
 
-    Attributes
-    ----------
-    share : float
-        Share of all inputs.
-    percentage_error : float
-        Mean of |predicted - sampled| / sampled, in percent; NaN when there are none.
-    mean_radius : float
-        Mean sampled radius (the paper's ground-truth ACR).
-    mean_error, error_variance : float
-        Mean and variance of |predicted - sampled|, in the units of the input.
-    """
-
-    share: float
-    percentage_error: float
-    mean_radius: float
-    mean_error: float
+    share: float  # of all inputs; the others are NaN where it is 0
+    percentage_error: float  # mean of |predicted - sampled| / sampled, in percent
+    mean_radius: float  # sampled: the paper's ground-truth ACR
+    mean_error: float  # of |predicted - sampled|, in the units of the input
     error_variance: float
 
 
@@ -70,14 +58,12 @@ def _one_side(which: NDArray[np.bool_], difference: NDArray[np.float64], radius:
 
 
 def sampling_variance(votes: Votes, num_classes: int, *, repeats: int = 50) -> NDArray[np.float64]:
-    """Return the variance of the counts from one sampling to the next over N, class by class (Table IV).
-
-    The m x n votes are cut into `repeats` samplings of N = n // repeats. A binomial count has variance
-    N p (1 - p), so the ratio does not depend on N: Table IV has it times 100,000, Table V its mean in percent.
-    """
+    """Return the variance of the counts from one sampling to the next over N, class by class (Table IV), (k,)."""
     m, n = votes.shape
     if not 2 <= repeats <= n:
         raise InvalidArgumentError(f"repeats is {repeats} and there are {n} votes per input: give 2 .. {n}")
+    # A binomial count has variance N p (1 - p), so the ratio does not depend on N: Table IV has it times 100,000,
+    # Table V its mean in percent.
     size = n // repeats
     blocks = votes[:, : repeats * size].reshape(m, repeats, size)
     variances = [(blocks == c).sum(axis=2).var(axis=1, ddof=1).mean() for c in range(num_classes)]

@@ -77,10 +77,8 @@ def average_certified_radius_interval(
     ----------
     certificates : Certificates or HasRadius
         Predictions and radii of at least two inputs drawn independently.
-    y : array_like of int, shape (m,)
-        True classes, not negative.
-    confidence : float, default 0.95
-        Coverage of the two-sided interval, in (0, 1).
+    y, confidence
+        As in `certified_accuracy_interval`.
     largest : float, optional
         The largest radius that any input could have got, known beforehand, such as
         ``largest_radius(n, alpha, sigma)``.

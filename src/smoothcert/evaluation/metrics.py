@@ -27,24 +27,16 @@ RADIUS_STEP = 0.25
 
 
 class HasRadius(Protocol):
-    """What the metrics read: `Certificates` have it, and so has a published log.
-
-    Attributes
-    ----------
-    prediction : ndarray of int64, shape (m,)
-        Class claimed for each input; -1 is an abstention.
-    radius : ndarray of float64, shape (m,)
-        Radius claimed, in the units of the input.
-    """
+    """What the metrics read of m inputs: `Certificates` have it, and so has a published log."""
 
     @property
     def prediction(self) -> NDArray[np.int64]:
-        """Class claimed for each input; -1 is an abstention."""
+        """Class claimed for each input, (m,) int64; -1 is an abstention."""
         ...
 
     @property
     def radius(self) -> NDArray[np.float64]:
-        """Radius claimed for each input."""
+        """Radius claimed for each input, (m,) float64, in the units of the input."""
         ...
 
 
@@ -161,10 +153,8 @@ def correct(certificates: HasRadius, y: ArrayLike) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    certificates : Certificates or HasRadius
-        Predictions and radii of m inputs.
-    y : array_like of int, shape (m,)
-        True classes, not negative.
+    certificates, y
+        As in `average_certified_radius`.
 
     Returns
     -------
@@ -173,7 +163,7 @@ def correct(certificates: HasRadius, y: ArrayLike) -> NDArray[np.bool_]:
     Raises
     ------
     InvalidArgumentError
-        When there are no inputs, or `y` does not hold one class for each.
+        As for `average_certified_radius`.
 
     Examples
     --------
@@ -193,10 +183,8 @@ def credited_radius(certificates: HasRadius, y: ArrayLike) -> NDArray[np.float64
 
     Parameters
     ----------
-    certificates : Certificates or HasRadius
-        Predictions and radii of m inputs.
-    y : array_like of int, shape (m,)
-        True classes, not negative.
+    certificates, y
+        As in `average_certified_radius`.
 
     Returns
     -------
@@ -206,7 +194,7 @@ def credited_radius(certificates: HasRadius, y: ArrayLike) -> NDArray[np.float64
     Raises
     ------
     InvalidArgumentError
-        When there are no inputs, or `y` does not hold one class for each.
+        As for `average_certified_radius`.
 
     Examples
     --------

@@ -35,25 +35,13 @@ _REPEATS = 50
 
 @dataclass(frozen=True)
 class GuidedPoint:
-    """Guided certification beside one n for all, on the same inputs and for as many samples.
+    """ACR of guided certification beside one n for all, on the same inputs and for as many samples."""
 
-    Attributes
-    ----------
-    n : int
-        Estimation samples per input on average.
-    samples : int
-        Estimation samples that guided certification spent on all inputs.
-    uniform, guided : float
-        ACR, in the units of the input.
-    unselected : float
-        ACR of guided certification without selection samples: the surrogate's class is certified, or none.
-    """
-
-    n: int
-    samples: int
+    n: int  # estimation samples per input on average
+    samples: int  # estimation samples that guided certification spent on all inputs
     uniform: float
     guided: float
-    unselected: float
+    unselected: float  # guided without selection samples: the surrogate's class is certified, or none
 
 
 @dataclass(frozen=True, kw_only=True)

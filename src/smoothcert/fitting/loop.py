@@ -68,11 +68,9 @@ def optimize(
 
 @contextlib.contextmanager
 def _threads(module: nn.Module, device: torch.device) -> Iterator[None]:
-    """Use one thread for a small network: its steps are shorter than the wait for a second one.
-
-    On two cores that others use as well, that is 10 times as fast.
-    """
+    """Use one thread for a small network: its steps are shorter than the wait for a second one."""
     threads = torch.get_num_threads()
+    # On two cores that others use as well, one thread is 10 times as fast.
     small = sum(parameter.numel() for parameter in module.parameters()) < _SMALL_NETWORK
     if small and device.type == "cpu":
         torch.set_num_threads(1)

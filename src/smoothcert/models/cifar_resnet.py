@@ -11,16 +11,9 @@ __all__ = ["CifarResNet"]
 _WIDTHS = (16, 32, 64)
 
 
+# He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2.
 class CifarResNet(nn.Module):
-    """The CIFAR-10 ResNet of 6 k + 2 layers, k basic blocks in each of three stages.
-
-    Where a stage halves the image and doubles the channels, the shortcut is a 1x1 convolution with batch norm
-    (option B of the paper), and the parameters are named as in the published randomized smoothing checkpoints.
-
-    References
-    ----------
-    He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2.
-    """
+    """The CIFAR-10 ResNet of 6 k + 2 layers, k basic blocks a stage, with the published checkpoints' names."""
 
     def __init__(self, depth: int, num_classes: int, in_channels: int = 3) -> None:
         super().__init__()
@@ -52,7 +45,7 @@ class _BasicBlock(nn.Module):
         self.conv2 = _conv3x3(channels_out, channels_out)
         self.bn2 = nn.BatchNorm2d(channels_out)
         self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or channels_in != channels_out:
+        if stride != 1 or channels_in != channels_out:  # option B of the paper
             self.downsample = nn.Sequential(
                 nn.Conv2d(channels_in, channels_out, kernel_size=1, stride=stride, bias=False),
                 nn.BatchNorm2d(channels_out),

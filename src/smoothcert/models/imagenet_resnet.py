@@ -13,16 +13,9 @@ _WIDTHS = (64, 128, 256, 512)
 _EXPANSION = 4
 
 
+# He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, table 1.
 class ResNet50(nn.Module):
-    """The 50-layer bottleneck ResNet, with torchvision's parameter names.
-
-    The stride of a stage is in the 3x3 convolution of its first block (the paper has it in the 1x1 before), as in
-    torchvision and in the published randomized smoothing checkpoints.
-
-    References
-    ----------
-    He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, table 1.
-    """
+    """The 50-layer bottleneck ResNet, with torchvision's parameter names."""
 
     def __init__(self, num_classes: int = 1000, in_channels: int = 3) -> None:
         super().__init__()
@@ -53,6 +46,7 @@ class _Bottleneck(nn.Module):
         channels_out = width * _EXPANSION
         self.conv1 = nn.Conv2d(channels_in, width, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
+        # The stride is here, as in torchvision and the published checkpoints; the paper has it in the 1x1 before.
         self.conv2 = nn.Conv2d(width, width, kernel_size=3, stride=stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, channels_out, kernel_size=1, bias=False)

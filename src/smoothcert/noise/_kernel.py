@@ -45,27 +45,11 @@ def perturb(
     samples: NDArray[np.uint64],
     out: NDArray[np.float32],
 ) -> None:
-    """Write values[pixel + number of thresholds <= U] for each coordinate of the samples.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint32, shape (d,)
-        Positions in `values` that belong to the step -J.
-    values : ndarray of float32
-        Ends one entry above the largest pixel + 2 J, for what `decided` has where it is undecided.
-    thresholds : ndarray of uint64, shape (2 J,)
-        From `grid_thresholds`.
-    decided, first : ndarray of uint16, shape (65536,)
-        From `word_tables`.
-    key : ndarray of uint32, shape (2,)
-        Philox key.
-    tag : uint32
-        Last word of the counters, even.
-    samples : ndarray of uint64, shape (b,)
-        Indices of the samples.
-    out : ndarray of float32, shape (b, d)
-        Overwritten.
-    """
+    """Write values[pixel + number of thresholds <= U] for each coordinate of the samples."""
+    # pixels (d,) are the positions in `values` that belong to the step -J; `values` ends one entry above the
+    # largest pixel + 2 J, for what `decided` has where it is undecided. thresholds (2 J,) come from
+    # `grid_thresholds`, decided and first (65536,) from `word_tables`. key (2,) is the Philox key, tag the last
+    # word of the counters, even. samples (b,) are indices; out (b, d) is overwritten.
     count, size = out.shape
     undecided = len(thresholds) + 1
     words = np.empty(_TILE, np.uint16)

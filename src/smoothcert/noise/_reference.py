@@ -17,29 +17,11 @@ def grid_steps(
     samples: NDArray[np.uint64],
     coordinates: NDArray[np.uint64],
 ) -> NDArray[np.int64]:
-    """Return the steps at the given addresses.
-
-    U has its upper 16 bits from one stream of Philox blocks, 8 coordinates a block, and its lower 48 bits from a
-    second one, 2 coordinates a block: the upper bits nearly always decide the step, so that a fast implementation
-    hardly ever needs the second stream. A counter is (block, sample mod 2^32, sample div 2^32, tag), with the
-    lowest bit of the tag telling the streams apart.
-
-    Parameters
-    ----------
-    thresholds : ndarray of uint64, shape (2 J,)
-        From `grid_thresholds`.
-    key : ndarray of uint32, shape (2,)
-        Philox key.
-    tag : int
-        Last word of the counters, even.
-    samples, coordinates : ndarray of uint64
-        Addresses; their shapes broadcast. Coordinates below 2^33.
-
-    Returns
-    -------
-    ndarray of int64
-        The k with T_(k-1) <= U < T_k.
-    """
+    """Return the step at each address, the k with T_(k-1) <= U < T_k; samples and coordinates broadcast."""
+    # U has its upper 16 bits from one stream of Philox blocks, 8 coordinates a block, and its lower 48 bits from a
+    # second one, 2 coordinates a block: the upper bits nearly always decide the step, so that a fast
+    # implementation hardly ever needs the second stream. A counter is (block, sample mod 2^32, sample div 2^32,
+    # tag); the tag is even, and its lowest bit tells the streams apart. Coordinates are below 2^33.
     samples, coordinates = np.broadcast_arrays(samples, coordinates)
 
     def blocks(index: NDArray[np.uint64], last: int) -> NDArray[np.uint64]:

@@ -92,30 +92,11 @@ def perturb(
     samples: torch.Tensor,
     out: torch.Tensor,
 ) -> None:
-    """Write values[pixel + number of thresholds <= U] for each coordinate of the samples.
-
-    All tensors are on one device; nothing waits for it.
-
-    Parameters
-    ----------
-    addressed : tensor of int32, shape (4 + d,)
-        The two words of the Philox key, the last word of the counters, 0, and the positions in `values` that
-        belong to the step -J.
-    values : tensor, in the dtype of `out`
-        Ends one entry above the largest pixel + 2 J.
-    thresholds : tensor of int64, shape (2 J,)
-        The bits of `grid_thresholds`.
-    decided : tensor of int16, shape (65536,)
-        The bits of the first of `word_tables`.
-    first : tensor of int32, shape (65537,)
-        The second of `word_tables`, and 2 J at the end.
-    halvings : int
-        Bisections that find a number between two neighbours in `first`: ceil(log2(largest difference + 1)).
-    samples : tensor of int64, shape (b,)
-        The bits of the samples' indices.
-    out : tensor, shape (b, d), contiguous
-        Overwritten.
-    """
+    """Write values[pixel + number of thresholds <= U] for each coordinate of the samples; nothing waits for it."""
+    # As in `_kernel.perturb`, but on one device, unsigned bits in signed types, and values in the dtype of out
+    # (b, d), which is contiguous. addressed (4 + d,) is the Philox key's two words, the counters' last word, 0,
+    # and the pixels; first (65537,) is int32 and ends with 2 J; halvings is how many bisections find a number
+    # between two neighbours in `first`: ceil(log2(largest difference + 1)).
     rows, size = out.shape
     block = min(_LARGEST_BLOCK, max(16, triton.next_power_of_2(size)))
     _kernel[(rows, triton.cdiv(size, block))](

@@ -71,15 +71,7 @@ class _HostNoise:
 
 
 class TritonGridNoise:
-    """Grid noise by a kernel on the device, bit-identical to `GridNoise`.
-
-    Parameters
-    ----------
-    noise : GridNoise
-        What to draw.
-    device : torch.device
-        Where; a CPU only with Triton's interpreter.
-    """
+    """Grid noise by a kernel on a device (a CPU only in Triton's interpreter), bit-identical to `GridNoise`."""
 
     def __init__(self, noise: GridNoise, device: torch.device) -> None:
         self.noise, self.device = noise, device
@@ -96,13 +88,7 @@ class TritonGridNoise:
     def perturb_at(
         self, x: NDArray[np.float32], key: bytes, purpose: Purpose, samples: torch.Tensor, out: torch.Tensor
     ) -> None:
-        """Write x + noise for the samples of these indices; floats of `out` are rounded from float32.
-
-        Raises
-        ------
-        InvalidArgumentError
-            When `x` is not on the grid.
-        """
+        """Write x + noise for the samples of these indices; floats of `out` are rounded from float32."""
         from smoothcert.noise import _triton
 
         addressed, values = self._addressed(x, key, purpose, out.dtype)

@@ -13,31 +13,9 @@ WEYL = (0x9E3779B9, 0xBB67AE85)
 
 
 def philox_4x32_10(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Encipher counters.
-
-    Parameters
-    ----------
-    counter : ndarray of uint32, shape (..., 4)
-        Counters, least significant word first.
-    key : ndarray of uint32, shape (..., 2)
-        Keys; the leading shapes of `counter` and `key` broadcast.
-
-    Returns
-    -------
-    ndarray of uint32, shape (..., 4)
-        One block of 128 bits for each counter. For one key the map is a permutation of the counters.
-
-    References
-    ----------
-    J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011,
-    section 3.3.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> [hex(w) for w in philox_4x32_10(np.zeros(4, np.uint32), np.zeros(2, np.uint32))]
-    ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
-    """
+    """Encipher counters (..., 4), least significant word first, by keys (..., 2) into blocks (..., 4)."""
+    # J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011,
+    # section 3.3. For one key the map is a permutation of the counters. The leading shapes broadcast.
     # Words are kept in 64 bits, so that a product of two of them has its high half.
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     c0, c1, c2, c3 = np.moveaxis(counter.astype(np.uint64), -1, 0)

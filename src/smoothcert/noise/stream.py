@@ -30,21 +30,7 @@ class Purpose(IntEnum):
 
 
 class NoiseStream(Protocol):
-    """Addressable noise.
-
-    Attributes
-    ----------
-    sigma : float
-        Standard deviation, in the units of the input.
-    seed : int
-        Chooses one stream among 2^128.
-    law : str
-        Name and version of the noise law. Equal laws promise the same noise at the same address.
-    premise : str
-        What a certificate under this noise presupposes.
-    digest : str
-        Hash of what the law amounts to: a few draws, or all numbers the draws are made with.
-    """
+    """Noise at addresses: the same sample at the same address, in any order and any process."""
 
     @property
     def sigma(self) -> float:
@@ -53,12 +39,12 @@ class NoiseStream(Protocol):
 
     @property
     def seed(self) -> int:
-        """Chooses the stream."""
+        """Chooses one stream among 2^128."""
         ...
 
     @property
     def law(self) -> str:
-        """Name and version of the noise law."""
+        """Name and version of the noise law. Equal laws promise the same noise at the same address."""
         ...
 
     @property
@@ -68,7 +54,7 @@ class NoiseStream(Protocol):
 
     @property
     def digest(self) -> str:
-        """Hash of what the law amounts to."""
+        """Hash of what the law amounts to: a few draws, or all numbers the draws are made with."""
         ...
 
     def block(self, size: int) -> int:
@@ -118,18 +104,7 @@ class NoiseStream(Protocol):
 
 
 def check_sigma_and_seed(sigma: float, seed: int) -> tuple[float, int]:
-    """Return `sigma` as a float and `seed` as an int.
-
-    Raises
-    ------
-    InvalidArgumentError
-        Unless sigma is finite and > 0, and 0 <= seed < 2^128.
-
-    Examples
-    --------
-    >>> check_sigma_and_seed(1, 0)
-    (1.0, 0)
-    """
+    """Return them as float and int; InvalidArgumentError unless 0 < sigma < inf and 0 <= seed < 2^128."""
     if not (isinstance(sigma, (int, float, np.floating)) and math.isfinite(sigma) and sigma > 0):
         raise InvalidArgumentError(f"sigma is {sigma!r}: it must be finite and > 0, in the units of the input")
     if not (isinstance(seed, (int, np.integer)) and 0 <= seed < 1 << 128):

@@ -22,34 +22,9 @@ _ERROR = 1 << 96  # of _BITS fraction bits; the bound in _normal_cdf is 2^-180
 
 @functools.lru_cache(maxsize=16)
 def grid_thresholds(sigma: float, levels: int) -> NDArray[np.uint64]:
-    """Return T_j = floor(2^64 Phi((j + 1/2) / s)), s = sigma * levels, for j = -J .. J - 1, J = ceil(9.2 s) + 1.
-
-    Only integers are used, and `sigma` is the exact binary value of the float: the thresholds do not depend on
-    the machine, the compiler or a library's exp.
-
-    Parameters
-    ----------
-    sigma : float
-        Standard deviation, > 0, in the units of the input; sigma * levels is at most `MAX_SCALE`.
-    levels : int
-        Grid steps per unit of the input, the reciprocal of the grid step h.
-
-    Returns
-    -------
-    ndarray of uint64, shape (2 J,), read-only
-        Ascending. The first is 0, the last 2^64 - 1.
-
-    Examples
-    --------
-    >>> T = grid_thresholds(0.5, 255)
-    >>> len(T), int(T[0]), int(T[-1]) == 2**64 - 1
-    (2348, 0, True)
-
-    Symmetric about 2^64 / 2, as the normal distribution is:
-
-    >>> bool((T + T[::-1] == np.uint64(2**64 - 1)).all())
-    True
-    """
+    """Return T_j = floor(2^64 Phi((j + 1/2) / s)), s = sigma * levels, for -J <= j < J, J = ceil(9.2 s) + 1."""
+    # Only integers are used, and `sigma` is the exact binary value of the float: the thresholds do not depend on
+    # the machine, the compiler or a library's exp. They ascend from 0 to 2^64 - 1.
     scale = Fraction(sigma) * levels
     half_width = math.ceil(_REACH * scale) + 1
     upper = []
@@ -63,27 +38,9 @@ def grid_thresholds(sigma: float, levels: int) -> NDArray[np.uint64]:
 
 
 def word_tables(thresholds: NDArray[np.uint64]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Return what the upper 16 bits of U say about the number of thresholds T_j <= U.
-
-    Parameters
-    ----------
-    thresholds : ndarray of uint64, shape (2 J,)
-        From `grid_thresholds`. U gives the step k with T_(k-1) <= U < T_k, which is their number minus J.
-
-    Returns
-    -------
-    decided : ndarray of uint16, shape (65536,)
-        Entry w is the number if it is the same for every U with upper bits w, else 2 J + 1.
-    first : ndarray of uint16, shape (65536,)
-        Entry w is the number for the smallest such U.
-
-    Examples
-    --------
-    >>> T = grid_thresholds(0.5, 255)
-    >>> decided, first = word_tables(T)
-    >>> round(float((decided == len(T) + 1).mean()), 4)  # thresholds lie strictly between U of equal upper bits
-    0.0138
-    """
+    """Return what the upper 16 bits of U say about the number of thresholds T_j <= U, two tables (65536,)."""
+    # Entry w of the first is the number if it is the same for every U with upper bits w, else 2 J + 1; entry w of
+    # the second is the number for the smallest such U. Less J, the number is the step k with T_(k-1) <= U < T_k.
     smallest = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
     first = np.searchsorted(thresholds, smallest, side="right")
     last = np.searchsorted(thresholds, smallest + np.uint64((1 << 48) - 1), side="right")
@@ -91,58 +48,26 @@ def word_tables(thresholds: NDArray[np.uint64]) -> tuple[NDArray[np.uint16], NDA
 
 
 def thresholds_digest(thresholds: NDArray[np.uint64]) -> str:
-    """Return the SHA-256 of the thresholds as little-endian 64-bit words, in hexadecimal.
-
-    Examples
-    --------
-    >>> thresholds_digest(grid_thresholds(0.5, 255))[:16]
-    'c16d71df4d7512d0'
-    """
+    """Return the SHA-256 of the thresholds as little-endian 64-bit words, in hexadecimal."""
     return hashlib.sha256(thresholds.astype("<u8").tobytes()).hexdigest()
 
 
 def total_variation(size: int, thresholds: NDArray[np.uint64]) -> float:
-    r"""Bound how far the probability of any vote is from its probability under exact Gaussian noise.
-
-    Let x lie on the grid of step h, let eps be exactly N(0, sigma^2 I), and let F(z) be the classifier's label of
-    z rounded to the nearest grid point, halves up. Rounding is part of F: the certificate is one of F, which reads
-    nothing but x + eps, and a deployment has to round as well. F(x + eps) labels x + h K, where in each coordinate
-    K = k exactly if (k - 1/2) h <= eps < (k + 1/2) h. Randomized smoothing's theorem holds for F as for any
-    measurable function of x + eps; in floating point it does not hold for the label of fl(x + eps), which may
-    depend on x itself through the rounding (Voracek and Hein).
-
-    It remains to compare K with the step k that is drawn. Put both on one real uniform V in [0, 1): K is the step
-    with Phi_(K-1) <= V < Phi_K, Phi_j = Phi((j + 1/2) / s), and k the one with T_(k-1) <= 2^64 V < T_k, which
-    depends on V through U = floor(2^64 V) alone as the T_j are integers. They differ only where V lies in one of
-    the intervals [2^-64 T_j, Phi_j), j = -J .. J - 1, each shorter than 2^-64, or above Phi_J, where K > J and
-    k = J. The last interval of the list, from 1 - 2^-64 to Phi_(J-1), leaves room for that: it and [Phi_J, 1)
-    together are still shorter than 2^-64. So P(K != k) < len(T) 2^-64 in each coordinate, and in any of d
-    coordinates at most d len(T) 2^-64, which bounds \|P(vote drawn = c) - P(F(x + eps) = c)\| for every c.
-
-    A lower confidence bound of the drawn votes minus this number is one for F at the same alpha and n, as the
-    votes are independent and their law is the drawn one.
-
-    Parameters
-    ----------
-    size : int
-        Coordinates of an input, d.
-    thresholds : ndarray of uint64, shape (2 J,)
-        From `grid_thresholds`.
-
-    Returns
-    -------
-    float
-        d len(T) 2^-64, rounded up.
-
-    References
-    ----------
-    V. Voracek, M. Hein, "Sound randomized smoothing in floating-point arithmetics", ICLR 2023, arXiv:2207.07209.
-
-    Examples
-    --------
-    >>> f"{total_variation(3 * 32 * 32, grid_thresholds(0.5, 255)):.1e}"
-    '3.9e-13'
-    """
+    """Bound how far the law of a vote is from that under exact Gaussian noise; inputs have `size` coordinates."""
+    # Let x lie on the grid of step h, let eps be exactly N(0, sigma^2 I), and let F(z) be the classifier's label
+    # of z rounded to the nearest grid point, halves up. Rounding is part of F: the certificate is one of F, which
+    # reads nothing but x + eps. F(x + eps) labels x + h K, where in each coordinate K = k exactly if (k - 1/2) h
+    # <= eps < (k + 1/2) h. Randomized smoothing's theorem holds for F as for any measurable function of x + eps;
+    # it does not hold for the label of the floating-point sum, which may depend on x itself through the rounding
+    # (V. Voracek, M. Hein, "Sound randomized smoothing in floating-point arithmetics", ICLR 2023,
+    # arXiv:2207.07209). It remains to compare K with the step k that is drawn. Put both on one real uniform V in
+    # [0, 1): K is the step with Phi_(K-1) <= V < Phi_K, Phi_j = Phi((j + 1/2) / s), and k the one with T_(k-1) <=
+    # 2^64 V < T_k, which depends on V through U = floor(2^64 V) alone as the T_j are integers. They differ only
+    # where V lies in one of the intervals [2^-64 T_j, Phi_j), j = -J .. J - 1, each shorter than 2^-64, or above
+    # Phi_J, where K > J and k = J. The last interval of the list, from 1 - 2^-64 to Phi_(J-1), leaves room for
+    # that: it and [Phi_J, 1) together are still shorter than 2^-64. So P(K != k) < len(T) 2^-64 in each
+    # coordinate, and in any of d coordinates at most d len(T) 2^-64, which bounds |P(vote drawn = c) - P(F(x +
+    # eps) = c)| for every c.
     count = size * len(thresholds)
     rounded = float(count)
     return math.ldexp(rounded if rounded >= count else math.nextafter(rounded, math.inf), -64)
@@ -157,12 +82,10 @@ def _threshold(x: Fraction) -> int:
 
 
 def _normal_cdf(x: Fraction) -> int:
-    """Return 2^_BITS Phi(x) for 0 < x < 9.2, by the Taylor series of its derivative, integrated.
-
-    Phi(x) = 1/2 + (2 pi)^(-1/2) sum_k (-1)^k x y^k / (k! (2k + 1)), y = x^2 / 2. Every truncation is below three
-    units of 2^-256 and grows by at most x e^y < 2^65 on the way through the terms, of which there are fewer than
-    2^9: the error is below 2^-180.
-    """
+    """Return 2^_BITS Phi(x) for 0 < x < 9.2, by the Taylor series of its derivative, integrated."""
+    # Phi(x) = 1/2 + (2 pi)^(-1/2) sum_k (-1)^k x y^k / (k! (2k + 1)), y = x^2 / 2. Every truncation is below three
+    # units of 2^-256 and grows by at most x e^y < 2^65 on the way through the terms, of which there are fewer than
+    # 2^9: the error is below 2^-180.
     y = ((x.numerator**2) << _BITS) // (2 * x.denominator**2)
     term = (x.numerator << _BITS) // x.denominator
     total, k = 0, 0

@@ -2,9 +2,11 @@
 
 from smoothcert.procedures.at_radius import certify_at_radius
 from smoothcert.procedures.audit import Audit, audit
-from smoothcert.procedures.budget import Guidance, Guide, certify_with_budget
+from smoothcert.procedures.budget import certify_with_budget
+from smoothcert.procedures.cache_guide import CacheGuide
 from smoothcert.procedures.certificates import BELOW_HALF, cohen_certificates, under_exact_noise
 from smoothcert.procedures.cohen import certify
+from smoothcert.procedures.guide import Guidance, Guide
 from smoothcert.procedures.incremental import (
     GAMMA_GRID,
     Bound,
@@ -41,6 +43,7 @@ __all__ = [
     "Audit",
     "Bound",
     "BoundName",
+    "CacheGuide",
     "CertificationRun",
     "Guidance",
     "Guide",

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
-from smoothcert.bounds import Predicted, allocate_samples, smallest_n
+from smoothcert.bounds import allocate_samples, predicted_from_votes, smallest_n
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose
+from smoothcert.procedures.cache_guide import CacheGuide
 from smoothcert.procedures.certificates import cohen_certificates
+from smoothcert.procedures.guide import Guidance, Guide
 from smoothcert.procedures.run import CertificationRun
 from smoothcert.sampling import SampleRange
 from smoothcert.votes import (
@@ -31,7 +32,7 @@ from smoothcert.votes import (
 )
 from smoothcert.votes.store import Setting, kept_sizes
 
-__all__ = ["Guidance", "Guide", "certify_with_budget", "divide_budget", "pilot_samples"]
+__all__ = ["certify_with_budget", "divide_budget", "pilot_samples"]
 
 _MOST = 10**8  # as many as bounds are made for
 _PILOT_SHARE = 0.05
@@ -40,46 +41,13 @@ _OPEN = 2.5  # standard errors above the prediction
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Guidance:
-    """What a guide says of m inputs.
-
-    Attributes
-    ----------
-    n : ndarray of int64, shape (m,)
-        Estimation samples of each input.
-    top_class : ndarray of int64, shape (m,)
-        The class that it expects to have most votes.
-    settings : mapping of str to str, int or float
-        What the numbers follow from, by name: a folder of votes serves one.
-    """
-
-    n: Counts
-    top_class: Counts
-    settings: Mapping[str, Setting]
-
-
-class Guide(Protocol):
-    """What predicts p_A of inputs without their votes."""
-
-    def guidance(self, g: Smoothed, n: int, alpha: float) -> Guidance:
-        """Divide n samples an input, on average, as a function of nothing that saw the noise of `g`.
-
-        Raises
-        ------
-        InvalidArgumentError
-            When the guide does not fit, or has seen votes on this noise.
-        """
-        ...
-
-
 def certify_with_budget(
     classifier: Classifier,
     x: Any,
     budget: int,
     *,
     sigma: float,
-    guide: Guide | None = None,
+    guide: Guide | str | Path | None = None,
     n0: int = 100,
     alpha: float = 0.001,
     seed: int = 0,
@@ -100,8 +68,9 @@ def certify_with_budget(
     ----------
     budget : int
         Samples of all inputs together, selection included. No more than that are drawn.
-    guide : Guide, optional
-        What predicts, such as `SurrogateGuide`.
+    guide : Guide, str or Path, optional
+        What predicts: a `SurrogateGuide`, a `CacheGuide`, or the folder of a certification cache of these inputs,
+        such as an older version's.
     n0 : int
         Selection samples of every input; with a guide it may be 0, and the guide's class is the one that is
         certified or not.
@@ -127,19 +96,15 @@ def certify_with_budget(
 
     Notes
     -----
-    Looking costs samples here and no part of alpha. The class and the number n of estimation samples of an input
-    are functions of selection votes, its own and those of others, or of a guide that has not seen the noise.
-    Selection and estimation noise are disjoint streams, so given all that the numbers follow from, the count of
-    estimation votes is binomial with n trials, and the Clopper-Pearson bound at level alpha fails with probability
-    at most alpha; so it does on average. Estimation votes decide nothing before they are counted.
-
-    Looking at the estimation votes themselves would need alpha to be divided among the looks. That buys less: even
-    with p_A known in advance, three looks are worth no more than this (``experiments/adaptive_sampling.py``).
+    Looking costs samples here and no part of alpha: estimation votes decide nothing before they are counted. The
+    proof is in ``docs/guarantees.md``. Looking at the estimation votes themselves would need alpha to be divided
+    among the looks, and buys less: even with p_A known in advance, three looks are worth no more than this
+    (``experiments/adaptive_sampling.py``).
 
     References
     ----------
-    Chen et al., "Input-specific robustness certification for randomized smoothing", AAAI 2022, choose n from votes
-    that they count again; here nothing of the votes that are counted decides n.
+    Chen et al., "Input-specific robustness certification for randomized smoothing", AAAI 2022. They choose n from
+    votes that they count again.
 
     Examples
     --------
@@ -161,13 +126,16 @@ def certify_with_budget(
             f"budget is {budget} for {len(g)} inputs: with n0 = {n0} and alpha = {alpha:g} none can be "
             f"certified; use budget >= {fewest}"
         )
-    sample = _Adaptive(budget) if guide is None else _guided(g, guide, n0, budget // len(g) - n0, alpha, cache)
-    quota = Quota(n0=n0, n=sample.most, alpha=alpha)
-    with sampling_rounds(g, quota, procedure=sample.settings, folder=cache, progress=progress) as rounds:
-        tally = sample(g, quota, rounds)
+    if isinstance(guide, str | Path):
+        guide = CacheGuide(guide)
+    told = None if guide is None else _told(g, guide, budget // len(g) - n0, alpha, cache)
+    settings: Mapping[str, Setting] = {"name": "adaptive", "budget": budget} if told is None else told.settings
+    quota = Quota(n0=n0, n=budget if told is None else int(told.n.max()), alpha=alpha)
+    with sampling_rounds(g, quota, procedure=settings, folder=cache, progress=progress) as rounds:
+        tally = _adaptive(g, quota, rounds) if told is None else _guided(g, quota, rounds, told)
     certificates = cohen_certificates(tally, alpha, g.noise, g.size, runner_up=runner_up)
     return CertificationRun(
-        certificates=replace(certificates, method=str(sample.settings["name"])),
+        certificates=replace(certificates, method=str(settings["name"])),
         tally=tally,
         keys=g.keys,
         timing=rounds.timing,
@@ -175,102 +143,63 @@ def certify_with_budget(
     )
 
 
-class _Adaptive:
-    """Predict from selection votes: draw some, divide what is left, and draw estimation votes."""
+def _adaptive(g: Smoothed, quota: Quota, rounds: RoundSampler) -> Tally:
+    """Predict from selection votes: draw some, divide what is left of quota.n, and draw estimation votes."""
+    left = budget = quota.n
 
-    def __init__(self, budget: int) -> None:
-        self.most = budget
-        self.settings: Mapping[str, Setting] = {"name": "adaptive", "budget": budget}
+    def count(purpose: Purpose, start: Counts, stop: Counts) -> Counts:
+        nonlocal left
+        left -= int((stop - start).sum())
+        ranges = [SampleRange(i, key, purpose, int(start[i]), int(stop[i])) for i, key in enumerate(g.keys)]
+        return rounds.count(ranges, to_come=left)
 
-    def __call__(self, g: Smoothed, quota: Quota, rounds: RoundSampler) -> Tally:
-        left = budget = self.most
-
-        def count(purpose: Purpose, start: Counts, stop: Counts) -> Counts:
-            nonlocal left
-            left -= int((stop - start).sum())
-            ranges = [SampleRange(i, key, purpose, int(start[i]), int(stop[i])) for i, key in enumerate(g.keys)]
-            return rounds.count(ranges, to_come=left)
-
-        none = np.zeros(len(g), np.int64)
-        few = none + quota.n0
-        selection = count(Purpose.SELECTION, none, few)
-        size = few + pilot_samples(selection.max(axis=1), few, budget)
-        selection += count(Purpose.SELECTION, few, size)
-        n = divide_budget(selection.max(axis=1), size, budget, quota.alpha)
-        return Tally(selection=selection, counts=count(Purpose.ESTIMATION, none, n), n=n)
+    none = np.zeros(len(g), np.int64)
+    few = none + quota.n0
+    selection = count(Purpose.SELECTION, none, few)
+    size = few + pilot_samples(selection.max(axis=1), few, budget)
+    selection += count(Purpose.SELECTION, few, size)
+    n = divide_budget(selection.max(axis=1), size, budget, quota.alpha)
+    return Tally(selection=selection, counts=count(Purpose.ESTIMATION, none, n), n=n)
 
 
-class _Guided:
-    """Draw as many votes of each input as were settled before."""
-
-    def __init__(self, n: Counts, top_class: Counts, settings: Mapping[str, Setting]) -> None:
-        self.most, self.settings = int(n.max()), settings
-        self._n, self._top_class = n, top_class
-
-    def __call__(self, g: Smoothed, quota: Quota, rounds: RoundSampler) -> Tally:
-        requests = [
-            SampleRange(i, key, purpose, 0, int(count))
-            for i, key in enumerate(g.keys)
-            for purpose, count in ((Purpose.SELECTION, quota.n0), (Purpose.ESTIMATION, self._n[i]))
-        ]
-        counts = rounds.count(requests, together=2)
-        selection = counts[::2]
-        if not quota.n0:
-            selection[np.arange(len(g)), self._top_class] = 1
-        return Tally(selection=selection, counts=counts[1::2], n=self._n)
-
-
-def _guided(g: Smoothed, guide: Guide, n0: int, n: int, alpha: float, cache: str | Path | None) -> _Guided:
+def _told(g: Smoothed, guide: Guide, n: int, alpha: float, cache: str | Path | None) -> Guidance:
     """Ask the guide, and keep what it says: it may round otherwise when a killed call continues elsewhere."""
     said = guide.guidance(g, n, alpha)
     sizes = said.n if cache is None else kept_sizes(Path(cache), g.keys, said.n)
     digest = hashlib.sha256(sizes.astype("<i8").tobytes()).hexdigest()
-    return _Guided(sizes, said.top_class, {"name": "guided", **said.settings, "n": n, "plan": digest})
+    return replace(said, n=sizes, settings={"name": "guided", **said.settings, "n": n, "plan": digest})
+
+
+def _guided(g: Smoothed, quota: Quota, rounds: RoundSampler, told: Guidance) -> Tally:
+    """Draw as many votes of each input as were settled before."""
+    requests = [
+        SampleRange(i, key, purpose, 0, int(count))
+        for i, key in enumerate(g.keys)
+        for purpose, count in ((Purpose.SELECTION, quota.n0), (Purpose.ESTIMATION, told.n[i]))
+    ]
+    counts = rounds.count(requests, of_one_input=2)
+    selection = counts[::2]
+    if not quota.n0:
+        selection[np.arange(len(g)), told.top_class] = 1
+    return Tally(selection=selection, counts=counts[1::2], n=told.n)
 
 
 def pilot_samples(count: Counts, n0: Counts, budget: int) -> Counts:
-    """Return how many selection votes more each input gets: none where p_A is clearly below 1/2.
-
-    Parameters
-    ----------
-    count : ndarray of int64, shape (m,)
-        Selection votes for the class with most, of n0.
-    n0 : ndarray of int64, shape (m,)
-        Selection votes so far.
-    budget : int
-        Samples of all inputs together.
-    """
-    predicted = _predict(count, n0)
+    """Return how many more selection votes each input gets; count of its n0 so far are for the class with most."""
+    predicted = predicted_from_votes(count, n0)
+    # None where p_A is clearly below 1/2.
     wanted = int(_PILOT_SHARE * budget / len(count))
     maybe = predicted.probit + _OPEN * predicted.spread > 0
     return np.where(maybe, np.maximum(wanted - n0, 0), 0)
 
 
 def divide_budget(count: Counts, n0: Counts, budget: int, alpha: float) -> Counts:
-    """Return how many estimation samples each input gets, so that the expected mean radius is largest.
-
-    Parameters
-    ----------
-    count, n0 : ndarray of int64, shape (m,)
-        Selection votes for the class with most, and in all.
-    budget : int
-        Samples of all inputs together, these selection votes included.
-    alpha : float
-        Failure probability of each certificate.
-    """
+    """Return each input's estimation samples, for the largest expected mean radius; the budget includes its n0."""
     left = (budget - int(n0.sum())) // len(n0)
     return allocate_samples(
-        _predict(count, n0),
+        predicted_from_votes(count, n0),
         left,
         alpha,
         least=smallest_n(alpha),
         most=min(_MOST, max(100 * left, smallest_n(alpha))),
     )
-
-
-def _predict(count: Counts, n0: Counts) -> Predicted:
-    """Predict Phi^-1(p_A) and the standard deviation of the error, by Jeffreys' prior."""
-    p = (count + 0.5) / (n0 + 1)
-    probit = ndtri(p)
-    density = np.exp(-(probit**2) / 2) / np.sqrt(2 * np.pi)
-    return Predicted(probit, np.sqrt(p * (1 - p) / (n0 + 1)) / density)

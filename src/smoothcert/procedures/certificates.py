@@ -124,49 +124,25 @@ def certificates_of(
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What follows from bounds on the top class and, where there are any, on the others.
-
-    Attributes
-    ----------
-    made : ndarray of bool, shape (m,)
-        Where something is claimed.
-    radius : ndarray of float64, shape (m,)
-        Certified radius, 0 where nothing is claimed.
-    reason : str
-        Why nothing is claimed elsewhere.
-    runner_up : ndarray of float64, shape (m,), or None
-        Bound on the other classes, under exact Gaussian noise.
-    """
+    """What follows from bounds on the top class and, where there are any, on the others, for m inputs."""
 
     made: NDArray[np.bool_]
-    radius: NDArray[np.float64]
-    reason: str
-    runner_up: NDArray[np.float64] | None = None
+    radius: NDArray[np.float64]  # 0 where nothing is claimed
+    reason: str  # why nothing is claimed elsewhere
+    runner_up: NDArray[np.float64] | None = None  # bound on the other classes, under exact Gaussian noise
 
 
 def claims(
     p_lower: NDArray[np.float64], p_upper: NDArray[np.float64] | None, noise: NoiseStream, size: int
 ) -> Claim:
-    """Turn bounds into radii.
-
-    Parameters
-    ----------
-    p_lower : ndarray of float64, shape (m,)
-        Lower bound on the top class's probability under exact Gaussian noise.
-    p_upper : ndarray of float64, shape (m,), or None
-        Upper bound on every other class's probability under the noise that was drawn. Both bounds hold together,
-        so where p_lower leaves less for the others than that, what it leaves counts.
-    noise : NoiseStream
-        The noise of the votes.
-    size : int
-        Coordinates of an input.
-    """
+    """Turn bounds into radii: p_lower holds under exact Gaussian noise, p_upper of the other classes as drawn."""
     if p_upper is None:
         return Claim(
             made=p_lower > 0.5,
             radius=np.asarray(certified_radius(p_lower, noise.sigma)),
             reason=BELOW_HALF,
         )
+    # Both bounds hold together: where p_lower leaves less for the others than p_upper, what it leaves counts.
     exact = np.nextafter(p_upper + noise.total_variation(size), 2)
     p_B = np.clip(np.minimum(exact, np.nextafter(1 - p_lower, 2)), np.finfo(np.float64).tiny, 1.0)
     return Claim(

@@ -35,12 +35,6 @@ def predict(
 
     Parameters
     ----------
-    classifier : Classifier
-        The base classifier f.
-    x : array, tensor or lazy sequence, shape (m, *shape)
-        Inputs in [0, 1].
-    sigma : float
-        Standard deviation of the noise, in the units of the input.
     n : int
         Samples per input.
     alpha : float
@@ -48,12 +42,8 @@ def predict(
         n times its total variation is taken off the level of the test, so that this holds under exact noise.
     seed : int
         Seed of the noise stream; prediction noise is disjoint from certification noise.
-    noise : {"auto", "grid", "gaussian", "quantised"} or NoiseStream
-        The noise law, see `certify`.
-    batch_size : int, optional
-        Forward passes at once; it changes no noise.
-    progress : callable, optional
-        Called with (samples done, samples in total) after each batch.
+    classifier, x, sigma, noise, batch_size, progress
+        As in `certify`.
 
     Returns
     -------
@@ -97,12 +87,9 @@ def predict(
 
 
 def _level(alpha: float, n: int, noise: NoiseStream, size: int) -> float:
-    """Return the level of the test under the noise that is drawn, so that alpha holds under exact Gaussian noise.
-
-    A vote's law is within the noise's total variation of the exact one, so that of n independent votes together is
-    within n times as much: no event, an error of PREDICT among them, is more probable than that above its exact
-    probability.
-    """
+    """Return the level of the test on the drawn noise, so that alpha holds under exact Gaussian noise."""
+    # n independent votes together are within n times the total variation of a vote: no event, an error among
+    # them, is more probable than under exact noise by more than that.
     spent = n * noise.total_variation(size) * (1 + 2**-50)
     level = math.nextafter(alpha - spent, 0.0)
     if level < alpha / 2:

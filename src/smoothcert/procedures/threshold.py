@@ -15,31 +15,7 @@ __all__ = ["threshold_of", "unreachable"]
 
 
 def threshold_of(radius: float, noise: NoiseStream, size: int) -> tuple[float, float]:
-    """Return what p must exceed for a certified radius.
-
-    Parameters
-    ----------
-    radius : float
-        L2 radius, at least 0.
-    noise : NoiseStream
-        The noise of the votes.
-    size : int
-        Coordinates of an input.
-
-    Returns
-    -------
-    p0 : float
-        Phi(radius / sigma), rounded up: the threshold under exact Gaussian noise.
-    drawn : float
-        The threshold under the noise that is drawn: p0 and the distance of the two laws, rounded up.
-
-    Examples
-    --------
-    >>> from smoothcert.noise import GaussianNoise
-    >>> p0, drawn = threshold_of(0.25, GaussianNoise(sigma=0.25, seed=0), 3072)
-    >>> round(p0, 4), p0 == drawn
-    (0.8413, True)
-    """
+    """Return what p must exceed, rounded up, for a certified radius: under exact Gaussian noise, and as drawn."""
     # From the upper tail, so that a radius of many sigma keeps its digits.
     p0 = float(np.nextafter(1.0 - ndtr(-radius / noise.sigma) * (1 - 2.0**-40), 2.0))
     delta = noise.total_variation(size)

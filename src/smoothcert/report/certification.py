@@ -49,19 +49,7 @@ def certification_table(run: CertificationRun, y: NDArray[np.int64]) -> Table:
 
 
 def certification_json(run: CertificationRun, y: NDArray[np.int64]) -> dict[str, Any]:
-    """Return the result of a certification as a dictionary that JSON can hold.
-
-    Parameters
-    ----------
-    run : CertificationRun
-        What `certify` returned.
-    y : ndarray of int64, shape (m,)
-        Labels.
-
-    Returns
-    -------
-    dict
-    """
+    """Return what `certification_table` shows, and the guarantee, as a dictionary that JSON can hold."""
     c = run.certificates
     # Decided at one radius, it is the only one about which anything is known.
     radii = c.radius[[c.radius.argmax()]] if c.method == "sequential" else radius_grid([c])

@@ -50,11 +50,7 @@ _BANDS = 4  # more of them would hide each other
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Return one row for the base and two for each candidate: incremental, and from scratch.
-
-    Speedups are seconds from scratch over incremental seconds at equal ACR: the ratio of areas over the common
-    ACRs, and the mean ratio. Empty where the two have no ACR in common.
-    """
+    """Return one row for the base and two for each candidate, incremental and from scratch, with its speedups."""
     columns = (
         *(Column(name) for name in ("classifier", "by", "n")),
         Column("mean zeta", 5, "upper"),
@@ -146,7 +142,16 @@ def comparison_json(comparison: Comparison, confidence: float = CONFIDENCE) -> d
     Returns
     -------
     dict
-        ``rows`` of `comparison_table`, ``intervals`` of `interval_table`, ``statements`` and ``premises``.
+        ``rows``: one for the base and two for each candidate, incremental and from scratch; ``speedup`` and
+        ``pointwise`` are those of `CandidateResult`, None where the two have no ACR in common.
+
+        ``intervals``: for every certified accuracy and ACR of each classifier, ``low`` and ``high``, which hold
+        with probability 0.95 over the draw of the inputs (Clopper and Pearson's interval; `bounded_mean_interval`
+        for the ACR), and two lower bounds on what the number truly is on these inputs, although certificates may
+        be false: all ``alone`` of one classifier hold at once with the given confidence, and all ``together`` of
+        all candidates.
+
+        ``statements`` and ``premises``: lists of sentences.
     """
     return {
         "rows": json_rows(comparison_table(comparison)),

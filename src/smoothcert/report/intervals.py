@@ -49,13 +49,7 @@ class _Metric:
 
 
 def interval_table(comparison: Comparison, confidence: float) -> Table:
-    """Return an interval and lower bounds for every certified accuracy and ACR, one row for each of a classifier.
-
-    ``low`` and ``high`` hold with probability 0.95 over the draw of the inputs (Clopper and Pearson's interval;
-    `bounded_mean_interval` for the ACR). ``alone`` bounds what the number truly is on these inputs, although
-    certificates may be false: with the given confidence all bounds of one classifier hold at once. In ``together``
-    those of all candidates hold at once.
-    """
+    """Return an interval and lower bounds for every certified accuracy and ACR; `comparison_json` says of what."""
     shared = 1 - (1 - confidence) / max(1, len(comparison.candidates))
     rows = tuple(
         (x.classifier, x.name, x.value, x.low, x.high, *(_truly(comparison, x, c) for c in (confidence, shared)))

@@ -12,17 +12,7 @@ __all__ = ["plan_json", "plan_lines", "plan_table"]
 
 
 def plan_table(found: Plan) -> Table:
-    """Return one row for each method: samples, forward passes, time and disk.
-
-    Parameters
-    ----------
-    found : Plan
-        What to show.
-
-    Returns
-    -------
-    Table
-    """
+    """Return one row for each method: samples, forward passes, time and disk."""
     decision = found.target == "radius"
     reaches = "certified" if decision else "of reference"
     columns = (

@@ -25,28 +25,11 @@ def noisy_batches(
     batch_size: int,
     block: int,
 ) -> Iterator[_Buffer]:
-    """Yield the noisy inputs of all requests in order, a whole number of batches at a time.
-
-    Noise is asked for in blocks, whatever the batch is; a block may hold many small batches.
-
-    Parameters
-    ----------
-    requests : sequence of SampleRange or SampleIndices
-        Which samples to draw.
-    draw : callable
-        Writes the noisy inputs of a piece of a request into a part of a buffer.
-    buffers : pair of ndarray or tensor, each of shape (batch_size + block, *shape)
-        They take turns.
-    batch_size : int
-        Forward passes at once.
-    block : int
-        Samples that are asked for at once, at most.
-
-    Yields
-    ------
-    ndarray or tensor, shape (k * batch_size, *shape)
-        A part of a buffer, valid until the next but one is asked for. The last may be shorter.
-    """
+    """Yield the noisy inputs of all requests in order, whole batches at a time; the last may be shorter."""
+    # `draw` writes the noisy inputs of a piece of a request, of at most `block` samples, into a part of a buffer:
+    # noise is asked for in blocks, whatever the batch is, and a block may hold many small batches. Each buffer has
+    # room for batch_size + block samples. They take turns, so that what is yielded is valid until the next but one
+    # is asked for.
     buffer, other = buffers
     filled = 0
     for piece in pieces(requests, block):
@@ -55,7 +38,7 @@ def noisy_batches(
         if filled >= batch_size:
             rest = filled % batch_size
             yield buffer[: filled - rest]
-            # The consumer asked again, so the other buffer is free.
+            # Whoever asks for these has done with the ones before, which were in the other buffer.
             other[:rest] = buffer[filled - rest : filled]
             buffer, other, filled = other, buffer, rest
     if filled:

@@ -122,7 +122,7 @@ def check_classifier(
 
 
 def check_classifier_once(classifier: Classifier, inputs: Inputs, key: bytes, noise: NoiseStream) -> None:
-    """Do as `check_classifier`, but not again for what cannot have changed since: an ONNX graph.
+    """Do as `check_classifier`, but only once for an ONNX graph, which cannot change.
 
     The probe is a third of the forward passes of a call that takes a hundred samples of one input. A module may
     have been put into training mode in between, and a function may do anything: they are tried every time.

@@ -48,29 +48,8 @@ def device_votes(
     batch_size: int,
     on_batch: Callable[[int], None] | None,
 ) -> Votes:
-    """Return the votes of all requests, one after the other; see `sample_votes`.
-
-    The host only hands out work: it is ahead of the device, and `on_batch` with it.
-
-    Parameters
-    ----------
-    classifier : TensorClassifier
-        Labels a batch on its device.
-    noise : DeviceNoise
-        Noise on the same device.
-    inputs : Inputs, shape (m, *shape)
-        The clean inputs.
-    requests : sequence of SampleRange or SampleIndices
-        Which samples to draw.
-    batch_size : int
-        Forward passes at once.
-    on_batch : callable, optional
-        Called with the number of samples after each batch.
-
-    Returns
-    -------
-    ndarray of uint8 or uint16, shape (n,)
-    """
+    """Return the votes of all requests, one after the other; see `sample_votes`."""
+    # The host only hands out work: it is ahead of the device, and `on_batch` with it.
     import torch
 
     from smoothcert.noise import upload

@@ -54,7 +54,7 @@ class Identity:
     def difference(self, other: Identity, description: Mapping[str, str]) -> str:
         """Say how another classifier differs from this one; empty where it is the same.
 
-        Bit for bit where both were executed alike, and up to the runtime's rounding where they were not.
+        Logits have to agree bit for bit where both were executed alike, and up to rounding where they were not.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Identity:
 
 
 def identify(classifier: Classifier, shape: tuple[int, ...], noise: NoiseStream) -> Identity:
-    """Label the probe, twice: what does not repeat itself cannot be held to its last bits.
+    """Score the probe, twice: logits that do not repeat themselves cannot be held to their last bits.
 
     Parameters
     ----------
@@ -127,19 +127,8 @@ def _identify(classifier: Classifier, shape: tuple[int, ...], noise: NoiseStream
 
 
 def probe_batch(shape: tuple[int, ...], noise: NoiseStream) -> NDArray[np.float32]:
-    """Return the fixed inputs: black, white, a ramp and random ones, and noisy black, white and random ones.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of one input.
-    noise : NoiseStream
-        The noise; the probe draws from the calibration purpose under a key of its own, which no vote uses.
-
-    Returns
-    -------
-    ndarray of float32, shape (16, *shape)
-    """
+    """Return the fixed inputs (16, *shape): black, white, a ramp and random ones, then noisy ones."""
+    # The noise is of the calibration purpose and under a key of its own: no vote uses it.
     # Under one seed, so that caches of different seeds can be compared.
     fixed = noise_of_law(noise.law, noise.sigma, 0) or noise
     size = math.prod(shape)

@@ -22,13 +22,7 @@ _Buffer = TypeVar("_Buffer", NDArray[np.float32], "torch.Tensor")
 
 @runtime_checkable
 class PiecewiseClassifier(Protocol):
-    """A classifier of which several threads may each label a piece of a batch.
-
-    Attributes
-    ----------
-    threads : int
-        Threads that label pieces at once.
-    """
+    """A classifier of which several threads may each label a piece of a batch."""
 
     @property
     def threads(self) -> int:
@@ -58,21 +52,9 @@ def classify_batches(
     batch_size: int,
     on_batch: Callable[[int], None] | None,
 ) -> None:
-    """Write the votes of all samples, in order.
-
-    Parameters
-    ----------
-    batches : iterable of ndarray or tensor, each of shape (k * batch_size, *shape)
-        Noisy inputs.
-    classify : callable
-        Labels a batch, -1 for an invalid vote. Where it runs out of memory, it gets half as many from then on.
-    votes : ndarray or tensor of integers, shape (n,)
-        Overwritten in place, asynchronously on a device.
-    batch_size : int
-        Forward passes at once.
-    on_batch : callable, optional
-        Called with the number of samples after each batch.
-    """
+    """Write the votes of all samples, in order; on a device this only hands out the work."""
+    # `batches` are noisy inputs (k * batch_size, *shape). `classify` gives -1 for an invalid vote; where it runs
+    # out of memory, it gets half as many from then on.
     done, fitting = 0, _Fitting(batch_size)
     for several in batches:
         for batch in _cut(several, batch_size):
@@ -91,22 +73,10 @@ def classify_ahead(
     batch_size: int,
     on_batch: Callable[[int], None] | None,
 ) -> None:
-    """Do as `classify_batches`, in threads, while the calling thread makes the next noise.
-
-    No thread waits at the end of a batch: pieces of the next one are there. An error in a thread is raised here;
-    whatever is raised, no thread is left behind.
-
-    Parameters
-    ----------
-    batches, votes, batch_size, on_batch
-        As for `classify_batches`; what was yielded must stay valid until the next but one is asked for.
-    classify : callable
-        Labels a piece of a batch; several threads call it at once.
-    pieces : callable
-        Cuts a batch.
-    threads : int
-        How many.
-    """
+    """Do as `classify_batches`, in threads, while the calling thread makes the next noise."""
+    # No thread waits at the end of a batch: pieces of the next one are there. What was yielded must stay valid
+    # until the next but one is asked for. An error in a thread is raised here; whatever is raised, no thread is
+    # left behind.
     done, fitting = 0, _Fitting(batch_size)
     running: list[tuple[int, list[Future[None]]]] = []
 

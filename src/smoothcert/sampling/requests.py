@@ -56,12 +56,8 @@ class SampleIndices:
 
     Attributes
     ----------
-    row : int
-        Position of the input in the array of inputs.
-    key : bytes
-        The input's key in the noise stream.
-    purpose : Purpose
-        Which of the disjoint noise streams.
+    row, key, purpose
+        As in `SampleRange`.
     indices : ndarray of int64, shape (b,)
         Sample indices, increasing, from 0.
 
@@ -105,7 +101,8 @@ class SampleIndices:
         return len(self.indices)
 
     def pieces(self, block: int) -> Iterator[SampleIndices]:
-        """Cut into `block` samples each: cut at the blocks they lie in, far samples would all be single."""
+        """Cut into pieces of at most `block` samples."""
+        # Cut at the blocks that they lie in, samples far from each other would each be a piece.
         for start in range(0, len(self.indices), block):
             yield SampleIndices(self.row, self.key, self.purpose, self.indices[start : start + block])
 

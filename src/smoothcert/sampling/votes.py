@@ -55,13 +55,7 @@ def count_votes(votes: Votes, num_classes: int) -> NDArray[np.int64]:
 
 
 def vote_dtype(num_classes: int) -> type[np.uint8] | type[np.uint16]:
-    """Return the type that votes for so many classes are kept in.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When there are more classes than two bytes tell apart.
-    """
+    """Return the type that votes are kept in; InvalidArgumentError for more classes than two bytes tell apart."""
     if num_classes >= np.iinfo(np.uint16).max:
         raise InvalidArgumentError(
             f"num_classes is {num_classes}: at most {np.iinfo(np.uint16).max - 1} are supported"

@@ -118,16 +118,15 @@ def calibrate_surrogate(
 ) -> Calibration:
     """Calibrate a surrogate's radii on inputs that it was not fitted to and whose votes were sampled.
 
-    The surrogate's class and radius are fixed before any vote is seen. The votes then say which radius CERTIFY
-    gives to that class, 0 if it is not certified at all. How much the surrogate claims more, in units of sigma and
-    divided by its learned error, is the score of the input. Each group's threshold is the score of the rank from
-    `conformal_rank` at beta over the number of groups, and a calibrated radius is lowered by it.
+    An input's score is by how much the surrogate's radius exceeds the one that CERTIFY gives to its class from the
+    votes, which is 0 where it certifies nothing. In each group of predicted radius, radii are lowered by an order
+    statistic of the scores; ``docs/surrogates.md`` has the details and the proof.
 
-    What is promised: with probability 1 - beta over the draw of the calibration inputs, of new inputs drawn
-    independently from the same source, in each group of predicted radius, at most a share `miss` gets a positive
-    calibrated radius that exceeds the one that sampling with n votes certifies for its class. As CERTIFY's own
-    radius is wrong with probability at most `alpha`, a positive calibrated radius is wrong, about the class or
-    the radius, for at most a share miss + alpha.
+    What is promised: with probability 1 - beta over the draw of the calibration inputs, in each group at most a
+    share `miss` of new inputs, drawn independently from the same source, gets a positive calibrated radius that
+    exceeds the one that sampling with n votes certifies for its class. As CERTIFY's own radius is wrong with
+    probability at most `alpha`, a positive calibrated radius is wrong, about the class or the radius, for at most
+    a share miss + alpha.
 
     What is not promised: anything about a single input, or an input chosen because of its radius or by an
     attacker; anything for inputs from another source than the calibration set's, such as corrupted, filtered or
@@ -201,19 +200,7 @@ def calibrate_surrogate(
 
 
 def calibrated_probit(calibration: Calibration, predicted: Prediction) -> Array:
-    """Return the calibrated radius of each input, in units of sigma; nothing is claimed where it is not positive.
-
-    Parameters
-    ----------
-    calibration : Calibration
-        Of the surrogate that predicted.
-    predicted : Prediction
-        Of m inputs.
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-    """
+    """Return the calibrated radii in units of sigma, (m,); nothing is claimed where they are not positive."""
     n, alpha = calibration.n, calibration.alpha
     group = group_of(predicted, np.array(calibration.edges))
     lowered = np.array(calibration.thresholds)[group] * (predicted.spread if calibration.scaled else 1.0)

@@ -86,11 +86,11 @@ def certify_with_surrogate(
     n0 : int
         Samples of f per input for the class; only inputs that would get a radius take them.
     n : int
-        Samples that the surrogate stands in for; a calibration brings its own.
+        Samples that the surrogate stands in for.
     alpha : float
-        Failure probability of the bound and of PREDICT; a calibration brings its own for the bound.
+        Failure probability of the bound and of PREDICT.
     calibration : Calibration, optional
-        From `calibrate_surrogate` or `load_calibration`.
+        From `calibrate_surrogate` or `load_calibration`. It brings its own n, and for the bound its own alpha.
     seed : int
         Seed of the noise stream.
     batch_size : int, optional

@@ -26,9 +26,9 @@ _GAUSSIAN = math.sqrt(math.pi / 2)  # standard deviation over mean absolute erro
 class SurrogateGuide:
     """Spend the samples of `certify_with_budget` where a surrogate expects them to pay.
 
-    The surrogate predicts each input's p_A from the input alone. The noise must be none that it was fitted to, or
-    it might remember what is counted: `collect_votes` draws its own, and where a surrogate was fitted to a
-    certification's votes, their seed is refused for the inputs that it knows.
+    The surrogate predicts each input's p_A from the input alone. It must not have been fitted to votes on the
+    noise of the call, since it might remember what is counted. `collect_votes` draws noise of its own; where a
+    surrogate was fitted to a certification's votes, their seed is refused for the inputs that it knows.
 
     Attributes
     ----------

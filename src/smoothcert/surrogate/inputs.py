@@ -14,19 +14,7 @@ __all__ = ["Rows", "take_rows"]
 
 
 def take_rows(inputs: Inputs, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return several inputs as one array.
-
-    Parameters
-    ----------
-    inputs : Inputs, shape (m, *shape)
-        An array, a data set's inputs, or anything that gives one input for an int.
-    rows : ndarray of int64, shape (b,)
-        Which ones.
-
-    Returns
-    -------
-    ndarray of float32, shape (b, *shape)
-    """
+    """Return several inputs as one array, float32 (b, *shape)."""
     if isinstance(inputs, np.ndarray | LazyInputs):
         several: NDArray[np.float32] = np.ascontiguousarray(inputs[rows], dtype=np.float32)
         return several

@@ -54,19 +54,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class ErrorScale:
-    """A log-linear model of the mean absolute error, learned from inputs that were held out.
+    """A log-linear model of the mean absolute error, learned from inputs that were held out."""
 
-    Attributes
-    ----------
-    mean, std : tuple of float, length 4
-        Location and scale of the features of `error_features`.
-    weights : tuple of float, length 5
-        Intercept, then a weight for each feature.
-    """
-
-    mean: tuple[float, ...]
+    mean: tuple[float, ...]  # of each of the four features
     std: tuple[float, ...]
-    weights: tuple[float, ...]
+    weights: tuple[float, ...]  # the intercept, then one for each feature
 
     def __call__(self, features: Array) -> Array:
         """Return the mean absolute error to expect: features (m, 4) to (m,)."""
@@ -77,28 +69,7 @@ class ErrorScale:
 
 
 def predict_shares(logits: NDArray[np.floating], num_classes: int, scale: ErrorScale | None = None) -> Prediction:
-    """Turn a surrogate's logits into a prediction.
-
-    Parameters
-    ----------
-    logits : ndarray of float, shape (m, k) or (m, k + 1)
-        Scores; a last column stands for invalid votes.
-    num_classes : int
-        Number of classes k.
-    scale : ErrorScale, optional
-        The learned error; spreads are NaN without.
-
-    Returns
-    -------
-    Prediction
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> predicted = predict_shares(np.log([[0.9, 0.1], [0.3, 0.7]]), 2)
-    >>> predicted.top_class, predicted.probit.round(3)
-    (array([0, 1]), array([1.282, 0.524]))
-    """
+    """Turn logits (m, k), or (m, k + 1) with a last column for invalid votes, into a prediction."""
     everything = softmax(logits.astype(np.float64), axis=1)
     top_class = everything[:, :num_classes].argmax(axis=1)
     chosen = np.arange(len(everything)), top_class
@@ -113,28 +84,7 @@ def predict_shares(logits: NDArray[np.floating], num_classes: int, scale: ErrorS
 
 
 def sampling_probit(share: Array, n: int, alpha: float) -> Array:
-    """Return the radius, in units of sigma, that CERTIFY gets from a share of n votes; negative below 1/2.
-
-    Parameters
-    ----------
-    share : ndarray of float64, shape (m,)
-        Share of the votes; n times it is rounded down to a count.
-    n : int
-        Samples.
-    alpha : float
-        Failure probability.
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-        Phi^-1 of the lower confidence bound, at least -8.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sampling_probit(np.array([0.0, 0.5, 1.0]), 1000, 0.001).round(2)
-    array([-8.  , -0.12,  2.46])
-    """
+    """Return Phi^-1 of CERTIFY's bound for shares of n votes, the radius in units of sigma, (m,); at least -8."""
     # A count that was a share for a while must not fall to the count below it.
     count = np.floor(n * share * (1 + 1e-12))
     bound = lower_confidence_bound(np.minimum(count, n), n, alpha)
@@ -142,18 +92,8 @@ def sampling_probit(share: Array, n: int, alpha: float) -> Array:
 
 
 def error_features(shares: Array) -> Array:
-    """Return what the error of a prediction is learned from.
-
-    Parameters
-    ----------
-    shares : ndarray of float64, shape (m, k)
-        Predicted distributions.
-
-    Returns
-    -------
-    ndarray of float64, shape (m, 4)
-        Phi^-1 of the largest share and its square, the runner-up's part of the rest (logarithm), the entropy.
-    """
+    """Return what the error of predicted distributions (m, k) is learned from, (m, 4)."""
+    # Phi^-1 of the largest share and its square, the logarithm of the runner-up's part of the rest, the entropy.
     ordered = np.sort(shares, axis=1)
     rest = np.maximum(ordered[:, :-1].sum(axis=1), _TINY)
     probit = np.clip(-ndtri(rest), -3.0, 6.0)
@@ -162,20 +102,8 @@ def error_features(shares: Array) -> Array:
 
 
 def fit_error_scale(features: Array, errors: Array) -> ErrorScale:
-    """Fit the mean absolute error as a function of features, by the likelihood of Laplace's law.
-
-    Parameters
-    ----------
-    features : ndarray of float64, shape (m, 4)
-        From `error_features`.
-    errors : ndarray of float64, shape (m,)
-        Errors of held-out inputs.
-
-    Returns
-    -------
-    ErrorScale
-        The problem is convex, so that it is found whatever the start.
-    """
+    """Fit the mean absolute error as a function of features, (m, 4), by the likelihood of Laplace's law."""
+    # The problem is convex, so that its solution is found whatever the start.
     mean, std = features.mean(axis=0), features.std(axis=0)
     std = np.where(std > 1e-9, std, 1.0)
     design = np.column_stack([np.ones(len(features)), (features - mean) / std])

@@ -38,8 +38,8 @@ class SurrogateRecipe:
     schedule : {"step", "cosine"}
         Halve the learning rate every 20 epochs, or warm up over a tenth of the steps and fall to zero on a cosine.
     flip : bool
-        Mirror every other image. The votes are those of the image as it is, and only about those of its mirror
-        image: right for photographs and a classifier trained with flips, wrong for digits.
+        Mirror each image with probability 1/2, and take its votes for the mirror image's: nearly right for
+        photographs and a classifier trained with flips, wrong for digits.
     held_out : float
         Share of the inputs, in (0, 1), that no gradient sees: how far the prediction is off is learned from them.
 
@@ -119,26 +119,7 @@ def surrogate_recipe(name: str) -> SurrogateRecipe:
 
 
 def fitting_rate(recipe: SurrogateRecipe, step: int, steps_per_epoch: int) -> float:
-    """Return the learning rate of a step, counted from 0 over all epochs.
-
-    Parameters
-    ----------
-    recipe : SurrogateRecipe
-        Gives the schedule.
-    step : int
-        0 .. epochs * steps_per_epoch - 1.
-    steps_per_epoch : int
-        Steps in each epoch.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> [fitting_rate(surrogate_recipe("paper"), epoch * 10, 10) for epoch in (0, 19, 20, 40)]
-    [0.001, 0.001, 0.0005, 0.00025]
-    """
+    """Return the learning rate of a step, counted from 0 over all epochs."""
     if recipe.schedule == "step":
         return recipe.learning_rate * _STEP_FACTOR ** (step // steps_per_epoch // _STEP_EPOCHS)
     steps = recipe.epochs * steps_per_epoch

@@ -23,66 +23,28 @@ _SINCE_2: dict[str, Any] = {"seed": None, "purpose": Purpose.ESTIMATION.name.low
 
 @dataclass(frozen=True, kw_only=True)
 class SurrogateRecord:
-    """What a surrogate was fitted to.
+    """What a surrogate was fitted to."""
 
-    Attributes
-    ----------
-    arch : str
-        Name of the architecture; empty for a module of the user's own.
-    mean, std : list of float
-        Its normalization; empty for a module of the user's own.
-    num_classes : int
-        Classes of the base classifier.
-    outputs : int
-        Outputs of the network: one more than classes where invalid votes are predicted too.
-    input_shape : list of int
-        Shape of one input.
-    sigma : float
-        Standard deviation of the noise of the votes.
-    noise_law, noise_digest : str
-        The noise law of the votes, and a hash of what it draws.
-    fingerprint : str
-        The base classifier's fingerprint.
-    n : int
-        Votes per input.
-    inputs, held_out : int
-        Inputs that gradients saw, and inputs that were held out.
-    votes : str
-        Digest of the manifest of the votes.
-    recipe : dict
-        How it was fitted.
-    scale : dict
-        The learned error, see `ErrorScale`.
-    weights : str
-        SHA-256 of the file of weights.
-    seed : int or None
-        Seed of the noise of the votes; None in records of version 1, which do not say.
-    purpose : str
-        What that noise was drawn for, ``"fitting"`` or ``"estimation"``, as the manifest of the votes says.
-    identity : dict of str to str
-        What the base classifier computes, see `smoothcert.sampling.Identity`; empty where that is not known.
-    """
-
-    arch: str
+    arch: str  # "" for a module of the user's own, whose mean and std are empty
     mean: list[float]
     std: list[float]
     num_classes: int
-    outputs: int
+    outputs: int  # of the network: one more than classes where invalid votes are predicted too
     input_shape: list[int]
     sigma: float
     noise_law: str
     noise_digest: str
-    fingerprint: str
-    n: int
-    inputs: int
+    fingerprint: str  # of the base classifier
+    n: int  # votes per input
+    inputs: int  # that gradients saw
     held_out: int
-    votes: str
+    votes: str  # digest of their manifest
     recipe: dict[str, Any]
-    scale: dict[str, list[float]]
-    weights: str
-    seed: int | None = None
-    purpose: str = _SINCE_2["purpose"]
-    identity: dict[str, str] = dataclasses.field(default_factory=dict)
+    scale: dict[str, list[float]]  # of an ErrorScale
+    weights: str  # SHA-256 of their file
+    seed: int | None = None  # of the votes' noise; records of version 1 do not say
+    purpose: str = _SINCE_2["purpose"]  # of the votes' noise, as their manifest says
+    identity: dict[str, str] = dataclasses.field(default_factory=dict)  # of the base classifier; {} if not known
 
     @property
     def digest(self) -> str:
@@ -103,20 +65,7 @@ class SurrogateRecord:
         _FORMAT.write(path.parent, path.name, self._fields())
 
     def require(self, source: str, **wanted: Any) -> None:
-        """Refuse a use that the surrogate was not fitted for.
-
-        Parameters
-        ----------
-        source : str
-            What is used with it, for the message.
-        **wanted
-            Fields that must agree, by name.
-
-        Raises
-        ------
-        InvalidArgumentError
-            Names the first field that differs, and both values.
-        """
+        """Refuse a use with other values of these fields; InvalidArgumentError names the first that differs."""
         for name, want in wanted.items():
             have = getattr(self, name)
             have, want = (list(have), list(want)) if name == "input_shape" else (have, want)
@@ -127,22 +76,7 @@ class SurrogateRecord:
                 )
 
     def require_identity(self, identity: Identity, source: str, description: Mapping[str, str]) -> None:
-        """Refuse a classifier of the same fingerprint that computes something else.
-
-        Parameters
-        ----------
-        identity : Identity
-            Of the classifier.
-        source : str
-            What is used with the surrogate, for the message.
-        description : mapping of str to str
-            Of the classifier: how it rounds.
-
-        Raises
-        ------
-        InvalidArgumentError
-            Says how its logits differ.
-        """
+        """Refuse a classifier of the same fingerprint that computes something else, beyond how it rounds."""
         difference = Identity(**self.identity).difference(identity, description) if self.identity else ""
         if difference:
             raise InvalidArgumentError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
@@ -21,53 +19,19 @@ Array = NDArray[np.float64]
 
 
 def miss_scores(predicted: Prediction, data: VoteData, alpha: float, *, scaled: bool) -> Array:
-    """Return by how much the surrogate's radius exceeds the one that the votes certify for its class.
-
-    Parameters
-    ----------
-    predicted : Prediction
-        Of the m inputs of `data`.
-    data : VoteData
-        Their votes.
-    alpha : float
-        Failure probability of what the votes certify.
-    scaled : bool
-        Whether to divide by the learned error.
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-        In units of sigma or of the learned error. A radius lowered by at least its score is not above the
-        certified one.
-    """
+    """Return by how much the surrogate claims more than the votes certify for its class, (m,)."""
+    # In units of sigma, or of the learned error if scaled. A radius that is lowered by its score or more is not
+    # above the certified one.
     n, noise = data.manifest.n, data.manifest.noise()
     count = data.counts[np.arange(len(data)), predicted.top_class]
-    p_lower = under_exact_noise(
-        np.asarray(lower_confidence_bound(count, n, alpha)), noise, math.prod(data.manifest.input_shape)
-    )
+    p_lower = under_exact_noise(np.asarray(lower_confidence_bound(count, n, alpha)), noise, data.manifest.size)
     certified = ndtri(np.maximum(p_lower, 0.5))
     excess = sampling_probit(predicted.top_share, n, alpha) - certified
     return np.asarray(excess / (predicted.spread if scaled else 1.0))
 
 
 def lowered_probit(asked: Array, lowered: Array, group: NDArray[np.int64], n: int, alpha: float) -> Array:
-    """Lower radii, in units of sigma; none is more than n votes can certify, and group -1 gets none.
-
-    Parameters
-    ----------
-    asked, lowered : ndarray of float64, shape (m,)
-        Radii, and by how much each is lowered.
-    group : ndarray of int64, shape (m,)
-        From `group_of`.
-    n : int
-        Samples.
-    alpha : float
-        Failure probability.
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-    """
+    """Lower radii, in units of sigma; none is more than n votes can certify, and group -1 gets none."""
     most = sampling_probit(np.ones(1), n, alpha)
     return np.where(group >= 0, np.minimum(asked - lowered, most), -most)
 
@@ -90,21 +54,9 @@ def group_of(predicted: Prediction, edges: Array) -> NDArray[np.int64]:
 
 
 def thresholds(members: list[Array], miss: float, beta: float, futures: list[int] | None = None) -> list[float]:
-    """Return the threshold of each group from its scores, at confidence 1 - beta for all groups at once.
-
-    Parameters
-    ----------
-    members : list of ndarray of float64
-        Scores of the calibration inputs of each group.
-    miss, beta : float
-        As for `calibrate_surrogate`.
-    futures : list of int, optional
-        Numbers of new inputs in each group, to bound their miss rates instead of miss probabilities.
-
-    Returns
-    -------
-    list of float
-    """
+    """Return the threshold of each group from its scores, at confidence 1 - beta for all groups at once."""
+    # `futures` are numbers of new inputs in each group: their miss rates are then bounded instead of miss
+    # probabilities.
     found = []
     for g, scores in enumerate(members):
         rank = conformal_rank(

@@ -113,27 +113,7 @@ def default_recipe(arch: str) -> TrainingRecipe:
 
 
 def learning_rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
-    """Return the learning rate of a step, counted from 0 over all epochs.
-
-    Parameters
-    ----------
-    recipe : TrainingRecipe
-        Gives the largest learning rate and the lengths of warm-up and training.
-    step : int
-        0 .. epochs * steps_per_epoch - 1.
-    steps_per_epoch : int
-        Steps in each epoch.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> recipe = TrainingRecipe(arch="digits_conv", epochs=3, batch_size=1, learning_rate=0.1, warmup=1/3)
-    >>> [round(learning_rate(recipe, step, 4), 3) for step in (0, 3, 4, 8, 11)]
-    [0.025, 0.1, 0.1, 0.05, 0.004]
-    """
+    """Return the learning rate of a step, counted from 0 over all epochs."""
     steps = recipe.epochs * steps_per_epoch
     warmup = recipe.warmup * steps
     if step < warmup:

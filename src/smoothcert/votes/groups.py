@@ -12,7 +12,7 @@ import numpy as np
 
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.noise import Purpose
-from smoothcert.sampling import SampleRange, Votes, count_votes, most_voted
+from smoothcert.sampling import SampleRange, Votes, count_votes, most_voted, votes_for
 from smoothcert.votes.progress import Progress, reporter
 from smoothcert.votes.quota import Quota, make_manifest, recorded_batch_size
 from smoothcert.votes.repetition import repeat_cached
@@ -135,14 +135,14 @@ class GroupSampler:
     def _summarise(self, key: bytes, selection: Votes, estimation: Votes, start: int) -> CachedInput:
         k, quota = self._g.classifier.num_classes, self._quota
         selection_counts, counts = count_votes(selection, k), count_votes(estimation, k)
-        top_class = int(most_voted(selection_counts[None])[0])
-        count = int(counts[top_class]) if top_class >= 0 else 0
+        top_class = most_voted(selection_counts[None])
+        count = votes_for(top_class, counts[None])
         return CachedInput(
             key=key,
-            top_class=top_class,
+            top_class=int(top_class[0]),
             selection_counts=selection_counts,
             counts=counts,
-            p_lower=float(lower_confidence_bound(count, quota.n, quota.alpha)),
+            p_lower=float(lower_confidence_bound(int(count[0]), quota.n, quota.alpha)),
             votes=estimation,
             start=start,
         )

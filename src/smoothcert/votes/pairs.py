@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.errors import CacheMismatchError
-from smoothcert.sampling import count_votes
+from smoothcert.sampling import count_votes, votes_for
 from smoothcert.votes.store import CachedInput
 
 __all__ = ["PairedCounts", "pair", "stack_pairs"]
@@ -53,31 +53,27 @@ class PairedCounts:
     @property
     def count(self) -> NDArray[np.int64]:
         """Votes of f for c_A, of n, shape (N,)."""
-        return self._of_top(self.counts)
+        return votes_for(self.top_class, self.counts)
 
     @property
     def n_direct(self) -> NDArray[np.int64]:
         """Votes of f^p for c_A, of m, shape (N,)."""
-        return self._of_top(self.own)
+        return votes_for(self.top_class, self.own)
 
     @property
     def k1(self) -> NDArray[np.int64]:
         """Paired samples on which f returned c_A, shape (N,)."""
-        return self._of_top(self.paired)
+        return votes_for(self.top_class, self.paired)
 
     @property
     def n10(self) -> NDArray[np.int64]:
         """Paired samples on which f returned c_A and f^p did not, shape (N,)."""
-        return self._of_top(self.lost)
+        return votes_for(self.top_class, self.lost)
 
     @property
     def n01(self) -> NDArray[np.int64]:
         """Paired samples on which f^p returned c_A and f did not, shape (N,); of no meaning in fresh rows."""
         return self.n_direct - self.k1 + self.n10
-
-    def _of_top(self, per_class: NDArray[np.int64]) -> NDArray[np.int64]:
-        found = np.take_along_axis(per_class, np.maximum(self.top_class, 0)[:, None], axis=1)[:, 0]
-        return np.where(self.top_class >= 0, found, 0)
 
     def take(self, rows: slice | NDArray[np.bool_]) -> PairedCounts:
         """Return the counts of some inputs."""

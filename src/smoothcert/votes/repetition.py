@@ -36,13 +36,7 @@ def repeat_cached(g: Smoothed, cache: CertificationCache) -> None:
 
 
 def require_repeated(path: Path, row: int, votes: Votes, cached: Votes) -> None:
-    """Refuse votes of one input that are others than the cached ones of the same samples.
-
-    Raises
-    ------
-    CacheMismatchError
-        When more differ than rounding explains.
-    """
+    """Refuse votes of one input of which more than rounding explains differ from the cached ones."""
     changed = int((votes != cached).sum())
     if changed > REPETITION_TOLERANCE * len(cached):
         raise CacheMismatchError(

@@ -134,21 +134,19 @@ class RoundSampler:
             self._group(group, sum(map(_length, groups[i + 1 :])) + to_come) for i, group in enumerate(groups)
         ]
         lengths = [len(request) for request in requests]
-        together: Votes = np.concatenate(votes) if votes else np.empty(0, np.uint8)
-        return np.split(together, np.cumsum(lengths)[:-1]) if lengths else []
+        joined: Votes = np.concatenate(votes) if votes else np.empty(0, np.uint8)
+        return np.split(joined, np.cumsum(lengths)[:-1]) if lengths else []
 
     def count(
-        self, requests: Sequence[SampleRequest], *, to_come: int = 0, together: int = 1
+        self, requests: Sequence[SampleRequest], *, to_come: int = 0, of_one_input: int = 1
     ) -> NDArray[np.int64]:
         """Return the votes of one round per class, holding only a part of the votes at a time.
 
         Parameters
         ----------
-        requests : sequence of SampleRange or SampleIndices
-            Which samples.
-        to_come : int
-            Samples expected after this round, for `progress`.
-        together : int
+        requests, to_come
+            As when called.
+        of_one_input : int
             So many requests after one another are of one input and stay in one part.
 
         Returns
@@ -159,8 +157,8 @@ class RoundSampler:
         k = self._g.classifier.num_classes
         counts = np.zeros((len(requests), k), np.int64)
         lengths = np.array([len(request) for request in requests], np.int64)
-        of_input = lengths.reshape(-1, together).sum(axis=1)
-        part = np.repeat((np.cumsum(of_input) - of_input) // _COUNTED_AT_ONCE, together)
+        of_input = lengths.reshape(-1, of_one_input).sum(axis=1)
+        part = np.repeat((np.cumsum(of_input) - of_input) // _COUNTED_AT_ONCE, of_one_input)
         for rows in np.split(np.arange(len(requests)), np.flatnonzero(np.diff(part)) + 1):
             left = int(lengths[rows[-1] + 1 :].sum()) if rows.size else 0
             for i, votes in zip(rows, self([requests[i] for i in rows], to_come=left + to_come), strict=True):

@@ -147,7 +147,7 @@ def test_a_threshold_that_is_given_is_not_tuned(cache: Path, gamma: float) -> No
     run = recertify(cache, half_space(0.504), bound=sc.Irs(gamma=gamma))
     assert run.gamma == gamma
     p_A = beta.ppf(ALPHA, run.pairs.count, N - run.pairs.count + 1)
-    assert (p_A > gamma).any() == (gamma < 1)
+    assert np.any(p_A > gamma) == (gamma < 1)
     np.testing.assert_array_equal(run.certificates.branch == "direct", p_A >= gamma)
 
 

@@ -12,9 +12,16 @@ from scipy.stats import beta
 
 import smoothcert as sc
 from closed_form import half_space
-from smoothcert.bounds import certified_radius, expected_disagreement, joint_lower_bound, lower_confidence_bound
+from smoothcert.bounds import (
+    certified_radius,
+    expected_bounds_from_scratch,
+    expected_disagreement,
+    joint_lower_bound,
+    lower_confidence_bound,
+)
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures import Plan, PlannedMethod, assumed_base, certify_with_budget, plan
+from smoothcert.procedures.plan import targets
 
 SIGMA, N, C = 0.5, 5000, 0.044
 P = np.random.default_rng(0).beta(3, 0.8, 40) * 0.99
@@ -27,6 +34,12 @@ def by_name(found: Plan) -> dict[str, PlannedMethod]:
 @pytest.fixture(scope="module")
 def within() -> Plan:
     return plan(assumed_base(P, sigma=SIGMA, n=N), acr_within=0.15, candidates=7)
+
+
+@pytest.fixture
+def no_play(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan adaptive certification as if all inputs got the mean: to play it is slow, and others are looked at."""
+    monkeypatch.setattr(targets, "play_adaptive", lambda p, n0, mean, a: expected_bounds_from_scratch(p, mean, a))
 
 
 def mean_radius(bounds: NDArray[np.float64]) -> float:
@@ -94,6 +107,7 @@ def test_planned_samples_of_the_joint_bound_reach_the_target(within: Plan) -> No
     assert np.mean(found) == pytest.approx(within.value, rel=0.02)
 
 
+@pytest.mark.usefixtures("no_play")
 def test_what_is_out_of_reach_is_said() -> None:
     irs = by_name(plan(assumed_base(P[::5], sigma=SIGMA, n=N), acr_within=0.03))["irs"]
     assert irs.samples is None
@@ -101,6 +115,7 @@ def test_what_is_out_of_reach_is_said() -> None:
     assert 0 < irs.reaches < 0.97
 
 
+@pytest.mark.usefixtures("no_play")
 def test_more_disagreement_takes_more_samples() -> None:
     few, many = (
         by_name(plan(assumed_base(P[::5], sigma=SIGMA, n=N), acr_within=0.1, disagreement=c))["joint"].samples
@@ -111,6 +126,7 @@ def test_more_disagreement_takes_more_samples() -> None:
     assert few < many
 
 
+@pytest.mark.usefixtures("no_play")
 def test_passes_are_those_of_all_candidates_and_of_the_base_once(within: Plan) -> None:
     scratch, joint = by_name(within)["from scratch"], by_name(within)["joint"]
     assert scratch.samples is not None
@@ -138,6 +154,7 @@ def test_decisions_are_played(within: Plan) -> None:
     assert 10 < decision.samples < sequential.samples
 
 
+@pytest.mark.usefixtures("no_play")
 def test_quantiles_stand_for_a_distribution() -> None:
     draws = np.random.default_rng(3).beta(4, 2, 2000)
     quantiles = beta.ppf((np.arange(64) + 0.5) / 64, 4, 2)
@@ -148,6 +165,7 @@ def test_quantiles_stand_for_a_distribution() -> None:
     assert a == pytest.approx(b, rel=0.1)
 
 
+@pytest.mark.usefixtures("no_play")
 def test_a_cache_says_what_its_inputs_are(tmp_path: Path) -> None:
     x = np.random.default_rng(4).random((20, 2), dtype=np.float32)
     run = sc.certify(half_space(), x, sigma=0.25, n=5000, cache=tmp_path / "cache")

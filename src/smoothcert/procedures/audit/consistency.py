@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import excess_p_values, pooled_excess_p_value
+from smoothcert.sampling import votes_for
 from smoothcert.votes import PairedCounts
 from smoothcert.votes.store import CachedInput
 
@@ -36,51 +37,19 @@ class Consistency:
 
 
 def compare_counts(cached: list[CachedInput], counts: NDArray[np.int64], n: int, *, seed: int) -> Consistency:
-    """Compare the votes of f for the cached top class.
-
-    The class comes from the selection votes, so that it was fixed before the votes that are compared.
-
-    Parameters
-    ----------
-    cached : list of CachedInput
-        Of N inputs.
-    counts : ndarray of int64, shape (N, k)
-        Fresh votes per class, of n.
-    n : int
-        Fresh votes per input.
-    seed : int
-        For the pooled test, see `pooled_excess_p_value`.
-
-    Returns
-    -------
-    Consistency
-    """
+    """Compare cached votes of f for the cached top class with n fresh ones of each input, (N, k) int64."""
+    # From the selection votes: it was fixed before the votes that are compared.
     c_A = np.array([row.top_class for row in cached])
     known = c_A >= 0
-    rows = np.flatnonzero(known)
-    k = np.array([cached[i].counts[c_A[i]] for i in rows])
-    of = np.array([len(cached[i].votes) for i in rows])
-    return _compare(known, k, of, counts[rows, c_A[rows]], np.full(len(rows), n), seed)
+    k = votes_for(c_A, np.stack([row.counts for row in cached]))[known]
+    of = np.array([len(row.votes) for row in cached])[known]
+    return _compare(known, k, of, votes_for(c_A, counts)[known], np.full(len(k), n), seed)
 
 
 def compare_pairs(cached: PairedCounts, fresh: PairedCounts, *, seed: int) -> Consistency:
-    """Compare what f^p keeps of f's votes for the cached top class, given f's votes.
-
-    Where f^p voted on noise beyond both caches, its own votes for the class are compared. Inputs that one of the
-    two caches treats in one way and one in the other are left out: the choice looked at f's votes, and with them
-    at what f^p was going to vote.
-
-    Parameters
-    ----------
-    cached, fresh : PairedCounts
-        Of the same N inputs.
-    seed : int
-        For the pooled test, see `pooled_excess_p_value`.
-
-    Returns
-    -------
-    Consistency
-    """
+    """Compare what f^p keeps of f's votes for the cached top class with what it keeps of fresh ones, given f's."""
+    # Inputs of which one cache has paired and the other has fresh votes are left out: the choice looked at f's
+    # votes, and with them at what f^p was going to vote.
     comparable = (cached.top_class == fresh.top_class) & (cached.top_class >= 0) & (cached.fresh == fresh.fresh)
     comparable &= cached.fresh | ((cached.k1 > 0) & (fresh.k1 > 0))
     k, of = _kept(cached)
@@ -89,6 +58,7 @@ def compare_pairs(cached: PairedCounts, fresh: PairedCounts, *, seed: int) -> Co
 
 
 def _kept(pairs: PairedCounts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    # On noise beyond the cache there is nothing to keep: there the own votes of f^p for the class count.
     kept = np.where(pairs.fresh, pairs.n_direct, pairs.k1 - pairs.n10)
     return kept, np.where(pairs.fresh, pairs.m, pairs.k1)
 

@@ -133,10 +133,6 @@ def audit(
     base : Classifier
         The base classifier f. It is needed: f^p is bounded from what it loses against f on the same noise, and
         nobody knows f's votes on fresh noise without evaluating it.
-    candidate : Classifier
-        The changed classifier f^p.
-    x : array, tensor or lazy sequence, shape (N, *shape)
-        Inputs in [0, 1], all of them in the cache.
     cache : str or Path
         Folder of the certification cache that was received; nothing is written there.
     seed : int
@@ -147,16 +143,12 @@ def audit(
         Folder for the fresh votes; a call that was interrupted continues there.
     n : int, optional
         Samples of f per input, by default the cache's n.
-    alpha_zeta : float
-        Failure probability of the recertificates beyond the alpha of the cache.
-    bound : {"auto", "joint", "irs"} or Joint or Irs
-        See `recertify`.
     name : str
         Name of the folder of f^p's votes below ``out/candidates``.
-    batch_size : int, optional
-        Forward passes at once.
     progress : callable, optional
         Called with (samples done, samples in total), first for f and then for f^p.
+    candidate, x, alpha_zeta, bound, batch_size
+        As in `recertify`.
 
     Returns
     -------

@@ -69,27 +69,15 @@ def recertify_at_radius(
 
     Parameters
     ----------
-    candidate : Classifier
-        The changed classifier f'.
-    x : array, tensor or lazy sequence, shape (m, *shape)
-        Inputs in [0, 1], all of them in the cache, in any order.
     radius : float
         L2 radius, at least 0, in the units of the input.
-    cache : str or Path
-        Folder of the certification cache of f.
     n_p : int or range, optional
         Most samples of f' per input, by default 10,000 or all of the cache; or a range of samples that nobody
         looked at while f' was made, see `recertify`.
-    alpha_zeta : float
-        Failure probability beyond the alpha of the cache.
-    base : Classifier, optional
-        f itself, see `recertify`.
-    out : str or Path, optional
-        Folder in which the votes of f' are kept; an interrupted call continues there.
-    batch_size : int, optional
-        Forward passes at once; it changes no noise.
     progress : callable, optional
         Called with (samples done, samples expected).
+    candidate, x, cache, alpha_zeta, base, out, batch_size
+        As in `recertify`.
 
     Returns
     -------

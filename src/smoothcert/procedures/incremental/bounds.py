@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -105,14 +104,12 @@ def _by_class(pairs: PairedCounts, bound: Joint, alpha: float) -> _Bounds:
 
 
 def _with_runner_up(pairs: PairedCounts, bound: Joint, alpha: float) -> _Bounds:
-    """Bound the cached class from below and every other class from above, half of alpha each.
-
-    The true runner-up is one class, and the largest of all classes' upper bounds is at least its own: no
-    correction for the number of classes. But bound "auto" chooses between pairing and starting from scratch by
-    the count of the top class, for which the gating lemma does not cover another class: each branch pays.
-    """
+    """Bound the cached class from below and every other class from above, half of alpha each."""
     top = _by_class(pairs, bound, alpha / 2)
+    # "auto" chooses by the count of the top class whether to start from scratch. The gating lemma does not cover
+    # another class for that choice: each branch pays.
     level = alpha / 4 if bound.afresh else alpha / 2
+    # The true runner-up is one class, and the largest bound is at least its own: no correction for their number.
     p_upper = np.zeros(len(pairs.count))
     for b in range(pairs.counts.shape[1]):
         lost = pairs.own[:, b] - pairs.paired[:, b] + pairs.lost[:, b]
@@ -149,7 +146,7 @@ def _lower(
 
 
 def _certificates(pairs: PairedCounts, manifest: Manifest, terms: Terms, found: _Bounds) -> Certificates:
-    noise, size = manifest.noise(), math.prod(manifest.input_shape)
+    noise, size = manifest.noise(), manifest.size
     p_lower = under_exact_noise(np.where(pairs.top_class >= 0, found.p_lower, 0.0), noise, size)
     zeta = np.asarray(upper_confidence_bound(pairs.n_disagree, pairs.m, terms.alpha_zeta))
     certificates = certificates_of(

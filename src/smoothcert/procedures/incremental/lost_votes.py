@@ -26,24 +26,12 @@ _WORTH_LOOKING, _WORTH_PAIRING = 0.05, 0.1
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was decided about m inputs, and what it took.
+    """What was decided about m inputs, and what it took; each array of shape (m,)."""
 
-    Attributes
-    ----------
-    certified : ndarray of bool, shape (m,)
-        Where p' > p0 is claimed.
-    by : ndarray of str, shape (m,)
-        The evidence that shows it, ``"lost votes"`` or ``"joint"``; empty elsewhere.
-    samples : ndarray of int64, shape (m,)
-        Samples of f'.
-    votes : ndarray of int64, shape (m,)
-        Votes of f' for the cached class among them.
-    """
-
-    certified: Bits
-    by: NDArray[np.str_]
-    samples: Counts
-    votes: Counts
+    certified: Bits  # where p' > p0 is claimed
+    by: NDArray[np.str_]  # the evidence that shows it, "lost votes" or "joint"; empty elsewhere
+    samples: Counts  # of f'
+    votes: Counts  # of f' for the cached class among them
 
 
 class _Undecided:
@@ -122,9 +110,7 @@ def decide_all(rule: StoppingRule, count: Counts, cached: Callable[[int], Bits],
 
     Notes
     -----
-    Which of the cached samples f' votes on follows from f's votes, and how many of them may follow from anything,
-    also from other inputs: what is claimed about an input if all evidence about it is looked at, depends on its
-    own votes alone.
+    How many samples f' votes on may follow from anything, also from other inputs: see ``docs/guarantees.md``.
     """
     inputs = _Undecided(rule, count, cached)
     a0 = rule.largest_loss(count)

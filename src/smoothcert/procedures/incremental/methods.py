@@ -38,8 +38,9 @@ class Joint:
     together : int
         Candidates that were fixed together and are all recertified from this cache: with C of them, alpha +
         alpha_zeta bounds the probability that for an input the certificate of any is false, so that also the best
-        of them may be picked. What the base's votes cost is paid once. Each may have an n_p of its own. Not with
-        `runner_up`: all must divide the failure probability alike.
+        of them may be picked. A failure of the base's votes, which is one of all candidates at once, is paid once.
+        All have the same `together` and alpha_zeta, and each may have an n_p of its own. Not with `runner_up`: all
+        must divide the failure probability alike.
 
     Raises
     ------
@@ -72,7 +73,7 @@ class Joint:
 
 @dataclass(frozen=True, kw_only=True)
 class Irs:
-    """The incremental paper's: p_A - zeta with all disagreement in zeta, or f^p's own votes where p_A >= gamma.
+    """The paper's bound: p_A - zeta with all disagreement in zeta, or f^p's own votes where p_A >= gamma.
 
     Attributes
     ----------
@@ -167,7 +168,7 @@ def terms_of(record: CandidateRecord) -> Terms:
     """Return the terms on which a candidate was recertified.
 
     Older records can name a bound "one-sided": their candidates get "joint" now, whatever the votes are. They can
-    also be of together with another bound than "auto" and "joint", and then count for each candidate by itself.
+    also have `together` with a bound that is not proven for several: then each candidate counts by itself.
 
     Raises
     ------

@@ -26,30 +26,14 @@ __all__ = ["Opened", "note_look", "open_for"]
 
 @dataclass(frozen=True)
 class Opened:
-    """A cache that a changed classifier fits.
+    """A cache that a changed classifier fits."""
 
-    Attributes
-    ----------
-    store : CertificationCache
-        The votes of f.
-    g : Smoothed
-        f^p under the cache's noise.
-    quota : Quota
-        Its n is n_p, its alpha the total.
-    samples : range
-        The cache's samples that f^p may vote on.
-    held_out : bool
-        Whether nobody may have looked at them.
-    identical : bool
-        Whether f^p is f, as far as fingerprints and outputs tell.
-    """
-
-    store: CertificationCache
-    g: Smoothed
-    quota: Quota
-    samples: range
-    held_out: bool
-    identical: bool
+    store: CertificationCache  # the votes of f
+    g: Smoothed  # f^p under the cache's noise
+    quota: Quota  # its n is n_p, its alpha the total
+    samples: range  # the cache's samples that f^p may vote on
+    held_out: bool  # whether nobody may have looked at them
+    identical: bool  # whether f^p is f, as far as fingerprints and outputs tell
 
     @property
     def premise(self) -> str:

@@ -31,25 +31,15 @@ _FUTILE = math.log(20)
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen of m inputs, each array of shape (m,).
+    """What was seen of m inputs, each array of shape (m,)."""
 
-    Attributes
-    ----------
-    count : ndarray of int64
-        Cached votes of f for its top class A, of n.
-    t, d : ndarray of int64
-        Samples on which f voted A and f' was asked, the first of them, and how many of these votes f' lost.
-    m, k1, n10, n01 : ndarray of int64
-        Paired samples, the first m; votes of f for A among them; those that f' lost; and those that it won.
-    """
-
-    count: Counts
-    t: Counts
-    d: Counts
-    m: Counts
-    k1: Counts
-    n10: Counts
-    n01: Counts
+    count: Counts  # cached votes of f for its top class A, of n
+    t: Counts  # samples on which f voted A and f' was asked, the first of them
+    d: Counts  # votes for A that f' lost on these
+    m: Counts  # paired samples, the first m
+    k1: Counts  # votes of f for A among them
+    n10: Counts  # those of k1 that f' lost
+    n01: Counts  # votes for A that f' won
 
     def take(self, rows: Counts) -> Observed:
         """Return what was seen of some inputs."""
@@ -73,13 +63,11 @@ class StoppingRule:
 
     Notes
     -----
-    Three kinds of evidence share alpha by the union bound, in shares that are fixed here: that the base's
-    probability p is at least its lower bound p_L (5 %); that of the votes for A of f, f' loses a share a' < a0 =
-    1 - p0 / p_L (35 %); and three looks at the paired votes through the joint bound, after 10 %, 30 % and all of
-    the n_p samples (10, 15 and 35 %). The first two together give p' >= p (1 - a') > p_L (1 - a0) = p0. The
-    evidence about a' is a test supermartingale given the base's votes, each look is a bound at a level of its own,
-    and "not certified" claims nothing. So the total holds however often and whenever an input is looked at,
-    skipped or given up; the predictions below steer nothing else. The full proof is in ``docs/guarantees.md``.
+    Three kinds of evidence share alpha, in shares that are fixed here: that the base's probability p is at least
+    its lower bound p_L (5 %); that of f's votes for A, f' loses a share a' < a0 = 1 - p0 / p_L (35 %), which with
+    the first gives p' > p0; and three looks at the paired votes through the joint bound, after 10 %, 30 % and all
+    of the n_p samples (10, 15 and 35 %). The total holds however often and whenever an input is looked at, skipped
+    or given up, and the predictions below steer nothing else. The proof is in ``docs/guarantees.md``.
     """
 
     p0: float

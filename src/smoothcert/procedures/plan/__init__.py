@@ -1,4 +1,4 @@
-"""What each method will need for a target, before anything is run."""
+"""Plans: what each method will need for a target, from a cache or an assumption."""
 
 from smoothcert.procedures.plan.basis import PlanBasis, assumed_base
 from smoothcert.procedures.plan.cost import estimate_cost, seconds_per_sample

@@ -72,15 +72,7 @@ class PlanBasis:
 
 
 def basis_from_cache(cache: str | Path) -> PlanBasis:
-    """Take counts, reference and cost from a certification cache.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the cache has no inputs.
-    CacheError
-        When there is no cache, or it is damaged.
-    """
+    """Take counts, reference and cost from a certification cache."""
     store = CertificationCache(cache)
     manifest = store.manifest
     rows = (row for entry in store.entries for row in store.read(entry))

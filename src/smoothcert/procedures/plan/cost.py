@@ -23,16 +23,8 @@ def estimate_cost(
 
     Parameters
     ----------
-    classifier : Classifier
-        The base classifier.
-    x : array, tensor or lazy sequence, shape (m, *shape)
-        Inputs in [0, 1].
-    sigma : float
-        Standard deviation of the noise.
-    n0, n : int
-        Selection and estimation samples per input.
-    batch_size : int, optional
-        Forward passes at once.
+    classifier, x, sigma, n0, n, batch_size
+        As in `certify`.
 
     Returns
     -------
@@ -62,14 +54,8 @@ def seconds_per_sample(classifier: Classifier, x: Any, *, sigma: float, batch_si
 
     Parameters
     ----------
-    classifier : Classifier
-        The base classifier.
-    x : array, tensor or lazy sequence, shape (m, *shape)
-        Inputs in [0, 1].
-    sigma : float
-        Standard deviation of the noise.
-    batch_size : int, optional
-        Forward passes at once.
+    classifier, x, sigma, batch_size
+        As in `certify`.
 
     Returns
     -------

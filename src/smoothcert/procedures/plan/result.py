@@ -53,7 +53,7 @@ class Plan:
     value : float
         The radius, or the mean certified radius that is needed.
     reference : float
-        The mean certified radius that it is a share of: the cache's, or that of n -> infinity.
+        The mean certified radius to compare with: the cache's, or that of n -> infinity.
     inputs, candidates : int
         How many there are.
     sigma, alpha : float
@@ -61,7 +61,7 @@ class Plan:
     disagreement : float
         How much candidates are assumed to disagree with the base, see `expected_disagreement`.
     methods : list of PlannedMethod
-        The methods.
+        From scratch first.
     guarantee : "estimated"
         A plan promises nothing.
     """

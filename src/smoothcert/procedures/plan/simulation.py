@@ -17,24 +17,7 @@ _RUNS = 4
 
 
 def play_adaptive(p: Array, n0: int, mean: int, alpha: float) -> Array:
-    """Play certification under a budget.
-
-    Parameters
-    ----------
-    p : ndarray of float64, shape (r,)
-        p_A of the inputs.
-    n0 : int
-        Selection samples of each input.
-    mean : int
-        Samples per input on average, selection included.
-    alpha : float
-        Failure probability.
-
-    Returns
-    -------
-    ndarray of float64, shape (k, r)
-        Lower bounds, of k equally likely runs.
-    """
+    """Play certification with `mean` samples each, n0 included; return bounds of k equally likely runs, (k, r)."""
     p = np.repeat(p, _RUNS)
     rng, budget = np.random.default_rng(0), mean * len(p)
     size = np.full(len(p), n0)
@@ -47,20 +30,7 @@ def play_adaptive(p: Array, n0: int, mean: int, alpha: float) -> Array:
 
 
 def play_sequential(p: Array, test: RadiusTest) -> tuple[Array, Array]:
-    """Play certification at one radius from scratch.
-
-    Parameters
-    ----------
-    p : ndarray of float64, shape (r,)
-        p_A of the inputs.
-    test : RadiusTest
-        The test.
-
-    Returns
-    -------
-    samples, certified : ndarray of float64, shape (r,)
-        Estimation samples, and the share of four runs that certified.
-    """
+    """Play certification at one radius from scratch; return samples and share certified, each (r,)."""
     rng = np.random.default_rng(0)
     p = np.repeat(p, _RUNS)
     count, used = np.zeros((2, len(p)), np.int64)
@@ -76,25 +46,11 @@ def play_sequential(p: Array, test: RadiusTest) -> tuple[Array, Array]:
 
 
 def play_decision(count: NDArray[np.int64], rule: StoppingRule, disagreement: float) -> tuple[Array, Array]:
-    """Play the decision about a candidate that has the base's p_A and loses as many votes as it wins.
-
-    Parameters
-    ----------
-    count : ndarray of int64, shape (r,)
-        Cached votes of f for its top class, of ``rule.n``.
-    rule : StoppingRule
-        The rule.
-    disagreement : float
-        The constant c of `expected_disagreement`.
-
-    Returns
-    -------
-    samples, certified : ndarray of float64, shape (r,)
-        Samples of f^p, and the share of four runs that certified.
-    """
+    """Play the decision on a candidate as good as the base; return samples and share certified, (r,)."""
     rng = np.random.default_rng(0)
     count = np.repeat(count, _RUNS)
     p = np.clip(count / rule.n, 0.5 / rule.n, 1 - 0.5 / rule.n)
+    # It loses as many votes as it wins.
     changed = expected_disagreement(p, disagreement) / 2
     ones = rng.hypergeometric(count, rule.n - count, rule.n_p)  # of the cached votes, the first n_p
     cached = rng.random((len(p), rule.n_p)).argsort(axis=1) < ones[:, None]

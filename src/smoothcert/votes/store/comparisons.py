@@ -57,7 +57,7 @@ def note_comparison(
     Returns
     -------
     before, after : list of GatedComparison
-        The others, those made before it first and those made since.
+        The other comparisons: those made before this one was first made, and those made since.
 
     Raises
     ------

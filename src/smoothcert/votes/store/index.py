@@ -75,13 +75,7 @@ def index_line(number: int, entry: PartEntry) -> str:
 
 
 def read_index(folder: Path) -> tuple[list[PartEntry], bool]:
-    """Read and check the index, and say whether a crash tore its last line.
-
-    Raises
-    ------
-    CacheCorruptError
-        Names the line that was changed, or the input that two parts hold.
-    """
+    """Read and check the index, and say whether a crash tore its last line."""
     records, torn = checked_records(folder, INDEX, _is_entry)
     entries = [
         PartEntry(r["part"], r["sha256"], r["bytes"], [bytes.fromhex(key) for key in r["keys"]]) for r in records

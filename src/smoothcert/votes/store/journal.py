@@ -18,7 +18,7 @@ from smoothcert._files import locked, read_regular, write_atomic
 from smoothcert._folders import exists, make_folder
 from smoothcert._records import RecordFormat, is_hex, is_int, is_text
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
-from smoothcert.sampling import stored_dtype
+from smoothcert.sampling import invalid_vote, stored_dtype
 from smoothcert.votes.store.lines import append_line, checked_records
 from smoothcert.votes.store.manifest import Manifest
 
@@ -62,9 +62,8 @@ class RoundJournal:
 
     The folder holds ``rounds.json`` (what the votes are votes of, the procedure's settings and the inputs),
     ``rounds.jsonl`` (a line for each piece of a round, with its checksum and the digest of the request) and
-    ``rounds/*.votes`` (the votes, a byte or two each, compressed with Zstandard). Such a procedure is a function
-    of its settings, its inputs and the votes, so that a repeated call asks for the same in the same order: it
-    gets what is here and samples the rest. Nothing in the folder is executable.
+    ``rounds/*.votes`` (the votes, a byte or two each, compressed with Zstandard). A repeated call asks for the
+    same in the same order: it gets what is here and samples the rest. Nothing in the folder is executable.
 
     Parameters
     ----------
@@ -99,16 +98,7 @@ class RoundJournal:
     ) -> Iterator[RoundJournal]:
         """Open a journal to go on with it, creating it when there is none; hold its lock meanwhile.
 
-        Parameters
-        ----------
-        path : str or Path
-            The folder.
-        manifest : Manifest
-            What the votes are votes of.
-        procedure : mapping of str to str, int or float
-            The procedure's name and every setting that decides what it asks for.
-        keys : list of bytes
-            Keys of the inputs, in order: which samples are taken may depend on all of them.
+        The keys are in order: which samples are taken may depend on all inputs.
 
         Raises
         ------
@@ -150,20 +140,7 @@ class RoundJournal:
         return hashlib.sha256((self.manifest.digest + self.inputs + index).encode()).hexdigest()
 
     def read(self, number: int, request: str, votes: int) -> Votes:
-        """Return the votes of one piece.
-
-        Parameters
-        ----------
-        number : int
-            Which one, in order.
-        request : str
-            Digest of what is asked for, SHA-256 in hexadecimal.
-        votes : int
-            How many votes that is.
-
-        Returns
-        -------
-        ndarray of uint8 or uint16, shape (votes,)
+        """Return the votes of one piece, which `request`, a SHA-256 in hexadecimal, asked for.
 
         Raises
         ------
@@ -185,7 +162,7 @@ class RoundJournal:
         with reading(path, remedy=_remedy(path)):
             plain = pa.decompress(data, votes * dtype.itemsize, codec=_COMPRESSION, asbytes=True)
             found: Votes = np.frombuffer(plain, dtype)
-        legal = (found < self.manifest.num_classes) | (found == np.iinfo(dtype).max)
+        legal = (found < self.manifest.num_classes) | (found == invalid_vote(self.manifest.num_classes))
         if len(found) != votes or not legal.all():
             raise _damaged(path)
         return found

@@ -25,26 +25,14 @@ def checked_line(record: dict[str, Any]) -> str:
 
 
 def append_line(folder: Path, name: str, record: dict[str, Any]) -> None:
-    """Add a record to a file, durably; a line that a crash tore is cut off first.
-
-    Raises
-    ------
-    CacheError
-        When the file cannot be written.
-    """
+    """Add a record to a file, durably; a line that a crash tore is cut off first."""
     append_to(folder, name, checked_line(record).encode(), _is_whole)
 
 
 def checked_records(
     folder: Path, name: str, legal: Callable[[dict[str, Any]], bool]
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Read numbered records, and say whether a crash tore a last line, which never counted.
-
-    Raises
-    ------
-    CacheCorruptError
-        Names the line that was changed.
-    """
+    """Read numbered records, and say whether a crash tore a last line, which never counted."""
     path = folder / name
     records: list[dict[str, Any]] = []
     for number, line in enumerate(read_lines(folder, name, longest=_LONGEST)):
@@ -63,13 +51,7 @@ def checked_records(
 
 
 def intact_records(folder: Path, name: str) -> Iterator[dict[str, Any]]:
-    """Yield the records that can be read, of lines that nothing depends on; older ones have no checksum.
-
-    Raises
-    ------
-    CacheCorruptError
-        When the file is none of lines.
-    """
+    """Yield the records that can be read, of lines that nothing depends on; older ones have no checksum."""
     for line in read_lines(folder, name, longest=_LONGEST):
         text = line[_CHECKSUM:] if _is_whole(line) else line
         try:

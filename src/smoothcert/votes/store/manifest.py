@@ -80,6 +80,11 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     @property
+    def size(self) -> int:
+        """Coordinates of one input."""
+        return math.prod(self.input_shape)
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the manifest's content, in hexadecimal; pin it to recognise the cache."""
         return hashlib.sha256(_canonical(self._fields()).encode()).hexdigest()
@@ -91,17 +96,12 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str, source: str) -> Manifest:
-        """Parse and check a manifest.
-
-        Parameters
-        ----------
-        text : str
-            What `to_json` returned.
-        source : str
-            Name of the file, for messages.
+        """Parse and check what `to_json` returned; `source` names the file in messages.
 
         Raises
         ------
+        CacheMismatchError
+            When it is of another format, or of a newer version.
         CacheCorruptError
             When a field is missing, unknown, of another type or out of range, or the digest does not match.
         """
@@ -127,12 +127,7 @@ class Manifest:
         return manifest
 
     def noise(self, path: str = "the cache") -> NoiseStream:
-        """Return the noise stream of the votes.
-
-        Parameters
-        ----------
-        path : str
-            Name of the cache, for messages.
+        """Return the noise stream of the votes; `path` names the cache in messages.
 
         Raises
         ------

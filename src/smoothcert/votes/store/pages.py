@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 __all__ = ["require_pages"]
 
+# https://parquet.apache.org/docs/file-format/data-pages/, and compact-protocol.md of Apache Thrift.
 _DATA_PAGE, _PLAIN = 0, 0
 _TYPE, _UNPACKED, _PACKED, _HEADER = 1, 2, 3, 5  # fields of a PageHeader
 _VALUES, _ENCODING = 1, 2  # fields of its DataPageHeader
@@ -20,28 +21,7 @@ _INTEGERS, _BINARY, _STRUCT = (4, 5, 6), 8, 12  # kinds in Thrift's compact prot
 
 
 def require_pages(data: bytes, column: pq.ColumnChunkMetaData, values: int, unpacked: int) -> None:
-    """Refuse a column whose pages hold anything but plain values of a known number and size.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    column : ColumnChunkMetaData
-        What its footer says about the column.
-    values : int
-        Values that the column must have.
-    unpacked : int
-        Bytes at most that they may take when unpacked.
-
-    Raises
-    ------
-    ValueError
-        When a page is of another kind or larger.
-
-    References
-    ----------
-    https://parquet.apache.org/docs/file-format/data-pages/, and ``compact-protocol.md`` of Apache Thrift.
-    """
+    """Refuse, by a ValueError, a column of other pages than plain ones with so many values in so many bytes."""
     if column.has_dictionary_page or column.num_values != values:
         raise ValueError(f"column {column.path_in_schema} has {column.num_values} values, {values} expected")
     at, end = column.data_page_offset, column.data_page_offset + column.total_compressed_size

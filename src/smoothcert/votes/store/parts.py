@@ -16,7 +16,7 @@ from smoothcert._files import read_regular
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, reading
 from smoothcert.noise import KEY_BYTES
-from smoothcert.sampling import count_votes, most_voted, stored_dtype
+from smoothcert.sampling import count_votes, invalid_vote, most_voted, stored_dtype, votes_for
 from smoothcert.votes.store.index import PARTS, PartEntry
 from smoothcert.votes.store.manifest import Manifest
 from smoothcert.votes.store.pages import require_pages
@@ -76,13 +76,7 @@ def rows_at_most(manifest: Manifest) -> int:
 
 
 def encode_part(rows: list[CachedInput], manifest: Manifest) -> bytes:
-    """Return the Parquet file of some inputs; the same rows give the same bytes.
-
-    Raises
-    ------
-    CacheMismatchError
-        When the cache's format is too old to say where votes start.
-    """
+    """Return the Parquet file of some inputs; the same rows give the same bytes."""
     if manifest.format_version == 1 and any(row.start for row in rows):
         raise CacheMismatchError("the cache was begun by an older version: name another folder for these votes")
     dtype = stored_dtype(manifest.num_classes)
@@ -113,26 +107,7 @@ def encode_part(rows: list[CachedInput], manifest: Manifest) -> bytes:
 def decode_part(
     folder: Path, entry: PartEntry, manifest: Manifest, starts: tuple[int, ...] | None = None
 ) -> list[CachedInput]:
-    """Read a part, checking it against the index, the manifest and itself.
-
-    What follows from the votes is derived again, and what the file claims must agree.
-
-    Parameters
-    ----------
-    folder : Path
-        The cache.
-    entry : PartEntry
-        The part's line in the index.
-    manifest : Manifest
-        The cache's.
-    starts : tuple of int, optional
-        Where votes may start; anywhere by default.
-
-    Raises
-    ------
-    CacheCorruptError
-        When the file is missing, changed, truncated, of another cache, or disagrees with itself.
-    """
+    """Read a part, checked against index, manifest and itself; its votes start at one of `starts`, or anywhere."""
     path, rows = folder / PARTS / entry.name, len(entry.keys)
     unpacked = sum(_bytes_per_row(manifest).values()) * rows
     if rows > rows_at_most(manifest) or entry.size > unpacked + unpacked // 8 + _SMALL:
@@ -196,7 +171,7 @@ def _check(
     """Check each input's counts against its votes and the manifest."""
     k, n, n0 = manifest.num_classes, manifest.n, manifest.n0
     for row, key in zip(rows, keys, strict=True):
-        selection, invalid = row.selection_counts, np.iinfo(row.votes.dtype).max
+        selection, invalid = row.selection_counts, invalid_vote(k)
         fits = (
             row.key == key
             and len(row.counts) == len(selection) == k
@@ -215,8 +190,7 @@ def _derived(rows: list[CachedInput], manifest: Manifest, path: Path) -> list[Ca
     """Derive top class and bound from the counts: a file is not trusted about what follows from its votes."""
     selection, counts = (np.stack([getattr(row, name) for row in rows]) for name in ("selection_counts", "counts"))
     top_class = most_voted(selection)
-    count = np.where(top_class >= 0, counts[np.arange(len(rows)), top_class], 0)
-    bounds = np.asarray(lower_confidence_bound(count, manifest.n, manifest.alpha))
+    bounds = np.asarray(lower_confidence_bound(votes_for(top_class, counts), manifest.n, manifest.alpha))
     for row, top, bound in zip(rows, top_class, bounds, strict=True):
         if row.top_class != top or not abs(row.p_lower - bound) <= _SCIPY_DIFFERS:
             raise CacheCorruptError(

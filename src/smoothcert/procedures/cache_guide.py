@@ -1,0 +1,96 @@
+"""A certification cache as the guide of a budget: another model's votes say what a sample of an input is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from smoothcert.bounds import Predicted, allocate_samples, predicted_from_votes, smallest_n
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.noise import Purpose
+from smoothcert.procedures.guide import Guidance
+from smoothcert.votes import Smoothed, require_count, require_radius
+from smoothcert.votes.store import CertificationCache
+
+__all__ = ["CacheGuide"]
+
+
+@dataclass(frozen=True)
+class CacheGuide:
+    """Spend the samples of `certify_with_budget` where the votes of another model say that they pay.
+
+    The other model may be an older version of f, or one of its family. Whatever it is, the certificates hold: its
+    votes are on noise of another seed than those that are counted, as the cache says.
+
+    Attributes
+    ----------
+    cache : str or Path
+        Folder of a certification cache of the inputs.
+    radius : float, optional
+        Spend on certifying this radius for as many inputs as possible, instead of on the mean radius.
+    spread : float
+        By how much Phi^-1(p_A) of the two models is expected to differ (standard deviation).
+    least : int, optional
+        Estimation samples that every input gets: the margin against wrong predictions, see `allocate_samples`.
+
+    Examples
+    --------
+    >>> import numpy as np, smoothcert as sc, tempfile
+    >>> def linear(threshold):
+    ...     def logits(batch):
+    ...         return np.stack([threshold - batch[:, 0], batch[:, 0] - threshold], axis=1)
+    ...     return sc.FunctionClassifier(logits, num_classes=2, fingerprint=f"x0 > {threshold}")
+    >>> x = np.array([[0.51, 0.0], [0.7, 0.0], [0.95, 0.0]])
+    >>> with tempfile.TemporaryDirectory() as old:
+    ...     run = sc.certify(linear(0.5), x, sigma=0.25, n=1000, cache=old)
+    ...     run = sc.certify_with_budget(linear(0.52), x, 30_000, sigma=0.25, guide=old, seed=1)
+    >>> bool(run.certificates.n[0] < run.certificates.n[1] < run.certificates.n[2])
+    True
+    """
+
+    cache: str | Path
+    radius: float | None = None
+    spread: float = 0.15
+    least: int | None = None
+
+    def guidance(self, g: Smoothed, n: int, alpha: float) -> Guidance:
+        """Divide n samples an input, on average; see `Guide`."""
+        n = require_count("n", n, at_least=smallest_n(alpha))
+        radius = None if self.radius is None else require_radius("radius", self.radius)
+        if not 0 < self.spread < np.inf:
+            raise InvalidArgumentError(
+                f"spread is {self.spread!r}: give a positive standard deviation, such as 0.15"
+            )
+        store = CertificationCache(self.cache)
+        self._require_other_noise(store, g)
+        if store.manifest.num_classes != g.classifier.num_classes:
+            raise CacheMismatchError(
+                f"{store.path} has {store.manifest.num_classes} classes, the classifier "
+                f"{g.classifier.num_classes}: give a cache of a model with the same"
+            )
+        store.require(g.keys)
+        top_class, count = np.array([(row.top_class, row.count) for row in map(store.__getitem__, g.keys)]).T
+        voted = predicted_from_votes(count, store.manifest.n)
+        predicted = Predicted(voted.probit, np.hypot(voted.spread, self.spread))
+        at = None if radius is None else radius / g.noise.sigma
+        return Guidance(
+            n=allocate_samples(predicted, n, alpha, at=at, least=self.least),
+            top_class=np.maximum(top_class, 0),
+            settings={
+                "cache": store.manifest.digest,
+                "radius": "none" if radius is None else radius,
+                "spread": float(self.spread),
+                "least": "default" if self.least is None else self.least,
+            },
+        )
+
+    def _require_other_noise(self, store: CertificationCache, g: Smoothed) -> None:
+        """Refuse votes on noise that is going to be counted: n would follow from what f may vote on it."""
+        counted = store.manifest.purpose == Purpose.ESTIMATION.name.lower()
+        if counted and store.manifest.seed == g.noise.seed:
+            raise InvalidArgumentError(
+                f"seed is {g.noise.seed}, which is that of {store.path}: a guide must not have seen the noise of "
+                "the votes that are counted; give another seed"
+            )
