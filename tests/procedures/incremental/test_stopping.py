@@ -222,8 +222,8 @@ def test_each_evidence_is_held_to_the_share_of_alpha_that_it_is_said_to_have() -
         assert 0 < shown.sum() < 300 * room
     for look, m in enumerate(rule.looks):
         n10 = np.arange(m // 4)
-        pairs = (np.full(m // 4, v) for v in (850, 0, 0, m, int(0.85 * m)))
-        shown = rule.shows_by_joint_bound(look, Observed(*pairs, n10, n10 // 2))
+        count, none, k1 = (np.full(m // 4, votes) for votes in (850, 0, int(0.85 * m)))
+        shown = rule.shows_by_joint_bound(look, Observed(count, none, none, none + m, k1, n10, n10 // 2))
         level = rule.alpha_split[f"look {look + 1}"]
         bound = joint_lower_bound(850, 1000, int(0.85 * m), n10, n10 // 2, m, level)
         np.testing.assert_array_equal(shown, bound > 0.7)
