@@ -4,10 +4,10 @@
     smoothcert certify NEW --data DATA --sigma 0.5 --n 10000 --seed 1 --cache runs/new
     python experiments/cache_guide.py runs/old runs/new --out benchmarks/results/cache_guide.csv
 
-Both procedures are replayed on the first votes of each input of the new model's cache, which has the same inputs under
-another seed: one n for all, and the numbers of `CacheGuide` for the same mean. Mean certified radii are given, and the
-samples that one n for all needs for the guided radius over those that were spent, selection included. No input gets more
-votes than the new cache has.
+Both procedures are replayed on the first votes of each input of the new model's cache, which has the same inputs
+under another seed: one n for all, and the numbers of `CacheGuide` for the same mean. Mean certified radii are given,
+and the samples that one n for all needs for the guided radius over those that were spent, selection included. No
+input gets more votes than the new cache has.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
     f = sc.FunctionClassifier(lambda batch: batch, manifest.num_classes, manifest.fingerprint)
     inputs = np.zeros((len(rows), *manifest.input_shape), np.float32)
     g = Smoothed(classifier=f, inputs=inputs, keys=[row.key for row in rows], noise=manifest.noise())
-    lines = [
+    lines: list[tuple[object, ...]] = [
         (
             "n on average",
             "one n for all",
