@@ -5,9 +5,9 @@
     python experiments/cache_guide.py runs/old runs/new --out benchmarks/results/cache_guide.csv
 
 Both procedures are replayed on the first votes of each input of the new model's cache, which has the same inputs
-under another seed: one n for all, and the numbers of `CacheGuide` for the same mean. Mean certified radii are given,
-and the samples that one n for all needs for the guided radius over those that were spent, selection included. No
-input gets more votes than the new cache has.
+under another seed: one n for all, and the numbers of `CacheGuide` for the same mean. Mean certified radii are
+given, and the samples that one n for all needs for the guided radius over those that were spent, selection
+included. No input gets more votes than the new cache has.
 """
 
 from __future__ import annotations
