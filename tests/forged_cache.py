@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 import smoothcert as sc
 from folders import votes_of
-from smoothcert.votes.store import CachedInput, CertificationCache
+from smoothcert.noise import GaussianNoise
+from smoothcert.votes.store import CachedInput, CertificationCache, Manifest
 from smoothcert.votes.store.index import index_line
 from smoothcert.votes.store.parts import encode_part
 
@@ -28,6 +29,26 @@ def classifier(shift: float = 0.0) -> sc.FunctionClassifier:
         return batch.reshape(len(batch), -1) @ _W + shift * np.arange(5)
 
     return sc.FunctionClassifier(logits, num_classes=5, fingerprint=f"W {shift}")
+
+
+def manifest_of(**changes: object) -> Manifest:
+    """A manifest of votes of some classifier f; fields by name are others."""
+    noise = GaussianNoise(sigma=0.5, seed=3)
+    fields: dict[str, object] = {
+        "sigma": 0.5,
+        "noise_law": noise.law,
+        "noise_digest": noise.digest,
+        "seed": 3,
+        "n0": 0,
+        "n": 1000,
+        "alpha": 0.001,
+        "num_classes": 2,
+        "input_shape": (3,),
+        "fingerprint": "f",
+        "classifier": {},
+        "versions": {},
+    }
+    return Manifest(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -58,3 +58,14 @@ def test_import_loads_nothing_heavy() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_noise_for_the_cpu_loads_nothing_that_only_devices_or_kernels_need() -> None:
+    code = (
+        "import sys\n"
+        "from smoothcert.noise import GaussianNoise, GridNoise, choose_noise, input_keys\n"
+        "GridNoise(0.5, 0), GaussianNoise(0.5, 0)\n"
+        "heavy = {'numba', 'torch', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -99,8 +99,6 @@ def test_what_does_not_fit_is_refused_before_any_sampling(old: Path, tmp_path: P
     changes: list[tuple[dict[str, object], type[Exception], str]] = [
         ({"seed": 9}, InvalidArgumentError, "seed is 9, which is that of .* give another seed"),
         ({"guide": tmp_path / "none"}, CacheMismatchError, "holds no certification cache"),
-        ({"guide": sc.CacheGuide(old, spread=0.0)}, InvalidArgumentError, r"spread is 0\.0"),
-        ({"guide": sc.CacheGuide(old, radius=-1.0)}, InvalidArgumentError, r"radius is -1\.0"),
         ({"guide": sc.CacheGuide(old, least=5)}, InvalidArgumentError, "least is 5"),
         ({"budget": 120 * 101}, InvalidArgumentError, "budget is 12120 for 120 inputs"),
     ]
@@ -109,12 +107,20 @@ def test_what_does_not_fit_is_refused_before_any_sampling(old: Path, tmp_path: P
             guided(**{"guide": old, "progress": untouched, **change})  # type: ignore[arg-type]
     with pytest.raises(CacheMismatchError, match=r"x\[0\] is not in"):
         sc.certify_with_budget(half_space(), X[:5] / 2, 5000, sigma=SIGMA, guide=old, seed=1)
-    with pytest.raises(CacheMismatchError, match="has 2 classes, the classifier 3"):
+    with pytest.raises(CacheMismatchError, match=r"made with sigma = 0\.25, but the call has 0\.5"):
+        sc.certify_with_budget(half_space(), X, 120 * 600, sigma=0.5, guide=old, seed=1)
+    with pytest.raises(InvalidArgumentError, match=r"spread is 0\.0"):
+        sc.CacheGuide(old, spread=0.0)
+    with pytest.raises(InvalidArgumentError, match=r"radius is -1\.0"):
+        sc.CacheGuide(old, radius=-1.0)
+    with pytest.raises(CacheMismatchError, match="made with num_classes = 2, but the call has 3"):
         sc.certify_with_budget(half_space(num_classes=3), X, 120 * 600, sigma=SIGMA, guide=old, seed=1)
 
 
 def test_votes_of_the_fitting_purpose_may_share_the_seed(tmp_path: Path) -> None:
-    """They are on noise of their own; they select no class, so that f's own selection is needed."""
-    sc.collect_votes(half_space(), X[:20], sigma=SIGMA, n=500, seed=1, cache=tmp_path / "votes")
-    run = sc.certify_with_budget(half_space(), X[:20], 20 * 400, sigma=SIGMA, guide=tmp_path / "votes", seed=1)
-    assert run.certificates.certified.any()
+    """They are on noise of their own, and without a selection the class with most of them is expected."""
+    sc.collect_votes(half_space(), X, sigma=SIGMA, n=500, seed=1, cache=tmp_path / "votes")
+    c = guided(tmp_path / "votes", n0=0).certificates
+    far = np.abs(X[:, 0] - 0.5) > 0.1
+    np.testing.assert_array_equal(c.top_class[far], X[far, 0] > 0.5)
+    assert c.n[X[:, 0] > 0.8].mean() > 1.5 * c.n[~far].mean()

@@ -272,21 +272,6 @@ def test_a_diverged_training_says_so_and_keeps_the_last_good_state(tmp_path: Pat
     assert not (tmp_path / STATE_FILE).exists()
 
 
-def test_noisy_accuracy_of_a_threshold_is_its_gaussian_probability() -> None:
-    class Threshold(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.cat([0.5 - x, x - 0.5], dim=1)
-
-    dataset = Dataset("one", ArrayInputs(np.array([[0.75]])), np.array([1]), ("low", "high"))
-    assert noisy_accuracy(Threshold(), dataset, sigma=0.0) == 1.0
-    # P(0.75 + 0.25 z > 0.5) = Phi(1); 4,000 samples have a standard deviation of 0.006.
-    accuracy = noisy_accuracy(Threshold(), dataset, sigma=0.25, samples=4000)
-    assert accuracy == pytest.approx(0.8413, abs=0.02)
-    for name, value in (("sigma", -1.0), ("samples", 0), ("batch_size", 0), ("seed", -1)):
-        with pytest.raises(InvalidArgumentError, match=f"{name} is {value}"):
-            noisy_accuracy(Threshold(), dataset, **{"sigma": 0.5, name: value})  # type: ignore[arg-type]
-
-
 def test_another_process_and_an_interruption_end_with_the_same_bytes(tmp_path: Path) -> None:
     code = (
         "import sys\n"

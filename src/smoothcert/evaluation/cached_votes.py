@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class SampledInputs:
 def certify_first(
     n: int | NDArray[np.int64],
     alpha: float,
-    rows: list[CachedInput],
+    rows: Iterable[CachedInput],
     manifest: Manifest,
     top_class: NDArray[np.int64] | None = None,
 ) -> Certificates:

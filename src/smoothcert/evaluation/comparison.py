@@ -19,7 +19,6 @@ from smoothcert.noise import input_keys
 from smoothcert.procedures import recertificates, terms_of
 from smoothcert.votes import pair, stack_pairs
 from smoothcert.votes.store import (
-    CachedInput,
     CandidateRecord,
     CertificationCache,
     Timing,
@@ -167,7 +166,7 @@ def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Compa
         )
     keys = list(input_keys(inputs))
     return Comparison(
-        base=_scratch(list(cached_rows(store, keys)), store.manifest.n, store.manifest.alpha, store),
+        base=certify_first(store.manifest.n, store.manifest.alpha, cached_rows(store, keys), store.manifest),
         base_cost=store.timing(),
         candidates=[_evaluate(store, record, keys, y) for record in read_candidates(store.path)],
         y=np.asarray(y),
@@ -195,7 +194,7 @@ def _evaluate(
         return recertificates(counts, store.manifest, terms)
 
     def scratch(m: int) -> Certificates:
-        return _scratch([candidate for _, candidate in pairs], m, own.manifest.alpha, own)
+        return certify_first(m, own.manifest.alpha, [candidate for _, candidate in pairs], own.manifest)
 
     def cost(samples: int) -> Timing:
         return Timing(samples * len(keys), samples * len(keys) * per_sample)
@@ -216,8 +215,3 @@ def _evaluate(
         curve=curve([incremental(int(m))[0] for m in grid], 0),
         scratch_curve=curve([scratch(int(m)) for m in grid], n0) if n0 else None,
     )
-
-
-def _scratch(rows: list[CachedInput], m: int, alpha: float, cache: CertificationCache) -> Certificates:
-    """Certify from the first m votes of each input and nothing else."""
-    return certify_first(m, alpha, rows, cache.manifest)

@@ -6,7 +6,7 @@ from smoothcert.procedures.budget import certify_with_budget
 from smoothcert.procedures.cache_guide import CacheGuide
 from smoothcert.procedures.certificates import BELOW_HALF, cohen_certificates, under_exact_noise
 from smoothcert.procedures.cohen import certify
-from smoothcert.procedures.guide import Guidance, Guide
+from smoothcert.procedures.guide import Guidance, Guide, divide_samples
 from smoothcert.procedures.incremental import (
     GAMMA_GRID,
     Bound,
@@ -62,6 +62,7 @@ __all__ = [
     "certify_with_budget",
     "cohen_certificates",
     "decide_class",
+    "divide_samples",
     "estimate_cost",
     "named_bound",
     "plan",

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from smoothcert.bounds import Predicted, allocate_samples, predicted_from_votes, smallest_n
+from smoothcert.bounds import Predicted, predicted_from_votes
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import Purpose
-from smoothcert.procedures.guide import Guidance
-from smoothcert.votes import Smoothed, require_count, require_radius
+from smoothcert.procedures.guide import Guidance, divide_samples
+from smoothcert.sampling import votes_for
+from smoothcert.votes import Smoothed, require_radius, tally_of
 from smoothcert.votes.store import CertificationCache
 
 __all__ = ["CacheGuide"]
@@ -55,35 +56,40 @@ class CacheGuide:
     spread: float = 0.15
     least: int | None = None
 
-    def guidance(self, g: Smoothed, n: int, alpha: float) -> Guidance:
-        """Divide n samples an input, on average; see `Guide`."""
-        n = require_count("n", n, at_least=smallest_n(alpha))
-        radius = None if self.radius is None else require_radius("radius", self.radius)
+    def __post_init__(self) -> None:
+        if self.radius is not None:
+            require_radius("radius", self.radius)
         if not 0 < self.spread < np.inf:
             raise InvalidArgumentError(
                 f"spread is {self.spread!r}: give a positive standard deviation, such as 0.15"
             )
+
+    def guidance(self, g: Smoothed, n: int, alpha: float) -> Guidance:
+        """Divide n samples an input, on average; see `Guide`."""
         store = CertificationCache(self.cache)
-        self._require_other_noise(store, g)
-        if store.manifest.num_classes != g.classifier.num_classes:
-            raise CacheMismatchError(
-                f"{store.path} has {store.manifest.num_classes} classes, the classifier "
-                f"{g.classifier.num_classes}: give a cache of a model with the same"
-            )
+        for name, have, want in (
+            ("sigma", store.manifest.sigma, g.noise.sigma),
+            ("num_classes", store.manifest.num_classes, g.classifier.num_classes),
+        ):
+            if have != want:
+                raise CacheMismatchError(
+                    f"{store.path} was made with {name} = {have!r}, but the call has {want!r}: it cannot guide it"
+                )
         store.require(g.keys)
-        top_class, count = np.array([(row.top_class, row.count) for row in map(store.__getitem__, g.keys)]).T
-        voted = predicted_from_votes(count, store.manifest.n)
-        predicted = Predicted(voted.probit, np.hypot(voted.spread, self.spread))
-        at = None if radius is None else radius / g.noise.sigma
-        return Guidance(
-            n=allocate_samples(predicted, n, alpha, at=at, least=self.least),
-            top_class=np.maximum(top_class, 0),
-            settings={
-                "cache": store.manifest.digest,
-                "radius": "none" if radius is None else radius,
-                "spread": float(self.spread),
-                "least": "default" if self.least is None else self.least,
-            },
+        self._require_other_noise(store, g)
+        tally = tally_of((store[key] for key in g.keys), store.manifest.n)
+        # Votes to fit a surrogate to come without a selection.
+        top_class = np.where(tally.top_class >= 0, tally.top_class, tally.counts.argmax(axis=1))
+        voted = predicted_from_votes(votes_for(top_class, tally.counts), store.manifest.n)
+        return divide_samples(
+            Predicted(voted.probit, np.hypot(voted.spread, self.spread)),
+            top_class,
+            n,
+            alpha,
+            sigma=g.noise.sigma,
+            radius=self.radius,
+            least=self.least,
+            settings={"cache": store.manifest.digest, "spread": float(self.spread)},
         )
 
     def _require_other_noise(self, store: CertificationCache, g: Smoothed) -> None:

@@ -9,10 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert.bounds import Predicted, allocate_samples
 from smoothcert.votes import Smoothed
 from smoothcert.votes.store import Setting
 
-__all__ = ["Guidance", "Guide"]
+__all__ = ["Guidance", "Guide", "divide_samples"]
 
 Counts = NDArray[np.int64]
 
@@ -48,3 +49,24 @@ class Guide(Protocol):
             When the guide does not fit, or has seen votes on this noise.
         """
         ...
+
+
+def divide_samples(
+    predicted: Predicted,
+    top_class: Counts,
+    n: int,
+    alpha: float,
+    *,
+    sigma: float,
+    radius: float | None,
+    least: int | None,
+    settings: Mapping[str, Setting],
+) -> Guidance:
+    """Divide n samples an input, on average, by what a guide predicts of p_A and what it is asked for."""
+    at = None if radius is None else radius / sigma
+    asked: dict[str, Setting] = {
+        "radius": "none" if radius is None else radius,
+        "least": "default" if least is None else least,
+    }
+    sizes = allocate_samples(predicted, n, alpha, at=at, least=least)
+    return Guidance(n=sizes, top_class=top_class, settings={**settings, **asked})

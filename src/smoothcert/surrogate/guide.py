@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import Predicted, allocate_samples, smallest_n
+from smoothcert.bounds import Predicted, allocate_samples
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import Purpose
-from smoothcert.procedures import Guidance
+from smoothcert.procedures import Guidance, divide_samples
 from smoothcert.surrogate.certify import require_fitted_for
 from smoothcert.surrogate.model import Surrogate
 from smoothcert.surrogate.prediction import Prediction
-from smoothcert.votes import Smoothed, require_count, require_radius
+from smoothcert.votes import Smoothed, require_radius
 
 __all__ = ["SurrogateGuide", "plan_samples"]
 
@@ -56,31 +56,27 @@ class SurrogateGuide:
     radius: float | None = None
     least: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.radius is not None:
+            require_radius("radius", self.radius)
+
     def guidance(self, g: Smoothed, n: int, alpha: float) -> Guidance:
         """Divide n samples an input, on average; see `Guide`."""
-        n = require_count("n", n, at_least=smallest_n(alpha))
-        radius = None if self.radius is None else require_radius("radius", self.radius)
-        record = self.surrogate.record
-        record.require(
-            "the call",
-            sigma=g.noise.sigma,
-            noise_law=g.noise.law,
-            noise_digest=g.noise.digest,
-            input_shape=g.shape,
-        )
+        record, noise = self.surrogate.record, g.noise
+        fields = {"noise_law": noise.law, "noise_digest": noise.digest, "input_shape": g.shape}
+        record.require("the call", sigma=noise.sigma, **fields)
         require_fitted_for(self.surrogate, g.classifier, g.identity)
         self._require_unseen(g)
         prediction = self.surrogate.predict(g.inputs)
-        at = None if radius is None else radius / g.noise.sigma
-        settings: dict[str, str | int | float] = {
-            "surrogate": record.digest,
-            "radius": "none" if radius is None else radius,
-            "least": "default" if self.least is None else self.least,
-        }
-        return Guidance(
-            n=plan_samples(prediction, n, alpha, at=at, least=self.least),
-            top_class=prediction.top_class,
-            settings=settings,
+        return divide_samples(
+            _believed(prediction),
+            prediction.top_class,
+            n,
+            alpha,
+            sigma=noise.sigma,
+            radius=self.radius,
+            least=self.least,
+            settings={"surrogate": record.digest},
         )
 
     def _require_unseen(self, g: Smoothed) -> None:
@@ -108,5 +104,8 @@ def plan_samples(
     most: int | None = None,
 ) -> NDArray[np.int64]:
     """Return how many samples each input is worth, from a surrogate's prediction; see `allocate_samples`."""
-    believed = Predicted(prediction.probit, prediction.spread * _GAUSSIAN)
-    return allocate_samples(believed, n, alpha, at=at, least=least, most=most)
+    return allocate_samples(_believed(prediction), n, alpha, at=at, least=least, most=most)
+
+
+def _believed(prediction: Prediction) -> Predicted:
+    return Predicted(prediction.probit, prediction.spread * _GAUSSIAN)

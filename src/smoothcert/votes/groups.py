@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.noise import Purpose
 from smoothcert.sampling import SampleRange, Votes, count_votes, most_voted, votes_for
@@ -18,7 +16,7 @@ from smoothcert.votes.quota import Quota, make_manifest, recorded_batch_size
 from smoothcert.votes.repetition import repeat_cached
 from smoothcert.votes.smoothed import Smoothed
 from smoothcert.votes.store import CachedInput, CertificationCache, Timing
-from smoothcert.votes.tally import Tally
+from smoothcert.votes.tally import Tally, tally_of
 
 __all__ = ["PART_VOTES", "GroupSampler", "sampling_groups"]
 
@@ -91,10 +89,7 @@ class GroupSampler:
 
     def tally(self, progress: Progress | None = None) -> Tally:
         """Return the counts of all inputs."""
-        rows = [(row.selection_counts, row.counts) for group in self.groups(progress) for row in group]
-        selection, counts = zip(*rows, strict=True)
-        n = np.full(len(rows), self._quota.n, np.int64)
-        return Tally(selection=np.stack(selection), counts=np.stack(counts), n=n)
+        return tally_of((row for group in self.groups(progress) for row in group), self._quota.n)
 
     def groups(self, progress: Progress | None = None) -> Iterator[list[CachedInput]]:
         """Yield the votes of consecutive inputs, in order, sampling those that the cache does not have.

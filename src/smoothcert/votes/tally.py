@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,12 +44,13 @@ class Tally:
         return votes_for(self.top_class, self.counts)
 
 
-def tally_of(rows: Sequence[CachedInput], n: int | NDArray[np.int64]) -> Tally:
-    """Count the first n votes of each cached input; n may differ from input to input."""
-    sizes = np.full(len(rows), n, np.int64)
-    k = len(rows[0].counts)
-    return Tally(
-        selection=np.stack([row.selection_counts for row in rows]),
-        counts=np.stack([count_votes(row.votes[:m], k) for row, m in zip(rows, sizes, strict=True)]),
-        n=sizes,
-    )
+def tally_of(rows: Iterable[CachedInput], n: int | NDArray[np.int64]) -> Tally:
+    """Count the first n votes of each cached input, letting them go one by one; n may differ between inputs."""
+    sizes = n if isinstance(n, np.ndarray) else itertools.repeat(n)
+    counted = [(row.selection_counts, _first(row, m), m) for row, m in zip(rows, sizes, strict=False)]
+    selection, counts, used = zip(*counted, strict=True)
+    return Tally(selection=np.stack(selection), counts=np.stack(counts), n=np.array(used, np.int64))
+
+
+def _first(row: CachedInput, m: int) -> NDArray[np.int64]:
+    return row.counts if m == len(row.votes) else count_votes(row.votes[:m], len(row.counts))

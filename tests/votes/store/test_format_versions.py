@@ -11,27 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from forged_cache import manifest_of
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
-from smoothcert.noise import GaussianNoise
 from smoothcert.votes.store import CachedInput, CertificationCache, Manifest, Timing
 from smoothcert.votes.store.index import PartEntry
 from smoothcert.votes.store.parts import decode_part, encode_part
 
-NOISE = GaussianNoise(sigma=0.5, seed=3)
-MANIFEST = Manifest(
-    sigma=0.5,
-    noise_law=NOISE.law,
-    noise_digest=NOISE.digest,
-    seed=3,
-    n0=0,
-    n=4,
-    alpha=0.001,
-    num_classes=2,
-    input_shape=(3,),
-    fingerprint="f",
-    classifier={},
-    versions={},
-)
+MANIFEST = manifest_of(n=4)
 OLD_DIGEST = "2deac85adf602321ef8e981f661629982d62f2271426ce8a3859e290048dc18e"
 """Of the manifest as versions 1 and 2 of the format wrote it."""
 

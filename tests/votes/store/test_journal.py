@@ -12,28 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from forged_cache import manifest_of
 from smoothcert._records import digest_of
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
-from smoothcert.noise import GaussianNoise
 from smoothcert.sampling.votes import vote_dtype
-from smoothcert.votes.store import Manifest, RoundJournal
+from smoothcert.votes.store import RoundJournal
 from smoothcert.votes.store.lines import checked_line
 
-NOISE = GaussianNoise(sigma=0.5, seed=3)
-MANIFEST = Manifest(
-    sigma=0.5,
-    noise_law=NOISE.law,
-    noise_digest=NOISE.digest,
-    seed=3,
-    n0=0,
-    n=1000,
-    alpha=0.001,
-    num_classes=2,
-    input_shape=(3,),
-    fingerprint="f",
-    classifier={},
-    versions={},
-)
+MANIFEST = manifest_of()
 REQUESTS = [hashlib.sha256(bytes([i])).hexdigest() for i in range(3)]
 
 

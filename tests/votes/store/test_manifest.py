@@ -9,23 +9,15 @@ from typing import Any
 
 import pytest
 
+from forged_cache import manifest_of
 from smoothcert._records import digest_of
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
-from smoothcert.noise import GaussianNoise
 from smoothcert.votes.store import CertificationCache, Manifest, RoundJournal, votes_manifest
 
-NOISE = GaussianNoise(sigma=0.5, seed=3)
-MANIFEST = Manifest(
-    sigma=0.5,
-    noise_law=NOISE.law,
-    noise_digest=NOISE.digest,
-    seed=3,
+MANIFEST = manifest_of(
     n0=100,
-    n=1000,
-    alpha=0.001,
     num_classes=10,
     input_shape=(3, 32, 32),
-    fingerprint="f",
     identity={"execution": "cpu", "digest": "", "logits": "0" * 16},
     classifier={"runtime": "onnx"},
     versions={"numpy": "2"},

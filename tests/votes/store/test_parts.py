@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forged_cache import World
+from forged_cache import World, manifest_of
 from smoothcert.errors import CacheCorruptError
 from smoothcert.votes.store import CachedInput, CertificationCache, Manifest
 from smoothcert.votes.store.index import PartEntry, part_name
@@ -174,7 +174,7 @@ def test_a_part_of_the_largest_size_is_read(
         votes=np.ones(10, np.uint8),
     )
     keys = [i.to_bytes(32, "little") for i in range(7)]
-    with CertificationCache.writing(tmp_path / "c", manifest_of(10, 2)) as store:
+    with CertificationCache.writing(tmp_path / "c", manifest_of(n=10, num_classes=2)) as store:
         store.append([replace(row, key=key) for key in keys], sc_timing())
     again = CertificationCache(tmp_path / "c")
     assert [len(entry.keys) for entry in again.entries] == sizes
@@ -192,7 +192,7 @@ def test_votes_in_another_order_are_not_those_that_were_written(tmp_path: Path) 
         p_lower=0.0,
         votes=np.array([0, 0, 1, 0], np.uint8),
     )
-    manifest = manifest_of(4, 2)
+    manifest = manifest_of(n=4, num_classes=2)
     data, other = (encode_part([replace(row, votes=votes)], manifest) for votes in (row.votes, row.votes[::-1]))
     assert len(data) == len(other)
     (tmp_path / "parts").mkdir()
@@ -209,23 +209,6 @@ def sc_timing() -> Any:
     from smoothcert.votes.store import Timing
 
     return Timing(10, 0.1)
-
-
-def manifest_of(n: int, k: int) -> Manifest:
-    return Manifest(
-        sigma=0.5,
-        noise_law="x",
-        noise_digest="0" * 64,
-        seed=1,
-        n0=0,
-        n=n,
-        alpha=0.001,
-        num_classes=k,
-        input_shape=(3,),
-        fingerprint="f",
-        classifier={},
-        versions={},
-    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -249,7 +232,7 @@ def test_every_part_that_is_written_is_read(
                 votes=votes,
             )
         )
-    manifest, keys = manifest_of(n, k), [row.key for row in found]
+    manifest, keys = manifest_of(n=n, num_classes=k), [row.key for row in found]
     data = encode_part(found, manifest)
     folder = tmp_path_factory.mktemp("part")
     Path(folder / "parts").mkdir()
@@ -273,7 +256,7 @@ def test_arbitrary_bytes_in_place_of_a_page_are_an_error(noise: bytes, at: int) 
             votes=np.zeros(3, np.uint8),
         )
     ]
-    data = encode_part(rows, manifest_of(3, 2))
+    data = encode_part(rows, manifest_of(n=3, num_classes=2))
     changed = data[:at] + noise + data[at + len(noise) :]
     column = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(0)
     try:
