@@ -118,7 +118,7 @@ def draw(world: World, inputs: int, rng: np.random.Generator) -> PairedCounts:
         n_disagree=world.m - agreed.sum(axis=1),
         fresh=np.zeros(inputs, bool),
         n=world.n,
-        m=world.m,
+        m=np.full(inputs, world.m),
     )
 
 

@@ -118,7 +118,7 @@ def _pair(base: Row, own: Row, k: int) -> PairedCounts:
         n_disagree=np.array([int(differs.sum())]),
         fresh=np.array([fresh]),
         n=n,
-        m=m,
+        m=np.array([m]),
     )
 
 

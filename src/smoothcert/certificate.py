@@ -59,9 +59,10 @@ class Certificates:
         Classifiers, fixed together, for which `alpha` bounds the probability that for an input the certificate of
         any is false; 1 where each is a statement by itself.
     zeta : ndarray of float64, shape (m,), optional
-        Upper confidence bound on the disparity P(f != f^p), for recertificates.
+        Upper confidence bound on the disparity P(f != f^p), for recertificates; an estimate where n
+        differs between inputs, as it may then follow from the cached votes.
     branch : ndarray of str, shape (m,), optional
-        Branch of the incremental procedure taken for each input.
+        Branch of the incremental procedure taken for each input: which votes its bound follows from.
     runner_up : ndarray of float64, shape (m,), optional
         Upper confidence bound on the probability of every other class, where the procedure bounded it.
 

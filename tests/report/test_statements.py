@@ -72,7 +72,8 @@ def candidate(name: str, start: int = 0, **changes: object) -> CandidateResult:
         cost=Timing(M * N_P, 1.0),
         scratch_cost=None,
         curve=Curve([0.1, 0.2], [1.0, 2.0]),
-        scratch_curve=None,
+        scratch_curve=Curve([0.1, 0.2], [2.0, 4.0]),
+        baselines=None,
     )
 
 

@@ -188,7 +188,7 @@ def test_a_flipped_bit_in_the_plan_changes_nothing_silently(tmp_path: Path) -> N
     fields = json.loads(data)
     path.write_text(json.dumps({"inputs": fields["inputs"], "n": fields["n"]}))
     assert kept_sizes(tmp_path, keys, sizes + 1).tolist() == sizes.tolist()
-    illegal: list[object] = [[0] * 9, [1.5] * 9, [True] * 9, "9", [[[]]]]
+    illegal: list[object] = [[-1] * 9, [1.5] * 9, [True] * 9, "9", [[[]]]]
     for n in illegal:
         path.write_text(json.dumps({"inputs": fields["inputs"], "n": n}))
         with pytest.raises(CacheCorruptError, match="not legal"):

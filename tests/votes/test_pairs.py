@@ -45,7 +45,7 @@ def test_paired_votes_are_counted_sample_by_sample(start: int) -> None:
     assert found.k1[0] == sum(a == 1 for a, _ in pairs)
     assert found.n10[0] == sum(a == 1 != b for a, b in pairs)
     assert found.n01[0] == sum(b == 1 != a for a, b in pairs)
-    assert (found.n, found.m, int(found.count[0])) == (N, M, int((f == 1).sum()))
+    assert (found.n, int(found.m[0]), int(found.count[0])) == (N, M, int((f == 1).sum()))
 
 
 @pytest.mark.parametrize("start", [N, N + 1000])

@@ -15,6 +15,7 @@ from smoothcert.bounds.expected import (
 from smoothcert.bounds.gating import prefers_direct
 from smoothcert.bounds.incremental import IrsBound, irs_bound
 from smoothcert.bounds.joint import joint_lower_bound
+from smoothcert.bounds.paired_allocation import allocate_paired, smallest_mean
 from smoothcert.bounds.radius import (
     certified_radius,
     certified_radius_two_sided,
@@ -36,6 +37,7 @@ __all__ = [
     "PairedMethod",
     "Predicted",
     "RadiusTest",
+    "allocate_paired",
     "allocate_samples",
     "certified_radius",
     "certified_radius_two_sided",
@@ -53,6 +55,7 @@ __all__ = [
     "predicted_from_votes",
     "prefers_direct",
     "smallest_calibration_set",
+    "smallest_mean",
     "smallest_n",
     "upper_confidence_bound",
 ]

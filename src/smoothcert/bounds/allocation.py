@@ -12,7 +12,15 @@ from smoothcert.bounds.binomial import lower_confidence_bound
 from smoothcert.bounds.radius import smallest_n
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["Predicted", "allocate_samples", "expected_gain", "predicted_from_votes"]
+__all__ = [
+    "Predicted",
+    "allocate_samples",
+    "choose_at_a_price",
+    "expected_gain",
+    "geometric_sizes",
+    "predicted_from_votes",
+    "spend_the_rest",
+]
 
 Array = NDArray[np.float64]
 
@@ -127,10 +135,10 @@ def allocate_samples(
         raise InvalidArgumentError(f"most is {most}: give at least {floor}, which every input gets")
     m = len(predicted.probit)
     ceiling = min(_MOST * n if most is None else most, floor + m * (n - floor))
-    sizes = _sizes(floor, ceiling)
+    sizes = geometric_sizes(floor, ceiling)
     gain = expected_gain(predicted, sizes, alpha, at=at)
-    chosen = sizes[_at_the_right_price(gain, sizes, m * n)]
-    return np.minimum(_spend_the_rest(chosen, m * n), ceiling)
+    chosen = sizes[choose_at_a_price(gain, sizes, m * n)]
+    return np.minimum(spend_the_rest(chosen, m * n), ceiling)
 
 
 def expected_gain(
@@ -153,13 +161,14 @@ def expected_gain(
     return gain
 
 
-def _sizes(least: int, most: int) -> NDArray[np.int64]:
+def geometric_sizes(least: int, most: int) -> NDArray[np.int64]:
+    """Return numbers of samples to choose from, four to a doubling."""
     doublings = np.log2(max(most, least) / least)
     steps = int(np.ceil(doublings * _SIZES_PER_DOUBLING))
     return np.unique(np.rint(np.geomspace(least, max(most, least), steps + 1)).astype(np.int64))
 
 
-def _at_the_right_price(gain: Array, sizes: NDArray[np.int64], budget: int) -> NDArray[np.int64]:
+def choose_at_a_price(gain: Array, sizes: NDArray[np.int64], budget: int) -> NDArray[np.int64]:
     """Return the size index that maximises gain - price * size, at the lowest price within the budget."""
 
     def choose(price: float) -> NDArray[np.int64]:
@@ -181,7 +190,7 @@ def _at_the_right_price(gain: Array, sizes: NDArray[np.int64], budget: int) -> N
     return np.where(sizes[dear].sum() + extra <= budget, cheap, dear)
 
 
-def _spend_the_rest(chosen: NDArray[np.int64], budget: int) -> NDArray[np.int64]:
+def spend_the_rest(chosen: NDArray[np.int64], budget: int) -> NDArray[np.int64]:
     """Raise all numbers in proportion, by what is left of the budget."""
-    raised = np.floor(chosen * (budget / int(chosen.sum()))).astype(np.int64)
+    raised = np.floor(chosen * (budget / max(int(chosen.sum()), 1))).astype(np.int64)
     return np.asarray(np.maximum(chosen, raised))

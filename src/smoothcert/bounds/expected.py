@@ -56,7 +56,7 @@ def expected_bounds_paired(
     method: PairedMethod,
     count: Counts,
     n: int,
-    m: int,
+    m: int | Counts,
     alpha: float,
     alpha_zeta: float,
     *,
@@ -76,7 +76,7 @@ def expected_bounds_paired(
         Cached votes of f for its top class, of n.
     n : int
         Cached votes of each input.
-    m : int
+    m : int or ndarray of int64, shape (r,)
         Votes of the candidate, on the first m cached noises.
     alpha, alpha_zeta : float
         Failure probability of the cache's certificates, and what is spent beyond it.
@@ -100,7 +100,7 @@ def expected_bounds_paired(
     irs 0.761
     joint 0.781
     """
-    if method not in PAIRED_METHODS or not 1 <= m <= n <= MAX_COUNT:
+    if method not in PAIRED_METHODS or not 1 <= np.min(m) <= np.max(m) <= n <= MAX_COUNT:
         raise InvalidArgumentError(
             f"method is {method!r}, m is {m} and n is {n}: give one of {', '.join(PAIRED_METHODS)}, and m <= n"
         )

@@ -9,9 +9,25 @@ from pathlib import Path
 from smoothcert.approximate import Candidate
 from smoothcert.cli.workspace import Workspace
 from smoothcert.errors import CacheMismatchError
-from smoothcert.procedures import Irs, Joint, RadiusDecisions, Recertification, recertify, recertify_at_radius
+from smoothcert.procedures import (
+    Irs,
+    Joint,
+    RadiusDecisions,
+    Recertification,
+    Spread,
+    recertify,
+    recertify_at_radius,
+    spread_of,
+)
 from smoothcert.votes import Progress
-from smoothcert.votes.store import CandidateRecord, CertificationCache, candidate_folder, write_candidate
+from smoothcert.votes.store import (
+    BUDGET,
+    EVEN,
+    CandidateRecord,
+    CertificationCache,
+    candidate_folder,
+    write_candidate,
+)
 
 __all__ = ["decide_candidate", "recertify_candidate"]
 
@@ -21,6 +37,7 @@ def recertify_candidate(
     spec: str,
     candidate: Candidate,
     samples: int | range,
+    spread: Spread | None,
     bound: Joint | Irs,
     alpha_zeta: float,
     baseline: bool,
@@ -28,16 +45,18 @@ def recertify_candidate(
 ) -> Recertification:
     """Recertify one candidate, and keep a record of it for `compare` to find."""
     name, running = _name(candidate, samples), workspace.running(candidate)
+    even = spread_of(spread, bound, held_out=isinstance(samples, range)) == EVEN
     with _own_folder(workspace, spec, name) as folder:
         run = recertify(
             running.classifier,
             workspace.dataset.inputs,
             cache=workspace.cache,
             n_p=samples,
+            spread=spread,
             alpha_zeta=alpha_zeta,
             bound=bound,
             base=workspace.base.classifier,
-            n0=CertificationCache(workspace.cache).manifest.n0 if baseline else 0,
+            n0=CertificationCache(workspace.cache).manifest.n0 if baseline and even else 0,
             out=folder,
             batch_size=running.batch_size,
             progress=progress,
@@ -46,7 +65,9 @@ def recertify_candidate(
         spec=spec,
         name=name,
         description=candidate.description,
-        n_p=run.pairs.m,
+        n_p=len(samples) if isinstance(samples, range) else samples,
+        spread=run.spread,
+        looked_at=int(run.pairs.m[~run.pairs.fresh].max(initial=0)) if run.spread == BUDGET else 0,
         alpha_zeta=alpha_zeta,
         gamma=bound.gamma if isinstance(bound, Irs) else Irs().untuned,
         identical=run.identical,

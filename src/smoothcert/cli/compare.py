@@ -46,6 +46,7 @@ def compare(
     from smoothcert.report import (
         CONFIDENCE,
         comparison_json,
+        terminal_baselines,
         terminal_intervals,
         terminal_lines,
         terminal_table,
@@ -66,6 +67,7 @@ def compare(
         as_json,
         {**comparison_json(comparison, shown), **gated, "warnings": warnings},
         terminal_table(comparison),
+        *([terminal_baselines(comparison)] if comparison.candidates else []),
         terminal_intervals(comparison),
         *terminal_lines(comparison, shown),
         *(f"passed {verdict_line(verdict, confidence)}" for verdict in verdicts if verdict.passed),

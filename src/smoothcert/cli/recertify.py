@@ -28,7 +28,17 @@ def recertify(
             ".onnx file; may be given several times.",
         ),
     ],
-    n_p: Annotated[int | None, typer.Option("--n-p", help="Samples of each candidate per input.")] = None,
+    n_p: Annotated[
+        int | None, typer.Option("--n-p", help="Samples of each candidate per input, on average.")
+    ] = None,
+    spread: Annotated[
+        Literal["budget", "even"] | None,
+        typer.Option(
+            "--spread",
+            help="Spend them where they buy radius, or n-p on every input, as in the paper. By default the "
+            "budget, but 'even' with bound irs, --runner-up or --holdout, which need it.",
+        ),
+    ] = None,
     radius: Annotated[
         float | None,
         typer.Option(
@@ -64,7 +74,10 @@ def recertify(
     model: Annotated[str | None, typer.Option("--model", help="Checkpoint of the base, if it has moved.")] = None,
     data: options.MovedData = None,
     baseline: Annotated[
-        bool, typer.Option(help="Draw selection samples too, so that compare can show certification from scratch.")
+        bool,
+        typer.Option(
+            help="With --spread even, draw selection samples too: compare then shows certification from scratch."
+        ),
     ] = True,
     batch_size: options.BatchSize = None,
     device: options.Device = None,
@@ -97,7 +110,9 @@ def recertify(
                 decided = decide_candidate(workspace, spec, made, radius, samples, alpha_zeta, progress)
                 row = {**_row(made, decided), **_decided(decided, radius, workspace.dataset.labels)}
             elif samples is not None:
-                run = recertify_candidate(workspace, spec, made, samples, chosen, alpha_zeta, baseline, progress)
+                run = recertify_candidate(
+                    workspace, spec, made, samples, spread, chosen, alpha_zeta, baseline, progress
+                )
                 row = {**_row(made, run), **_counted(run)}
         rows.append(row)
         if not as_json:
@@ -137,9 +152,10 @@ def _row(made: Candidate, run: Recertification | RadiusDecisions) -> dict[str, A
 def _counted(run: Recertification) -> dict[str, Any]:
     from smoothcert.evaluation import mean_zeta
 
-    fresh = run.pairs.fresh
-    zeta = None if fresh.all() else mean_zeta(run.certificates)
-    return {"gamma": run.gamma, "mean_zeta": zeta, "direct": int(fresh.sum())}
+    fresh, m = run.pairs.fresh, run.pairs.m
+    zeta = mean_zeta(run.certificates) if (~fresh & (m > 0)).any() else None
+    counted = {"direct": int((fresh & (m > 0)).sum()), "unsampled": int((m == 0).sum())}
+    return {"gamma": run.gamma, "mean_zeta": zeta, "spread": run.spread, "n_p": float(m.mean()), **counted}
 
 
 def _decided(run: RadiusDecisions, radius: float, labels: NDArray[np.int64]) -> dict[str, Any]:
@@ -159,6 +175,8 @@ def _lines(row: dict[str, Any]) -> list[str]:
     else:
         zeta = row["mean_zeta"]
         found = "all from its own votes alone" if zeta is None else f"mean zeta {zeta:.4f}"
+        if row["spread"] == "budget":
+            found += f"; {row['n_p']:,.0f} samples an input on average, none for {row['unsampled']}"
     same = "; its outputs are bit-identical to the base's: not an approximation" if row["identical"] else ""
     return [
         f"{row['candidate']}: {row['summary']}; {found}{same}",

@@ -1,4 +1,6 @@
 from ._arguments import require_confidence as require_confidence
+from .baselines import SamplesFromScratch as SamplesFromScratch
+from .baselines import Worth as Worth
 from .betting import bounded_mean_interval as bounded_mean_interval
 from .comparison import BASE as BASE
 from .comparison import CandidateResult as CandidateResult

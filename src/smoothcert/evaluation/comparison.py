@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from smoothcert.bounds import largest_radius
 from smoothcert.certificate import Certificates
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
+from smoothcert.evaluation.baselines import SamplesFromScratch, expected_curve, samples_from_scratch
 from smoothcert.evaluation.cached_votes import cached_rows, certify_first, labelled_inputs
 from smoothcert.evaluation.metrics import average_certified_radius, radius_grid
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
 from smoothcert.procedures import recertificates, terms_of
-from smoothcert.votes import pair, stack_pairs
+from smoothcert.votes import PairedCounts, pair, stack_pairs
 from smoothcert.votes.store import (
+    EVEN,
+    CachedInput,
     CandidateRecord,
     CertificationCache,
     Timing,
@@ -32,12 +35,12 @@ BASE = "base"
 """What the base is called beside the candidates' names."""
 
 CURVE_POINTS = 10
-"""Numbers of samples on a curve: 10 %, 20 %, … of n_p, as in the incremental paper."""
+"""Numbers of samples on a curve: 10 %, 20 %, … of those that there are, as in the incremental paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateResult:
-    """A candidate, certified incrementally and from scratch with the same samples and the same total alpha.
+    """A candidate, certified incrementally and from scratch with the same total alpha.
 
     Attributes
     ----------
@@ -46,13 +49,18 @@ class CandidateResult:
     votes : str
         Digest of the manifest of its votes, which names what it computes.
     incremental, scratch : Certificates
-        By `recertify`, and by CERTIFY with n_p samples at alpha + alpha_zeta (None without selection votes).
+        By `recertify`, and by CERTIFY with the same n_p samples of every input at alpha + alpha_zeta (None without
+        selection votes, or where inputs have different numbers of samples).
     gamma : float
         The threshold that was used.
     cost, scratch_cost : Timing
-        n_p passes an input, and n0 + n_p passes an input.
+        What the candidate's votes cost, and those of CERTIFY.
     curve, scratch_curve : Curve
-        ACR against seconds, at 10 %, 20 %, … of n_p.
+        ACR against seconds, at 10 %, 20 %, … of the samples. Where `scratch` is None, that of CERTIFY is expected
+        from the votes, see `expected_curve`, at up to ten times the samples.
+    baselines : SamplesFromScratch or None
+        How many times as many samples certification from scratch is expected to need for the same ACR; None where
+        nothing was certified.
     """
 
     record: CandidateRecord
@@ -63,22 +71,23 @@ class CandidateResult:
     cost: Timing
     scratch_cost: Timing | None
     curve: Curve
-    scratch_curve: Curve | None
+    scratch_curve: Curve
+    baselines: SamplesFromScratch | None
 
     @property
     def area_speedup(self) -> float:
         """Ratio of the areas under the two curves over their common ACRs; NaN without a common range."""
-        return float("nan") if self.scratch_curve is None else area_speedup(self.scratch_curve, self.curve)
+        return area_speedup(self.scratch_curve, self.curve)
 
     @property
     def pointwise_speedup(self) -> float:
         """Mean ratio of seconds at equal ACR over the common ACRs; NaN without a common range."""
-        return float("nan") if self.scratch_curve is None else pointwise_speedup(self.scratch_curve, self.curve)
+        return pointwise_speedup(self.scratch_curve, self.curve)
 
     @property
-    def reach(self) -> Reach | None:
+    def reach(self) -> Reach:
         """Which of the two procedures reaches ACRs that the other does not."""
-        return None if self.scratch_curve is None else reach(self.scratch_curve, self.curve)
+        return reach(self.scratch_curve, self.curve)
 
     def share(self, branch: Literal["paired", "direct", "abstain"]) -> float:
         """Share of the inputs certified from paired votes, from the candidate's own votes, or not at all."""
@@ -177,41 +186,61 @@ def _evaluate(
     store: CertificationCache, record: CandidateRecord, keys: list[bytes], y: NDArray[np.int64]
 ) -> CandidateResult:
     own = open_candidate(store, record)
-    n0, n_p = own.manifest.n0, own.manifest.n
+    pairs = list(zip(cached_rows(store, keys), cached_rows(own, keys), strict=True))
+    m, n0, alpha, sigma = (
+        np.array([len(c.votes) for _, c in pairs]),
+        own.manifest.n0,
+        own.manifest.alpha,
+        store.manifest.sigma,
+    )
+    shares = [m * k // CURVE_POINTS for k in range(1, CURVE_POINTS + 1)]
+    counts = [_paired(pairs, share) for share in shares]
+    if record.identical and counts[-1].n_disagree.any():
+        raise CacheCorruptError(
+            f"{own.path} is said to hold votes of the base itself, but some differ: restore it, or recertify "
+            f"{record.spec!r} into another folder"
+        )
     timing = own.timing()
     per_sample = timing.seconds / max(timing.samples, 1)
-    pairs = list(zip(cached_rows(store, keys), cached_rows(own, keys), strict=True))
-    grid = np.unique(np.linspace(0, n_p, CURVE_POINTS + 1).astype(int)[1:])
-    terms = terms_of(record)
-
-    def incremental(m: int) -> tuple[Certificates, float]:
-        counts = stack_pairs([pair(base, candidate, m) for base, candidate in pairs])
-        if record.identical and counts.n_disagree.any():
-            raise CacheCorruptError(
-                f"{own.path} is said to hold votes of the base itself, but some differ: restore it, or recertify "
-                f"{record.spec!r} into another folder"
-            )
-        return recertificates(counts, store.manifest, terms)
-
-    def scratch(m: int) -> Certificates:
-        return certify_first(m, own.manifest.alpha, [candidate for _, candidate in pairs], own.manifest)
 
     def cost(samples: int) -> Timing:
-        return Timing(samples * len(keys), samples * len(keys) * per_sample)
+        return Timing(samples, samples * per_sample)
 
-    def curve(certificates: list[Certificates], extra: int) -> Curve:
-        acr = [average_certified_radius(c, y) for c in certificates]
-        return Curve(acr, [max(cost(int(m) + extra).seconds, 1e-9) for m in grid])
+    def seconds(samples: int) -> float:
+        return max(cost(samples).seconds, 1e-9)
 
-    certificates, chosen = incremental(n_p)
+    terms = terms_of(record)
+    certificates, chosen = recertificates(counts[-1], store.manifest, terms)
+    acr = [average_certified_radius(recertificates(each, store.manifest, terms)[0], y) for each in counts]
+    right = certificates.top_class == y
+    measured = n0 > 0 and record.spread == EVEN
+    if measured:
+        scratch = [certify_first(share, alpha, [c for _, c in pairs], own.manifest) for share in shares]
+        scratch_curve = Curve(
+            [average_certified_radius(c, y) for c in scratch],
+            [seconds(int(share.sum()) + n0 * len(keys)) for share in shares],
+        )
+    else:
+        sizes = np.unique(
+            np.rint(np.geomspace(max(1, m.mean() / 10), 10 * max(1, m.mean()), 2 * CURVE_POINTS)).astype(int)
+        )
+        scratch_curve = expected_curve(
+            counts[-1], right, sizes, alpha, sigma, lambda n: seconds((store.manifest.n0 + n) * len(keys))
+        )
     return CandidateResult(
         record=record,
         votes=own.manifest.digest,
         incremental=certificates,
-        scratch=scratch(n_p) if n0 else None,
+        scratch=scratch[-1] if measured else None,
         gamma=chosen,
-        cost=cost(n_p),
-        scratch_cost=cost(n0 + n_p) if n0 else None,
-        curve=curve([incremental(int(m))[0] for m in grid], 0),
-        scratch_curve=curve([scratch(int(m)) for m in grid], n0) if n0 else None,
+        cost=cost(int(m.sum())),
+        scratch_cost=cost(int(m.sum()) + n0 * len(keys)) if measured else None,
+        curve=Curve(acr, [seconds(int(share.sum())) for share in shares]),
+        scratch_curve=scratch_curve,
+        baselines=samples_from_scratch(counts[-1], certificates.radius, right, alpha, sigma),
     )
+
+
+def _paired(pairs: list[tuple[CachedInput, CachedInput]], m: NDArray[np.int64]) -> PairedCounts:
+    """Pair the first votes of each input."""
+    return stack_pairs([pair(base, own, int(first)) for (base, own), first in zip(pairs, m, strict=True)])

@@ -3,7 +3,7 @@
 from smoothcert.procedures.at_radius import certify_at_radius
 from smoothcert.procedures.audit import Audit, audit
 from smoothcert.procedures.budget import certify_with_budget
-from smoothcert.procedures.cache_guide import CacheGuide
+from smoothcert.procedures.cache_guide import CacheGuide, predicted_from_cache
 from smoothcert.procedures.certificates import BELOW_HALF, cohen_certificates, under_exact_noise
 from smoothcert.procedures.cohen import certify
 from smoothcert.procedures.guide import Guidance, Guide, divide_samples
@@ -15,6 +15,7 @@ from smoothcert.procedures.incremental import (
     Joint,
     RadiusDecisions,
     Recertification,
+    Spread,
     Terms,
     named_bound,
     recertificates,
@@ -23,6 +24,7 @@ from smoothcert.procedures.incremental import (
     require_samples,
     reserve_holdout,
     select_gamma,
+    spread_of,
     terms_of,
 )
 from smoothcert.procedures.plan import (
@@ -54,6 +56,7 @@ __all__ = [
     "PlannedMethod",
     "RadiusDecisions",
     "Recertification",
+    "Spread",
     "Terms",
     "assumed_base",
     "audit",
@@ -67,6 +70,7 @@ __all__ = [
     "named_bound",
     "plan",
     "predict",
+    "predicted_from_cache",
     "recertificates",
     "recertify",
     "recertify_at_radius",
@@ -74,6 +78,7 @@ __all__ = [
     "reserve_holdout",
     "seconds_per_sample",
     "select_gamma",
+    "spread_of",
     "terms_of",
     "under_exact_noise",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothcert.bounds import Predicted, predicted_from_votes
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
@@ -15,7 +16,13 @@ from smoothcert.sampling import votes_for
 from smoothcert.votes import Smoothed, require_radius, tally_of
 from smoothcert.votes.store import CertificationCache
 
-__all__ = ["CacheGuide"]
+__all__ = ["CacheGuide", "predicted_from_cache"]
+
+
+def predicted_from_cache(count: NDArray[np.int64], n: int, spread: float) -> Predicted:
+    """Predict p_A of a model from another one's votes, shape (m,); `spread` is how much the two differ."""
+    voted = predicted_from_votes(count, n)
+    return Predicted(voted.probit, np.hypot(voted.spread, spread))
 
 
 @dataclass(frozen=True)
@@ -80,9 +87,8 @@ class CacheGuide:
         tally = tally_of((store[key] for key in g.keys), store.manifest.n)
         # Votes to fit a surrogate to come without a selection.
         top_class = np.where(tally.top_class >= 0, tally.top_class, tally.counts.argmax(axis=1))
-        voted = predicted_from_votes(votes_for(top_class, tally.counts), store.manifest.n)
         return divide_samples(
-            Predicted(voted.probit, np.hypot(voted.spread, self.spread)),
+            predicted_from_cache(votes_for(top_class, tally.counts), store.manifest.n, self.spread),
             top_class,
             n,
             alpha,

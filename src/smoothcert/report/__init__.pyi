@@ -1,3 +1,4 @@
+from .baselines import terminal_baselines as terminal_baselines
 from .certification import certification_json as certification_json
 from .certification import certification_table as certification_table
 from .certification import surrogate_json as surrogate_json

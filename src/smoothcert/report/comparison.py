@@ -16,11 +16,11 @@ from smoothcert.evaluation import (
     BASE,
     CandidateResult,
     Comparison,
-    Curve,
     average_certified_radius,
     certified_accuracy,
     mean_zeta,
 )
+from smoothcert.report.baselines import BASELINES, baseline_table
 from smoothcert.report.cohen_log import write_cohen_log
 from smoothcert.report.files import make_folder
 from smoothcert.report.intervals import COVERAGE, INTERVALS, interval_table
@@ -85,7 +85,7 @@ def _incremental_row(comparison: Comparison, result: CandidateResult) -> list[Ce
     c, record = result.incremental, result.record
     shares = (result.share("paired"), result.share("direct"), result.share("abstain"))
     speedups = (_none_if_nan(result.area_speedup), _none_if_nan(result.pointwise_speedup))
-    head: list[Cell] = [record.name, c.method, int(c.n[0]), _mean_zeta(c), *shares]
+    head: list[Cell] = [record.name, c.method, round(float(c.n.mean())), _mean_zeta(c), *shares]
     return [*head, *_measured(comparison, c, result.cost), *speedups, _note(result), c.alpha, c.premise]
 
 
@@ -110,10 +110,11 @@ def terminal_lines(comparison: Comparison, confidence: float = CONFIDENCE) -> li
     notes = [f"{r.record.name}: {note}" for r in comparison.candidates if (note := _note(r))]
     legend = (
         "paired, direct, abstain: share of the inputs certified from votes on the base's noise, from the "
-        "candidate's votes alone, and not at all; CA r: certified accuracy at radius r; speedup: area under the "
-        "time of scratch over the incremental time at equal ACR"
+        "candidate's votes alone, and not at all; n: of an input, on average; CA r: certified accuracy at radius "
+        "r; speedup: area under the time of scratch, expected where it has no row, over the incremental time at "
+        "equal ACR"
     )
-    return [legend, INTERVALS, *statements(comparison, confidence), *premises(comparison), *notes]
+    return [legend, BASELINES, INTERVALS, *statements(comparison, confidence), *premises(comparison), *notes]
 
 
 def curve_table(comparison: Comparison) -> Table:
@@ -121,8 +122,7 @@ def curve_table(comparison: Comparison) -> Table:
     rows = [
         (result.record.name, kind, float(acr), float(seconds))
         for result in comparison.candidates
-        for kind, curve in ((result.incremental.method, result.curve), ("scratch", result.scratch_curve))
-        if curve is not None
+        for kind, curve in ((result.incremental.method, result.curve), (_scratch(result), result.scratch_curve))
         for acr, seconds in zip(curve.acr, curve.cost, strict=True)
     ]
     columns = (Column("candidate"), Column("procedure"), Column("ACR", 4, "lower"), Column("seconds", 2))
@@ -142,8 +142,11 @@ def comparison_json(comparison: Comparison, confidence: float = CONFIDENCE) -> d
     Returns
     -------
     dict
-        ``rows``: one for the base and two for each candidate, incremental and from scratch; ``speedup`` and
+        ``rows``: one for the base and up to two for each candidate, incremental and from scratch; ``speedup`` and
         ``pointwise`` are those of `CandidateResult`, None where the two have no ACR in common.
+
+        ``from_scratch``: for each candidate the samples that certification from scratch is expected to need for
+        the same ACR, over those spent, with one n and guided by the cache, see `SamplesFromScratch`.
 
         ``intervals``: for every certified accuracy and ACR of each classifier, ``low`` and ``high``, which hold
         with probability 0.95 over the draw of the inputs (Clopper and Pearson's interval; `bounded_mean_interval`
@@ -155,6 +158,7 @@ def comparison_json(comparison: Comparison, confidence: float = CONFIDENCE) -> d
     """
     return {
         "rows": json_rows(comparison_table(comparison)),
+        "from_scratch": json_rows(baseline_table(comparison)),
         "intervals": json_rows(interval_table(comparison, confidence)),
         "statements": statements(comparison, confidence),
         "premises": premises(comparison),
@@ -187,6 +191,7 @@ def write_report(comparison: Comparison, out: Path) -> list[Path]:
     tables = {
         "comparison": comparison_table(comparison),
         "curves": curve_table(comparison),
+        "from-scratch": baseline_table(comparison),
         "intervals": interval_table(comparison, CONFIDENCE),
     }
     written: list[Path] = []
@@ -214,9 +219,7 @@ def _figures(comparison: Comparison, everything: dict[str, Certificates]) -> dic
     if zetas := {name: c.zeta for name, c in bounded if c.zeta is not None and not np.isnan(c.zeta).all()}:
         figures["zeta"] = plot_zeta_distribution(zetas)
     for result in comparison.candidates:
-        curves: dict[str, Curve] = {result.incremental.method: result.curve}
-        if result.scratch_curve is not None:
-            curves["from scratch"] = result.scratch_curve
+        curves = {result.incremental.method: result.curve, f"from {_scratch(result)}": result.scratch_curve}
         label = f"certification time of {result.record.name} (s)"
         figures[f"acr-time-{result.record.name}"] = plot_acr_versus_cost(curves, cost_label=label)
     return figures
@@ -235,9 +238,13 @@ def _mean_zeta(certificates: Certificates) -> float | None:
 def _note(result: CandidateResult) -> str:
     if result.record.identical:
         return "identical to the base: not an approximation"
-    if math.isnan(result.area_speedup) and result.reach is not None:
+    if math.isnan(result.area_speedup):
         return result.reach
     return ""
+
+
+def _scratch(result: CandidateResult) -> str:
+    return "scratch, expected" if result.scratch is None else "scratch"
 
 
 def _none_if_nan(value: float) -> float | None:

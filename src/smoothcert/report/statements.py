@@ -116,4 +116,4 @@ def _samples(result: CandidateResult) -> str:
     held_out = ", held out" if record.holdout else ""
     beyond = record.bound == "auto" and result.share("direct") > 0
     fresh = " (some inputs on samples beyond the cache)" if beyond else ""
-    return f"samples {record.start} to {record.start + record.n_p - 1}{held_out}{fresh}"
+    return f"samples {record.start} to {record.stop - 1}{held_out}{fresh}"

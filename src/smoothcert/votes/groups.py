@@ -1,4 +1,4 @@
-"""The same number of votes of every input, group by group, kept in a cache when there is one."""
+"""Numbers of votes that were fixed beforehand, group by group, kept in a cache when there is one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.noise import Purpose
 from smoothcert.sampling import SampleRange, Votes, count_votes, most_voted, votes_for
@@ -15,7 +17,7 @@ from smoothcert.votes.progress import Progress, reporter
 from smoothcert.votes.quota import Quota, make_manifest, recorded_batch_size
 from smoothcert.votes.repetition import repeat_cached
 from smoothcert.votes.smoothed import Smoothed
-from smoothcert.votes.store import CachedInput, CertificationCache, Timing
+from smoothcert.votes.store import CachedInput, CertificationCache, Timing, kept_sizes
 from smoothcert.votes.tally import Tally, tally_of
 
 __all__ = ["PART_VOTES", "GroupSampler", "sampling_groups"]
@@ -35,14 +37,15 @@ def sampling_groups(
     base: str = "",
     starts: Starts | None = None,
 ) -> Iterator[GroupSampler]:
-    """Open a sampler of the same number of votes of every input.
+    """Open a sampler of a number of votes of every input that was fixed before any of them.
 
     Parameters
     ----------
     g : Smoothed
         What is sampled.
     quota : Quota
-        How many votes, and what for.
+        How many votes, and what for. Where inputs differ in it, a folder keeps the numbers that it was begun
+        with: they may round otherwise when a killed call continues elsewhere.
     folder : str or Path, optional
         Of the cache: what is there is not sampled again, what is missing is added. Some votes that are there are
         repeated first.
@@ -68,6 +71,8 @@ def sampling_groups(
         repeat_cached(g, cache)
         if g.batch_size is None:
             g = replace(g, batch_size=recorded_batch_size(cache.manifest))
+        if quota.sizes is not None:
+            quota = replace(quota, sizes=kept_sizes(cache.path, g.keys, quota.sizes))
         yield GroupSampler(g, quota, cache, starts)
 
 
@@ -86,26 +91,26 @@ class GroupSampler:
         self.timing = Timing(0, 0.0)
         self.cache = cache
         self._g, self._quota, self._starts = g, quota, starts
+        self._n = np.full(len(g), quota.n) if quota.sizes is None else quota.sizes
 
     def tally(self, progress: Progress | None = None) -> Tally:
         """Return the counts of all inputs."""
-        return tally_of((row for group in self.groups(progress) for row in group), self._quota.n)
+        return tally_of((row for group in self.groups(progress) for row in group), self._n)
 
     def groups(self, progress: Progress | None = None) -> Iterator[list[CachedInput]]:
         """Yield the votes of consecutive inputs, in order, sampling those that the cache does not have.
 
-        Groups follow from n alone and are sampled one after the other, so an interrupted run that continues writes
-        the same parts as an undisturbed one. Memory holds one group.
+        Groups follow from the numbers of votes alone and are sampled one after the other, so an interrupted run
+        that continues writes the same parts as an undisturbed one. Memory holds one group.
         """
-        g, per_input = self._g, self._quota.n0 + self._quota.n
-        report = reporter(progress, sum(map(self._is_missing, g.keys)) * per_input)
-        size = max(1, PART_VOTES // self._quota.n)
-        for start in range(0, len(g), size):
-            keys = g.keys[start : start + size]
-            missing = [start + i for i, key in enumerate(keys) if self._is_missing(key)]
+        g = self._g
+        report = reporter(progress, self._cost([i for i, key in enumerate(g.keys) if self._is_missing(key)]))
+        for group in _groups(self._n.tolist()):
+            keys = g.keys[group.start : group.stop]
+            missing = [i for i, key in zip(group, keys, strict=True) if self._is_missing(key)]
             began = time.perf_counter()
             sampled = {row.key: row for row in self._sample(missing, report)} if missing else {}
-            timing = Timing(len(missing) * per_input, time.perf_counter() - began)
+            timing = Timing(self._cost(missing), time.perf_counter() - began)
             kept = {key: self.cache[key] for key in keys if self.cache is not None and key in self.cache}
             if self.cache is not None and sampled:
                 self.cache.append(list(sampled.values()), timing)
@@ -115,13 +120,19 @@ class GroupSampler:
     def _is_missing(self, key: bytes) -> bool:
         return self.cache is None or key not in self.cache
 
+    def _cost(self, rows: list[int]) -> int:
+        return len(rows) * self._quota.n0 + int(self._n[rows].sum())
+
     def _sample(self, rows: list[int], report: Callable[[int], None]) -> Iterator[CachedInput]:
         keys, quota = self._g.keys, self._quota
         starts = [0] * len(rows) if self._starts is None else self._starts(rows)
         ranges = [
             SampleRange(i, keys[i], purpose, start, start + count)
             for i, first in zip(rows, starts, strict=True)
-            for purpose, start, count in ((Purpose.SELECTION, 0, quota.n0), (quota.purpose, first, quota.n))
+            for purpose, start, count in (
+                (Purpose.SELECTION, 0, quota.n0),
+                (quota.purpose, first, int(self._n[i])),
+            )
         ]
         votes = self._g.sample(ranges, report)
         for j, i in enumerate(rows):
@@ -131,13 +142,25 @@ class GroupSampler:
         k, quota = self._g.classifier.num_classes, self._quota
         selection_counts, counts = count_votes(selection, k), count_votes(estimation, k)
         top_class = most_voted(selection_counts[None])
-        count = votes_for(top_class, counts[None])
+        count, n = int(votes_for(top_class, counts[None])[0]), max(1, len(estimation))
         return CachedInput(
             key=key,
             top_class=int(top_class[0]),
             selection_counts=selection_counts,
             counts=counts,
-            p_lower=float(lower_confidence_bound(int(count[0]), quota.n, quota.alpha)),
+            p_lower=float(lower_confidence_bound(count, n, quota.alpha)),
             votes=estimation,
             start=start,
         )
+
+
+def _groups(sizes: list[int]) -> Iterator[range]:
+    """Put consecutive inputs together until there are votes enough for a part."""
+    start = votes = 0
+    for i, size in enumerate(sizes):
+        if i > start and votes + size > PART_VOTES:
+            yield range(start, i)
+            start, votes = i, 0
+        votes += size
+    if sizes:
+        yield range(start, len(sizes))

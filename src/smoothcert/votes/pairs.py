@@ -16,7 +16,7 @@ __all__ = ["PairedCounts", "pair", "stack_pairs"]
 
 @dataclass(frozen=True, kw_only=True)
 class PairedCounts:
-    """What the votes of f and f^p amount to, for each of N inputs with m votes of f^p.
+    """What the votes of f and f^p amount to, for each of N inputs.
 
     A row is *paired* when f^p voted on noise of the cache, and *fresh* when on noise that f never saw.
 
@@ -36,8 +36,10 @@ class PairedCounts:
         Paired samples on which f and f^p return different labels (n_Delta); 0 in fresh rows.
     fresh : ndarray of bool, shape (N,)
         Which rows are fresh.
-    n, m : int
-        Votes of f, and of f^p (n_p), per input.
+    n : int
+        Votes of f per input.
+    m : ndarray of int64, shape (N,)
+        Votes of f^p (n_p) of each input.
     """
 
     top_class: NDArray[np.int64]
@@ -48,7 +50,7 @@ class PairedCounts:
     n_disagree: NDArray[np.int64]
     fresh: NDArray[np.bool_]
     n: int
-    m: int
+    m: NDArray[np.int64]
 
     @property
     def count(self) -> NDArray[np.int64]:
@@ -86,7 +88,7 @@ class PairedCounts:
             n_disagree=self.n_disagree[rows],
             fresh=self.fresh[rows],
             n=self.n,
-            m=self.m,
+            m=self.m[rows],
         )
 
 
@@ -133,7 +135,7 @@ def pair(base: CachedInput, candidate: CachedInput, m: int) -> PairedCounts:
         n_disagree=np.array([int(differs.sum())]),
         fresh=np.array([fresh]),
         n=n,
-        m=m,
+        m=np.array([m]),
     )
 
 
@@ -148,5 +150,5 @@ def stack_pairs(pairs: list[PairedCounts]) -> PairedCounts:
         n_disagree=np.concatenate([p.n_disagree for p in pairs]),
         fresh=np.concatenate([p.fresh for p in pairs]),
         n=pairs[0].n,
-        m=pairs[0].m,
+        m=np.concatenate([p.m for p in pairs]),
     )

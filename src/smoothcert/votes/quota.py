@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothcert.noise import Purpose
 from smoothcert.votes.smoothed import Smoothed
-from smoothcert.votes.store import Manifest
+from smoothcert.votes.store import BUDGET, EVEN, Manifest
 
 __all__ = ["Quota", "make_manifest", "recorded_batch_size"]
 
 _BATCH_SIZE = "batch_size"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Quota:
     """How many votes of every input, and what for.
 
@@ -25,6 +26,8 @@ class Quota:
     ----------
     n0, n : int
         Selection samples, and other samples; in rounds, n is the most that an input can take.
+    sizes : ndarray of int64, shape (m,), optional
+        Other samples of each input, where they differ; n is then their mean at most.
     alpha : float
         Level of the lower bound that is kept with the votes.
     purpose : Purpose
@@ -35,6 +38,12 @@ class Quota:
     n: int
     alpha: float
     purpose: Purpose = Purpose.ESTIMATION
+    sizes: NDArray[np.int64] | None = None
+
+    @property
+    def spread(self) -> str:
+        """How the samples are spread over the inputs, as a manifest says it."""
+        return EVEN if self.sizes is None else BUDGET
 
 
 def make_manifest(g: Smoothed, quota: Quota, *, base: str = "") -> Manifest:
@@ -54,6 +63,7 @@ def make_manifest(g: Smoothed, quota: Quota, *, base: str = "") -> Manifest:
         identity=asdict(g.identity),
         classifier={**g.classifier.description, _BATCH_SIZE: str(g.forward_passes_at_once)},
         base=base,
+        spread=quota.spread,
         versions={
             "smoothcert": version("smoothcert"),
             "numpy": np.__version__,

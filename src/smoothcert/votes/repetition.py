@@ -26,10 +26,11 @@ def repeat_cached(g: Smoothed, cache: CertificationCache) -> None:
     CacheMismatchError
         When the classifier votes otherwise now: another model, preprocessing or noise.
     """
-    row = next((i for i, key in enumerate(g.keys) if key in cache), None)
+    row = next((i for i, key in enumerate(g.keys) if key in cache and len(cache[key].votes)), None)
     if row is None:
         return
-    count, kept = min(REPEATED, cache.manifest.n), cache[g.keys[row]]
+    kept = cache[g.keys[row]]
+    count = min(REPEATED, len(kept.votes))
     purpose = Purpose[cache.manifest.purpose.upper()]
     (votes,) = g.sample([SampleRange(row, g.keys[row], purpose, kept.start, kept.start + count)])
     require_repeated(cache.path, row, votes, kept.votes[:count])

@@ -31,7 +31,7 @@ def received(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def provide(folder: Path, candidate: sc.FunctionClassifier, name: str) -> sc.Recertification:
-    run = sc.recertify(candidate, X, cache=folder, n_p=N_P, out=candidate_folder(folder, name))
+    run = sc.recertify(candidate, X, cache=folder, n_p=N_P, spread="even", out=candidate_folder(folder, name))
     record = CandidateRecord(
         spec=name, name=name, description=name, n_p=N_P, alpha_zeta=0.001, gamma=0.99, identical=False
     )
@@ -61,7 +61,7 @@ def test_its_certificates_are_those_of_the_auditors_noise(received: Path, tmp_pa
         half_space(), half_space(0.504), X, cache=received, seed=77, n_p=N_P, n=1000, out=tmp_path / "out"
     )
     own = sc.certify(half_space(), X, sigma=SIGMA, n=1000, seed=77, cache=tmp_path / "own")
-    again = sc.recertify(half_space(0.504), X, cache=tmp_path / "own", n_p=N_P)
+    again = sc.recertify(half_space(0.504), X, cache=tmp_path / "own", n_p=N_P, spread="even")
     np.testing.assert_array_equal(found.base.tally.counts, own.tally.counts)
     np.testing.assert_array_equal(found.candidate.certificates.radius, again.certificates.radius)
 

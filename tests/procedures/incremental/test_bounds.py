@@ -39,7 +39,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recertify(cache: Path, shift: float = 0.003, **changes: object) -> sc.Recertification:
-    call: dict[str, object] = {"cache": cache, "n_p": M, "alpha_zeta": ALPHA_ZETA, **changes}
+    call: dict[str, object] = {"cache": cache, "n_p": M, "spread": "even", "alpha_zeta": ALPHA_ZETA, **changes}
     return sc.recertify(half_space(0.5 + shift), X, **call)  # type: ignore[arg-type]
 
 
@@ -83,7 +83,9 @@ def test_which_side_of_the_gate_follows_from_the_cache_alone(cache: Path, change
 
 def test_auto_is_continued_where_it_stopped(cache: Path, tmp_path: Path) -> None:
     whole = recertify(cache, bound="auto", out=tmp_path / "whole")
-    sc.recertify(half_space(0.503), X[:20], cache=cache, n_p=M, alpha_zeta=ALPHA_ZETA, out=tmp_path / "out")
+    sc.recertify(
+        half_space(0.503), X[:20], cache=cache, n_p=M, spread="even", alpha_zeta=ALPHA_ZETA, out=tmp_path / "out"
+    )
     again = recertify(cache, bound="auto", out=tmp_path / "out")
     assert again.timing.samples == 20 * M
     np.testing.assert_array_equal(again.certificates.radius, whole.certificates.radius)
@@ -250,7 +252,7 @@ def test_a_candidate_of_the_removed_bound_is_compared_by_the_joint_one(tmp_path:
     np.testing.assert_array_equal(result.incremental.radius, joint.radius)
     assert result.incremental.alpha_split == joint.alpha_split
     assert comparison_table(comparison).rows[1][:2] == ["moved", "joint"]
-    assert {row[1] for row in curve_table(comparison).rows} == {"joint"}
+    assert {row[1] for row in curve_table(comparison).rows} == {"joint", "scratch, expected"}
 
 
 def test_votes_of_a_candidate_that_started_elsewhere_are_no_base(tmp_path: Path) -> None:

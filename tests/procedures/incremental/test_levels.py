@@ -29,7 +29,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recertify(cache: Path, bound: Bound) -> sc.Recertification:
-    return sc.recertify(half_space(0.503), X, cache=cache, n_p=M, alpha_zeta=ALPHA_ZETA, bound=bound)
+    return sc.recertify(
+        half_space(0.503), X, cache=cache, n_p=M, spread="even", alpha_zeta=ALPHA_ZETA, bound=bound
+    )
 
 
 @pytest.mark.parametrize("bound", ["auto", "joint", "irs", sc.Joint(runner_up=True), sc.Joint(together=7)])
@@ -69,7 +71,7 @@ def test_the_runner_up_is_bounded_on_each_side_of_the_gate(cache: Path, afresh: 
         n_disagree=np.array([15, 0]),
         fresh=np.array([False, True]),
         n=N,
-        m=M,
+        m=np.array([M, M]),
     ).take(slice(2 if afresh else 1))
     terms = Terms(bound=sc.Joint(afresh=afresh, runner_up=True), alpha_zeta=ALPHA_ZETA)
     found, _ = recertificates(pairs, CertificationCache(cache).manifest, terms)

@@ -17,7 +17,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = World(tmp_path_factory.mktemp("made") / "cache")
     world.certify()
     folder = candidate_folder(world.cache, "shifted")
-    sc.recertify(classifier(0.01), X, cache=world.cache, n_p=1000, n0=20, out=folder)
+    sc.recertify(classifier(0.01), X, cache=world.cache, n_p=1000, spread="even", n0=20, out=folder)
     record = CandidateRecord(
         spec="shifted",
         name="shifted",

@@ -36,7 +36,7 @@ def certified(tmp_path: Path, **changes: object) -> CertificationCache:
 def recertified(base: CertificationCache, n_p: int | range, *, shift: float = 0.01) -> CandidateRecord:
     """Recertify as the command line does, votes and record beside the cache."""
     folder = candidate_folder(base.path, "moved")
-    sc.recertify(half_space(0.5 + shift), X, cache=base.path, n_p=n_p, bound="joint", out=folder)
+    sc.recertify(half_space(0.5 + shift), X, cache=base.path, n_p=n_p, spread="even", bound="joint", out=folder)
     samples = n_p if isinstance(n_p, range) else range(n_p)
     record = CandidateRecord(
         spec="moved",

@@ -114,6 +114,6 @@ def test_version_1_cannot_say_where_votes_start(tmp_path: Path, starts: list[int
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "c", MANIFEST, start=0)
     path = tmp_path / "c" / "manifest.json"
-    path.write_text(path.read_text().replace('"format_version": 3', '"format_version": 4'))
-    with pytest.raises(CacheMismatchError, match="this version reads 'smoothcert-cache', 1 to 3"):
+    path.write_text(path.read_text().replace('"format_version": 3', '"format_version": 5'))
+    with pytest.raises(CacheMismatchError, match="this version reads 'smoothcert-cache', 1 to 4"):
         CertificationCache(tmp_path / "c")

@@ -67,7 +67,7 @@ def test_values_are_held_against_what_is_legal(name: str, legal: list[Any], ille
     [
         {"sigma": 0.25}, {"noise_law": "grid-1/255/1"}, {"noise_digest": "0" * 64}, {"seed": 4}, {"n0": 99},
         {"n": 999}, {"alpha": 0.01}, {"num_classes": 9}, {"input_shape": (3, 32)}, {"fingerprint": "g"},
-        {"purpose": "fitting"}, {"base": "1" * 64},
+        {"purpose": "fitting"}, {"base": "1" * 64}, {"spread": "budget"},
         {"identity": {"execution": "cpu", "digest": "", "logits": "0" * 8 + "3f800000"}},
     ],
 )  # fmt: skip
@@ -90,11 +90,12 @@ def test_the_digest_is_of_every_field() -> None:
     other: dict[str, Any] = {
         "sigma": 0.25, "noise_law": "x", "noise_digest": "0" * 64, "seed": 4, "n0": 99, "n": 999, "alpha": 0.01,
         "num_classes": 9, "input_shape": (3, 32), "fingerprint": "g", "purpose": "fitting", "identity": {},
-        "classifier": {}, "base": "1" * 64, "versions": {},
+        "classifier": {}, "base": "1" * 64, "versions": {}, "spread": "budget",
     }  # fmt: skip
     assert {*other, "format_version"} == {field.name for field in fields(Manifest)}
-    assert len({replace(MANIFEST, **{name: value}).digest for name, value in other.items()}) == len(other)
-    assert all(replace(MANIFEST, **{name: value}).digest != MANIFEST.digest for name, value in other.items())
+    whole = replace(MANIFEST, format_version=4)
+    assert len({replace(whole, **{name: value}).digest for name, value in other.items()}) == len(other)
+    assert all(replace(whole, **{name: value}).digest != whole.digest for name, value in other.items())
 
 
 def test_it_is_found_in_either_kind_of_folder(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def compare_pairs(cached: PairedCounts, fresh: PairedCounts, *, seed: int) -> Co
     # Inputs of which one cache has paired and the other has fresh votes are left out: the choice looked at f's
     # votes, and with them at what f^p was going to vote.
     comparable = (cached.top_class == fresh.top_class) & (cached.top_class >= 0) & (cached.fresh == fresh.fresh)
-    comparable &= cached.fresh | ((cached.k1 > 0) & (fresh.k1 > 0))
+    comparable &= np.where(cached.fresh, cached.m > 0, (cached.k1 > 0) & (fresh.k1 > 0))
     k, of = _kept(cached)
     k_fresh, of_fresh = _kept(fresh)
     return _compare(comparable, k[comparable], of[comparable], k_fresh[comparable], of_fresh[comparable], seed)

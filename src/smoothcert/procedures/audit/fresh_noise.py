@@ -197,6 +197,7 @@ def audit(
         g.inputs,
         cache=out,
         n_p=n_p,
+        spread="even",  # both sides' votes are compared sample by sample, on all inputs alike
         alpha_zeta=alpha_zeta,
         bound=bound,
         base=base,
@@ -259,5 +260,5 @@ def _candidate_votes(store: CertificationCache, candidate: Classifier, keys: lis
         own = CertificationCache(candidate_folder(store.path, record.name))
         if own.manifest.is_of(candidate, identity) and own.manifest.base == store.manifest.digest:
             own.require(keys)
-            return stack_pairs([pair(store[key], own[key], own.manifest.n) for key in keys])
+            return stack_pairs([pair(store[key], own[key], len(own[key].votes)) for key in keys])
     return None

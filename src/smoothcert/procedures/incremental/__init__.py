@@ -7,6 +7,7 @@ from smoothcert.procedures.incremental.holdout import require_samples, reserve_h
 from smoothcert.procedures.incremental.lost_votes import decide_all
 from smoothcert.procedures.incremental.methods import Bound, BoundName, Irs, Joint, Terms, named_bound, terms_of
 from smoothcert.procedures.incremental.recertification import Recertification, recertify
+from smoothcert.procedures.incremental.spread import Spread, spread_of
 from smoothcert.procedures.incremental.stopping import StoppingRule
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Joint",
     "RadiusDecisions",
     "Recertification",
+    "Spread",
     "StoppingRule",
     "Terms",
     "decide_all",
@@ -28,5 +30,6 @@ __all__ = [
     "require_samples",
     "reserve_holdout",
     "select_gamma",
+    "spread_of",
     "terms_of",
 ]

@@ -16,7 +16,10 @@ from smoothcert.procedures.incremental.methods import Irs, Joint, Terms
 from smoothcert.votes import PairedCounts
 from smoothcert.votes.store import Manifest
 
-__all__ = ["recertificates"]
+__all__ = ["UNSAMPLED", "recertificates"]
+
+UNSAMPLED = "not sampled"
+"""The branch of an input that the budget gave no samples, as the base hardly certifies it."""
 
 Array = NDArray[np.float64]
 
@@ -73,7 +76,7 @@ def _by_irs(pairs: PairedCounts, manifest: Manifest, bound: Irs, alpha_zeta: flo
             pairs.n,
             tuning.n_disagree,
             tuning.n_direct,
-            pairs.m,
+            tuning.m,
             alpha=manifest.alpha,
             alpha_zeta=alpha_zeta,
             sigma=manifest.sigma,
@@ -98,8 +101,9 @@ def _by_class(pairs: PairedCounts, bound: Joint, alpha: float) -> _Bounds:
     if not bound.afresh:
         _require_paired(pairs.fresh, bound)
     paired = _lower(pairs, pairs.count, pairs.k1, pairs.n10, pairs.n01, alpha, bound.together)
-    direct = np.asarray(lower_confidence_bound(pairs.n_direct, pairs.m, alpha / bound.together))
-    branch = np.where(pairs.fresh, "direct", "paired")
+    # Without samples, n_direct is 0: a vote against claims nothing either.
+    direct = np.asarray(lower_confidence_bound(pairs.n_direct, np.maximum(pairs.m, 1), alpha / bound.together))
+    branch = np.select([pairs.m == 0, pairs.fresh], [UNSAMPLED, "direct"], "paired")
     return _Bounds(np.where(pairs.fresh, direct, paired), branch, {"joint": alpha})
 
 
@@ -137,10 +141,10 @@ def _lower(
     alpha: float,
     together: int = 1,
 ) -> Array:
-    """Bound one event's probability under f^p in the paired rows; 0 in the others."""
-    p_lower, rows = np.zeros(len(count)), ~pairs.fresh
+    """Bound one event's probability under f^p in the paired rows; 0 in the others, and without samples."""
+    p_lower, rows = np.zeros(len(count)), ~pairs.fresh & (pairs.m > 0)
     p_lower[rows] = joint_lower_bound(
-        count[rows], pairs.n, k1[rows], n10[rows], n01[rows], pairs.m, alpha, candidates=together
+        count[rows], pairs.n, k1[rows], n10[rows], n01[rows], pairs.m[rows], alpha, candidates=together
     )
     return p_lower
 
@@ -148,13 +152,13 @@ def _lower(
 def _certificates(pairs: PairedCounts, manifest: Manifest, terms: Terms, found: _Bounds) -> Certificates:
     noise, size = manifest.noise(), manifest.size
     p_lower = under_exact_noise(np.where(pairs.top_class >= 0, found.p_lower, 0.0), noise, size)
-    zeta = np.asarray(upper_confidence_bound(pairs.n_disagree, pairs.m, terms.alpha_zeta))
+    zeta = np.asarray(upper_confidence_bound(pairs.n_disagree, np.maximum(pairs.m, 1), terms.alpha_zeta))
     certificates = certificates_of(
         claims(p_lower, found.p_upper, noise, size),
         p_lower=p_lower,
         top_class=pairs.top_class,
         count=pairs.n_direct,
-        n=np.full(len(p_lower), pairs.m),
+        n=pairs.m,
         alpha=manifest.alpha + terms.alpha_zeta,
         alpha_split=found.alpha_split,
         method=terms.bound.name,
@@ -164,7 +168,7 @@ def _certificates(pairs: PairedCounts, manifest: Manifest, terms: Terms, found: 
     return replace(
         certificates,
         together=terms.together,
-        zeta=np.where(pairs.fresh, np.nan, zeta),
+        zeta=np.where(pairs.fresh | (pairs.m == 0), np.nan, zeta),
         branch=found.branch,
     )
 

@@ -17,7 +17,7 @@ def select_gamma(
     n: int,
     n_disagree: NDArray[np.int64],
     n_direct: NDArray[np.int64],
-    m: int,
+    m: int | NDArray[np.int64],
     *,
     alpha: float,
     alpha_zeta: float,
@@ -37,7 +37,7 @@ def select_gamma(
         Cached samples per input.
     n_disagree, n_direct : ndarray of int64, shape (N,)
         Disagreements of f and f^p, and votes of f^p for the top class, on m paired samples.
-    m : int
+    m : int or ndarray of int64, shape (N,)
         Paired samples per input.
     alpha, alpha_zeta : float
         Failure probabilities of the base's and the disparity's bound.

@@ -13,6 +13,7 @@ from smoothcert.errors import CacheMismatchError
 from smoothcert.procedures.incremental.bounds import recertificates
 from smoothcert.procedures.incremental.methods import Bound, Joint, Terms, named_bound
 from smoothcert.procedures.incremental.opening import Opened, note_look, open_for
+from smoothcert.procedures.incremental.spread import Spread, spread_of, with_budget
 from smoothcert.votes import PairedCounts, Progress, pair, require_count, sampling_groups, stack_pairs
 from smoothcert.votes.store import Timing
 
@@ -31,6 +32,8 @@ class Recertification:
         The counts that they follow from.
     gamma : float
         The threshold of bound ``"irs"``; with ``gamma="auto"`` the one that was selected.
+    spread : {"budget", "even"}
+        How the samples were spread over the inputs.
     identical : bool
         Whether the candidate's outputs are bit-identical to the base's: then it is no approximation.
     timing : Timing
@@ -40,6 +43,7 @@ class Recertification:
     certificates: Certificates
     pairs: PairedCounts
     gamma: float
+    spread: Spread
     identical: bool
     timing: Timing
 
@@ -50,6 +54,7 @@ def recertify(
     *,
     cache: str | Path,
     n_p: int | range,
+    spread: Spread | None = None,
     alpha_zeta: float = 0.001,
     bound: Bound = "auto",
     base: Classifier | None = None,
@@ -60,9 +65,9 @@ def recertify(
 ) -> Recertification:
     """Certify a changed classifier f^p around each input from the cached votes of f.
 
-    f^p votes on n_p noises of the cache, and what it loses and wins against f there bounds its probability of the
-    cached class. The class is always the cached one. Each certificate is wrong with probability at most
-    alpha + alpha_zeta in all; the proofs are in ``docs/guarantees.md``.
+    f^p votes on noises of the cache, n_p of each input or on average, and what it loses and wins against f there
+    bounds its probability of the cached class. The class is always the cached one. Each certificate is wrong with
+    probability at most alpha + alpha_zeta in all; the proofs are in ``docs/guarantees.md``.
 
     Parameters
     ----------
@@ -77,6 +82,11 @@ def recertify(
         the candidate was made is for candidates that were tuned on other cached votes. It serves one candidate (or
         several that were fixed together, see `reserve_holdout`): what was learned from it makes it unfit for the
         next.
+    spread : {"budget", "even"}, optional
+        ``"budget"`` divides n_p samples an input, on average, so that they buy most radius: the cached counts say
+        which inputs they help. None gets more than 100 n_p, some get none. ``"even"`` gives n_p to each, as in the
+        paper. By default the budget, but evenly with a range of samples, bound ``"irs"`` or the runner-up, which
+        need that.
     alpha_zeta : float
         Failure probability beyond the alpha of the cache.
     bound : {"auto", "joint", "irs"} or Joint or Irs
@@ -89,7 +99,7 @@ def recertify(
     n0 : int
         Selection samples of f^p, for comparing with certification from scratch; the certificates need none.
     out : str or Path, optional
-        Folder in which f^p's votes are kept; an interrupted call continues there.
+        Folder in which f^p's votes are kept; an interrupted call, made again, continues there.
     batch_size : int, optional
         Forward passes at once; it changes no noise.
     progress : callable, optional
@@ -102,9 +112,10 @@ def recertify(
     Raises
     ------
     InvalidArgumentError
-        When an argument is out of range, or a range of samples is spent.
+        When an argument is out of range, n_p certifies nothing, or a range of samples is spent.
     CacheError
-        When the cache does not fit the candidate, the inputs or the noise, or is damaged.
+        When the cache does not fit the candidate, the inputs or the noise, or is damaged; when `out` was begun
+        with another n_p or spread.
 
     References
     ----------
@@ -126,9 +137,12 @@ def recertify(
     True
     """
     terms = Terms(bound=named_bound(bound), alpha_zeta=alpha_zeta)
+    spread = spread_of(spread, terms.bound, held_out=isinstance(n_p, range))
     n0 = require_count("n0", n0, at_least=0)
     opened = open_for(candidate, x, cache, n_p, n0=n0, alpha_zeta=alpha_zeta, base=base, batch_size=batch_size)
     terms = replace(terms, candidate=opened.premise)
+    if spread == "budget" and isinstance(terms.bound, Joint):
+        opened = with_budget(opened, terms.bound)
     note_look(opened)
     pairs, timing = _paired_votes(opened, terms, out, progress)
     certificates, chosen = recertificates(pairs, opened.store.manifest, terms)
@@ -136,6 +150,7 @@ def recertify(
         certificates=certificates,
         pairs=pairs,
         gamma=chosen,
+        spread=spread,
         identical=opened.identical and not pairs.n_disagree.any(),
         timing=timing,
     )
@@ -146,7 +161,7 @@ def _paired_votes(
 ) -> tuple[PairedCounts, Timing]:
     """Collect f^p's votes, on the cache's noise or on noise beyond it, and pair them with f's."""
     store, g, start = opened.store, opened.g, opened.samples.start
-    n, n_p = store.manifest.n, opened.quota.n
+    n = store.manifest.n
 
     def starts(rows: list[int]) -> list[int]:
         """Start from scratch where f's cached votes were unanimous."""
@@ -164,5 +179,5 @@ def _paired_votes(
                         f"{out} holds votes from sample {row.start} on, but the call asks for those from {start}: "
                         "use another folder for the votes"
                     )
-            paired += [pair(store[row.key], row, n_p) for row in rows]
+            paired += [pair(store[row.key], row, len(row.votes)) for row in rows]
     return stack_pairs(paired), votes.timing

@@ -6,7 +6,7 @@ from smoothcert.votes.store.comparisons import GatedComparison, note_comparison
 from smoothcert.votes.store.holdouts import Holdout, note_seen, read_holdouts, reserve
 from smoothcert.votes.store.index import PartEntry
 from smoothcert.votes.store.journal import RoundJournal, Setting
-from smoothcert.votes.store.manifest import Manifest, is_identity
+from smoothcert.votes.store.manifest import BUDGET, EVEN, Manifest, is_identity
 from smoothcert.votes.store.parts import CachedInput
 from smoothcert.votes.store.records import (
     CandidateRecord,
@@ -22,6 +22,8 @@ from smoothcert.votes.store.timings import Timing
 from smoothcert.votes.store.verification import Verified, verify
 
 __all__ = [
+    "BUDGET",
+    "EVEN",
     "CachedInput",
     "CandidateRecord",
     "CertificationCache",

@@ -39,7 +39,7 @@ def open_candidate(base: CertificationCache, record: CandidateRecord) -> Certifi
     own = CertificationCache(folder, starts=(record.start, record.start + n))
     if own.manifest.base != base.manifest.digest:
         raise CacheMismatchError(f"{own.path} was recertified from another cache: recertify {record.spec!r} again")
-    recorded = {"n": record.n_p, "alpha": base.manifest.alpha + record.alpha_zeta}
+    recorded = {"n": record.n_p, "spread": record.spread, "alpha": base.manifest.alpha + record.alpha_zeta}
     for name, want in {**recorded, **{name: getattr(base.manifest, name) for name in _SHARED}}.items():
         have = getattr(own.manifest, name)
         if have != want:
@@ -47,7 +47,7 @@ def open_candidate(base: CertificationCache, record: CandidateRecord) -> Certifi
                 f"{own.path} holds votes with {name} = {have!r}, but its record and the cache say {want!r}: "
                 "restore it, or recertify into another folder"
             )
-    start, stop = record.start, record.start + record.n_p
+    start, stop = record.start, record.stop
     if stop > n or (record.holdout and not _was_held_out(base, own, start, stop)):
         raise CacheCorruptError(
             f"{own.path} claims samples {start} to {stop - 1} of {base.path}, which are not there or not held "

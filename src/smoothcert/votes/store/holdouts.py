@@ -72,9 +72,9 @@ def reserve(cache: Path, start: int, stop: int, candidates: list[str]) -> None:
         known = read_holdouts(cache)
         ranges = {(h.start, h.stop) for h in known if h.held_out}
         seen = [
-            (r.start, r.start + r.n_p, f"used to evaluate {r.name!r}")
+            (r.start, r.stop, f"used to evaluate {r.name!r}")
             for r in read_candidates(cache)
-            if not r.holdout or (r.start, r.start + r.n_p) not in ranges  # whose line was lost
+            if not r.holdout or (r.start, r.stop) not in ranges  # whose line was lost
         ]
         seen += [(h.start, h.stop, "looked at before") for h in known if not set(candidates) <= set(h.candidates)]
         for first, last, why in seen:

@@ -16,11 +16,17 @@ from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.noise import NoiseStream, Purpose, noise_of_law
 from smoothcert.sampling import Identity
 
-__all__ = ["FORMAT_VERSION", "Manifest", "is_identity"]
+__all__ = ["BUDGET", "EVEN", "FORMAT_VERSION", "Manifest", "is_identity"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Version 2 records at which sample index each input's votes start; in version 1 all start at 0. Version 3 records
-what the classifier computes and what the noise is for; before, that was estimation."""
+what the classifier computes and what the noise is for; before, that was estimation. Version 4 records that inputs
+have different numbers of votes; where they have the same, version 3 is written."""
+
+EVEN, BUDGET = "even", "budget"
+"""How votes are spread over the inputs: n of each, or n of each on average."""
+
+_MOST = 100  # times the mean, see `allocate_paired`
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _LOGITS = re.compile(r"([0-9a-f]{8})+")  # of float32
@@ -39,7 +45,7 @@ class Manifest:
     seed : int
         Seed of the noise stream.
     n0, n : int
-        Selection and estimation samples per input.
+        Selection and estimation samples per input; with spread ``"budget"``, n is their mean at most.
     alpha : float
         Failure probability of each certificate.
     num_classes : int
@@ -58,8 +64,10 @@ class Manifest:
         Digest of the manifest of the cache that this one's noise is paired with; empty for none.
     versions : dict of str to str
         Versions of the libraries that made the cache.
+    spread : {"even", "budget"}
+        Whether every input has n estimation samples, or each a number of its own.
     format_version : int
-        Version of the files' format.
+        Version of the files' format, the oldest that can say all this by default.
     """
 
     sigma: float
@@ -77,12 +85,22 @@ class Manifest:
     classifier: dict[str, str]
     base: str = ""
     versions: dict[str, str]
-    format_version: int = FORMAT_VERSION
+    spread: str = EVEN
+    format_version: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.format_version:
+            object.__setattr__(self, "format_version", 3 if self.spread == EVEN else FORMAT_VERSION)
 
     @property
     def size(self) -> int:
         """Coordinates of one input."""
         return math.prod(self.input_shape)
+
+    @property
+    def sizes(self) -> range:
+        """Numbers of votes that an input can have."""
+        return range(self.n, self.n + 1) if self.spread == EVEN else range(_MOST * self.n + 1)
 
     @property
     def digest(self) -> str:
@@ -114,7 +132,7 @@ class Manifest:
             raise CacheMismatchError(
                 f"{source} has format {header[:2]}: this version reads 'smoothcert-cache', 1 to {FORMAT_VERSION}"
             )
-        known = set(_LEGAL) if header[1] > 2 else set(_LEGAL) - _SINCE_3
+        known = set(_LEGAL) - _unknown(header[1])
         if set(fields) != known:
             odd = sorted(set(fields) ^ known)
             raise CacheCorruptError(f"{source} has missing or unknown fields: {', '.join(odd)}")
@@ -188,8 +206,14 @@ class Manifest:
 
     def _fields(self) -> dict[str, Any]:
         fields = {**dataclasses.asdict(self), "input_shape": list(self.input_shape)}
-        unknown = _SINCE_3 if self.format_version < 3 else set()
-        return {name: value for name, value in fields.items() if name not in unknown | {"format_version"}}
+        return {
+            name: v for name, v in fields.items() if name not in _unknown(self.format_version) | {"format_version"}
+        }
+
+
+def _unknown(version: int) -> set[str]:
+    """Return the fields that a version of the format does not have."""
+    return {name for name, since in _SINCE.items() if version < since}
 
 
 def _canonical(fields: dict[str, Any]) -> str:
@@ -224,7 +248,7 @@ def is_identity(v: Any) -> bool:
 
 
 _PURPOSES = [purpose.name.lower() for purpose in (Purpose.ESTIMATION, Purpose.FITTING)]
-_SINCE_3 = {"purpose", "identity"}
+_SINCE = {"purpose": 3, "identity": 3, "spread": 4}
 _LEGAL: dict[str, Callable[[Any], bool]] = {
     "sigma": _is_float(0, math.inf),
     "noise_law": _is_text,
@@ -241,5 +265,6 @@ _LEGAL: dict[str, Callable[[Any], bool]] = {
     "classifier": _is_text_map,
     "base": lambda v: v == "" or _is_hex(v),
     "versions": _is_text_map,
+    "spread": lambda v: v in (EVEN, BUDGET),
 }
 """The exact schema: every field and its legal values, in the order in which a mismatch is reported."""

@@ -51,7 +51,8 @@ class CachedInput:
     p_lower : float
         Lower confidence bound on the probability of `top_class` at the manifest's alpha.
     votes : ndarray of uint8 or uint16, shape (n,)
-        Every estimation vote, by sample index; the largest value of the type is an invalid vote.
+        Every estimation vote, by sample index; the largest value of the type is an invalid vote. Each input has n
+        of them, or a number of its own where the manifest's spread says so.
     start : int
         Sample index of the first estimation vote.
     """
@@ -138,7 +139,8 @@ def _table(data: bytes, rows: int, manifest: Manifest, path: Path) -> pa.Table:
 
 def _bytes_per_row(manifest: Manifest) -> dict[str, int]:
     """Return what each column takes for an input when it is unpacked, in order."""
-    votes, counts = manifest.n * stored_dtype(manifest.num_classes).itemsize, 8 * manifest.num_classes
+    votes = manifest.sizes[-1] * stored_dtype(manifest.num_classes).itemsize
+    counts = 8 * manifest.num_classes
     found = {"key": KEY_BYTES, "top_class": 8, "selection_counts": counts, "counts": counts, "p_lower": 8}
     return {**found, "votes": 4 + votes, **({"start": 8} if manifest.format_version > 1 else {})}
 
@@ -151,7 +153,8 @@ def _rows(table: pa.Table, manifest: Manifest) -> list[CachedInput]:
     dtype, columns = stored_dtype(manifest.num_classes), {name: table.column(name) for name in table.column_names}
     starts = columns["start"].to_pylist() if "start" in columns else [0] * len(table)
     kept = [scalar.as_buffer() for scalar in columns["votes"]]
-    if any(len(each) != manifest.n * np.dtype(dtype).itemsize for each in kept):
+    width = np.dtype(dtype).itemsize
+    if any(len(each) % width or len(each) // width not in manifest.sizes for each in kept):
         raise ValueError("votes are missing")
     plain = (columns[name].to_pylist() for name in ("key", "top_class", "p_lower"))
     votes = (np.frombuffer(each, dtype) for each in kept)
@@ -169,14 +172,14 @@ def _check(
     rows: list[CachedInput], keys: list[bytes], manifest: Manifest, starts: tuple[int, ...] | None, path: Path
 ) -> None:
     """Check each input's counts against its votes and the manifest."""
-    k, n, n0 = manifest.num_classes, manifest.n, manifest.n0
+    k, n0 = manifest.num_classes, manifest.n0
     for row, key in zip(rows, keys, strict=True):
         selection, invalid = row.selection_counts, invalid_vote(k)
         fits = (
             row.key == key
             and len(row.counts) == len(selection) == k
             and bool((count_votes(row.votes, k) == row.counts).all())
-            and int(row.counts.sum()) + int(np.count_nonzero(row.votes == invalid)) == n
+            and int(row.counts.sum()) + int(np.count_nonzero(row.votes == invalid)) == len(row.votes)
             and bool(((selection >= 0) & (selection <= n0)).all())  # so that their sum cannot wrap around
             and int(selection.sum()) <= n0
         )
@@ -190,7 +193,8 @@ def _derived(rows: list[CachedInput], manifest: Manifest, path: Path) -> list[Ca
     """Derive top class and bound from the counts: a file is not trusted about what follows from its votes."""
     selection, counts = (np.stack([getattr(row, name) for row in rows]) for name in ("selection_counts", "counts"))
     top_class = most_voted(selection)
-    bounds = np.asarray(lower_confidence_bound(votes_for(top_class, counts), manifest.n, manifest.alpha))
+    n = np.array([max(1, len(row.votes)) for row in rows])  # without votes, none of one
+    bounds = np.asarray(lower_confidence_bound(votes_for(top_class, counts), n, manifest.alpha))
     for row, top, bound in zip(rows, top_class, bounds, strict=True):
         if row.top_class != top or not abs(row.p_lower - bound) <= _SCIPY_DIFFERS:
             raise CacheCorruptError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from smoothcert._folders import exists, list_folder, refuse_links
 from smoothcert._records import RecordFormat, is_bool, is_int, is_number, is_share, is_text
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
+from smoothcert.votes.store.manifest import BUDGET, EVEN
 
 __all__ = [
     "CandidateRecord",
@@ -67,7 +68,7 @@ class CandidateRecord:
     description : str
         What it computes.
     n_p : int
-        Paired samples per input.
+        Samples per input; with spread ``"budget"``, on average.
     alpha_zeta : float
         Failure probability of the disparity's bound.
     gamma : float or "auto"
@@ -84,6 +85,10 @@ class CandidateRecord:
         Whether its samples were held out while it was made.
     together : int
         Candidates that its certificates hold together with, itself included.
+    spread : {"even", "budget"}
+        How its samples are spread over the inputs.
+    looked_at : int
+        With spread ``"budget"``, how many samples of the cache any input's votes are paired with at most.
     """
 
     spec: str
@@ -98,6 +103,13 @@ class CandidateRecord:
     start: int = 0
     holdout: bool = False
     together: int = 1
+    spread: str = EVEN
+    looked_at: int = 0
+
+    @property
+    def stop(self) -> int:
+        """Behind the last sample of the cache that its votes are paired with."""
+        return self.start + (self.n_p if self.spread == EVEN else self.looked_at)
 
 
 _PROVENANCE_FORMAT = RecordFormat(
@@ -129,6 +141,8 @@ _CANDIDATE_FORMAT = RecordFormat(
         "start": _is_index,
         "holdout": is_bool,
         "together": is_int(1, 1 << 20),
+        "spread": lambda v: v in (EVEN, BUDGET),
+        "looked_at": _is_index,
     },
     optional={f.name: f.default for f in dataclasses.fields(CandidateRecord) if f.default != dataclasses.MISSING},
 )
@@ -187,6 +201,8 @@ def _read_candidate(cache: Path, name: str) -> CandidateRecord:
         odd = "names two of bound 'irs', runner_up and together, which no certificate has"
     elif record.start and not record.holdout:
         odd = f"has start {record.start}, but no held-out samples"
+    elif record.spread == BUDGET and (record.bound == "irs" or record.runner_up or record.holdout):
+        odd = "has spread 'budget' with bound 'irs', runner_up or holdout, which need the same n_p for every input"
     if odd:
         raise CacheCorruptError(f"{folder / _CANDIDATE} {odd}; restore it, or recertify into another folder")
     return record

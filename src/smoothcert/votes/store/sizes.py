@@ -21,7 +21,7 @@ _FORMAT = RecordFormat(
     name="smoothcert-guided-plan",
     version=2,
     bare=True,
-    legal={"inputs": is_hex, "n": is_list(is_int(1, 10**8 + 1))},
+    legal={"inputs": is_hex, "n": is_list(is_int(0, 10**8 + 1))},
 )
 
 
