@@ -16,8 +16,11 @@ def test_a_plan_from_a_cache(run: Any, trained: Path) -> None:
     assert found["guarantee"] == "estimated"
     assert (found["inputs"], found["candidates"], found["target"]) == (30, 20, "mean radius")
     methods = {method["method"]: method for method in found["methods"]}
-    assert methods["auto"]["passes"] == 30 * 20 * methods["auto"]["samples"]
-    assert methods["auto"]["seconds"] > 0
+    assert methods["auto, budget"]["passes"] == 30 * 20 * methods["auto, budget"]["samples"]
+    assert methods["auto, budget"]["seconds"] > 0
+    status, out, _ = run("plan", trained / "cache", "--n-p", "300")
+    assert status == 0
+    assert "300 samples of an input" in out
     status, out, _ = run("plan", trained / "cache", "--radius", "0.25")
     assert status == 0
     assert "decision on the cache" in out
@@ -26,7 +29,7 @@ def test_a_plan_from_a_cache(run: Any, trained: Path) -> None:
 def test_a_plan_from_an_assumption(run: Any) -> None:
     status, out, _ = run("plan", *ASSUMED, "--acr-within", "0.2", "--seconds-per-sample", "0.001")
     assert status == 0
-    for text in ("from scratch", "joint", "5100", "estimated", "100 inputs and 1 candidate,"):
+    for text in ("from scratch", "auto, even", "5100", "estimated", "100 inputs and 1 candidate,"):
         assert text in out
 
 

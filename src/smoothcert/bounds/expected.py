@@ -100,7 +100,7 @@ def expected_bounds_paired(
     irs 0.761
     joint 0.781
     """
-    if method not in PAIRED_METHODS or not 1 <= np.min(m) <= np.max(m) <= n <= MAX_COUNT:
+    if method not in PAIRED_METHODS or n > MAX_COUNT or not np.all((np.asarray(m) >= 1) & (np.asarray(m) <= n)):
         raise InvalidArgumentError(
             f"method is {method!r}, m is {m} and n is {n}: give one of {', '.join(PAIRED_METHODS)}, and m <= n"
         )

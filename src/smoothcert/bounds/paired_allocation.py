@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 _PROBITS, _SIZES = 16, 16
+_NOTHING = 0.01  # of sigma
 _MOST = 100  # times the mean, and an input has got nearly all that sampling can give it
 
 
@@ -56,7 +57,7 @@ def allocate_paired(count: Counts, n: int, n_p: int, alpha: float, *, afresh: bo
     Inputs that are lost, close, clear and sure, with 1,000 samples each on average:
 
     >>> allocate_paired(np.array([3000, 5600, 8000, 9990]), 10_000, 1000, 0.002)
-    array([   0,  570, 1140, 2289])
+    array([   0,  388,  645, 2965])
     """
     fresh, budget = _fresh(count, n, afresh), len(count) * n_p
     least = smallest_n(alpha)
@@ -71,7 +72,7 @@ def smallest_mean(count: Counts, n: int, alpha: float, *, afresh: bool = True) -
     """Return the smallest n_p with which `allocate_paired` gives some input samples; None where nothing would."""
     fresh = _fresh(count, n, afresh)
     sizes = geometric_sizes(smallest_n(alpha), max(n, smallest_n(alpha)))
-    worth = (_gain(count, n, sizes, alpha, fresh) > 0).any(axis=0)
+    worth = (_gain(count, n, sizes, alpha, fresh) > _NOTHING).any(axis=0)
     return None if not worth.any() else int(-(-sizes[worth.argmax()] // len(count)))
 
 
@@ -84,6 +85,9 @@ def _gain(count: Counts, n: int, sizes: Counts, alpha: float, fresh: NDArray[np.
     counts, known, table = _paired_radii(n, alpha)
     logs = np.log(np.maximum(sizes, 1))
     by_size = np.stack([np.interp(logs, np.log(known), row, left=0.0) for row in table])
+    # Between a number that certifies nothing and the next that was tabulated, rather nothing.
+    below = np.searchsorted(known, sizes, side="right") - 1
+    by_size[table[:, np.maximum(below, 0)] < _NOTHING] = 0.0
     at, places = _probit(count, n), _probit(counts, n)
     gain = np.stack([np.interp(at, places, column, left=0.0) for column in by_size.T], axis=1)
     direct = np.zeros(len(sizes))

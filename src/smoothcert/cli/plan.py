@@ -30,6 +30,9 @@ def plan(
         float | None,
         typer.Option("--acr-within", help="Target: mean radius at most this share below the reference, as 0.01."),
     ] = None,
+    n_p: Annotated[
+        int | None, typer.Option("--n-p", help="Target: what so many samples per input get each method to.")
+    ] = None,
     radius: Annotated[
         float | None, typer.Option("--radius", help="Target: decide for each input whether it is certified there.")
     ] = None,
@@ -67,6 +70,7 @@ def plan(
     found = run_plan(
         _base(cache, p_a, beta, sigma=sigma, inputs=inputs, n0=n0, n=n, alpha=alpha),
         acr_within=acr_within,
+        n_p=n_p,
         radius=radius,
         candidates=candidates,
         alpha_zeta=alpha_zeta,

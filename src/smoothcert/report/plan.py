@@ -36,9 +36,11 @@ def plan_table(found: Plan) -> Table:
         )
         for method in found.methods
     )
-    asked = (
-        f"a decision at radius {found.value:g}" if found.target == "radius" else f"mean radius {found.value:.4f}"
-    )
+    asked = {
+        "radius": f"a decision at radius {found.value:g}",
+        "mean radius": f"mean radius {found.value:.4f}",
+        "samples": f"{found.value:,.0f} samples of an input",
+    }[found.target]
     several = "candidate" if found.candidates == 1 else "candidates"
     title = f"{asked} for {found.inputs} inputs and {found.candidates} {several}, sigma = {found.sigma:g}"
     return Table(title=title, columns=columns, rows=rows)
@@ -50,7 +52,7 @@ def plan_lines(found: Plan) -> list[str]:
         "samples: per input and candidate, selection included; estimated, for candidates that are as good as the "
         f"base and disagree with it by c = {found.disagreement:g} (--disagreement); alpha = {found.alpha:g} each"
     ]
-    if found.target == "mean radius":
+    if found.target != "radius":
         lines.append(
             f"reference: mean radius {found.reference:.4f}; without labels, as if all classes were right; '-' in "
             "samples: out of reach with the cache's votes, at best what the last column says"

@@ -77,7 +77,7 @@ class PairedCounts:
         """Paired samples on which f^p returned c_A and f did not, shape (N,); of no meaning in fresh rows."""
         return self.n_direct - self.k1 + self.n10
 
-    def take(self, rows: slice | NDArray[np.bool_]) -> PairedCounts:
+    def take(self, rows: slice | NDArray[np.bool_ | np.int64]) -> PairedCounts:
         """Return the counts of some inputs."""
         return PairedCounts(
             top_class=self.top_class[rows],

@@ -13,6 +13,7 @@ from scipy.stats import beta
 import smoothcert as sc
 from closed_form import half_space
 from smoothcert.bounds import (
+    allocate_paired,
     certified_radius,
     expected_bounds_from_scratch,
     expected_disagreement,
@@ -21,7 +22,7 @@ from smoothcert.bounds import (
 )
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.procedures import Plan, PlannedMethod, assumed_base, certify_with_budget, plan
-from smoothcert.procedures.plan import targets
+from smoothcert.procedures.plan import mean_radius as module
 
 SIGMA, N, C = 0.5, 5000, 0.044
 P = np.random.default_rng(0).beta(3, 0.8, 40) * 0.99
@@ -39,7 +40,7 @@ def within() -> Plan:
 @pytest.fixture
 def no_play(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plan adaptive certification as if all inputs got the mean: to play it is slow, and others are looked at."""
-    monkeypatch.setattr(targets, "play_adaptive", lambda p, n0, mean, a: expected_bounds_from_scratch(p, mean, a))
+    monkeypatch.setattr(module, "play_adaptive", lambda p, n0, mean, a: expected_bounds_from_scratch(p, mean, a))
 
 
 def mean_radius(bounds: NDArray[np.float64]) -> float:
@@ -91,20 +92,40 @@ def test_a_planned_budget_reaches_the_target(within: Plan) -> None:
     assert np.mean([run.certificates.radius.mean() for run in runs]) == pytest.approx(found.value, rel=0.02)
 
 
-def test_planned_samples_of_the_joint_bound_reach_the_target(within: Plan) -> None:
+@pytest.mark.parametrize("spread", ["even", "budget"])
+def test_planned_samples_of_the_joint_bound_reach_the_target(within: Plan, spread: str) -> None:
     """With candidates drawn as they are assumed to be."""
     rng = np.random.default_rng(2)
-    planned = by_name(within)["joint"]
+    planned = by_name(within)[f"auto, {spread}"]
     assert planned.samples is not None
     assert planned.base_samples == N + 100
-    m = round(planned.samples)
+    n_p = round(planned.samples)
     changed = expected_disagreement(P, C) / 2
     found = []
     for _ in range(10):
-        k1, k2 = rng.binomial(m, P), rng.binomial(N - m, P)
+        votes = rng.random((len(P), N)) < P[:, None]
+        count = votes.sum(axis=1)
+        m = allocate_paired(count, N, n_p, 0.002) if spread == "budget" else np.full(len(P), n_p)
+        k1 = np.array([row[:size].sum() for row, size in zip(votes, m, strict=True)])
         n10, n01 = rng.binomial(k1, changed / P), rng.binomial(m - k1, changed / (1 - P))
-        found.append(mean_radius(joint_lower_bound(k1 + k2, N, k1, n10, n01, m, 0.002)))
+        bounds, some = np.zeros(len(P)), m > 0
+        bounds[some] = joint_lower_bound(count[some], N, k1[some], n10[some], n01[some], m[some], 0.002)
+        found.append(mean_radius(bounds))
     assert np.mean(found) == pytest.approx(within.value, rel=0.02)
+
+
+@pytest.mark.usefixtures("no_play")
+def test_what_samples_get_to_is_what_they_were_planned_for(within: Plan) -> None:
+    """The two kinds of target are each other's inverse."""
+    wanted = by_name(within)["auto, budget"]
+    assert wanted.samples is not None
+    found = plan(assumed_base(P, sigma=SIGMA, n=N), n_p=round(wanted.samples))
+    assert (found.target, found.value) == ("samples", wanted.samples)
+    reached = {method.method: method.reaches for method in found.methods}
+    assert reached["auto, budget"] == pytest.approx(wanted.reaches)
+    assert reached["auto, budget"] > reached["auto, even"] > reached["from scratch"]
+    assert reached["from scratch, guided"] > reached["from scratch"]
+    assert all(method.samples in (wanted.samples, wanted.samples + 100) for method in found.methods)
 
 
 @pytest.mark.usefixtures("no_play")
@@ -118,7 +139,7 @@ def test_what_is_out_of_reach_is_said() -> None:
 @pytest.mark.usefixtures("no_play")
 def test_more_disagreement_takes_more_samples() -> None:
     few, many = (
-        by_name(plan(assumed_base(P[::5], sigma=SIGMA, n=N), acr_within=0.1, disagreement=c))["joint"].samples
+        by_name(plan(assumed_base(P[::5], sigma=SIGMA, n=N), acr_within=0.1, disagreement=c))["auto, even"].samples
         for c in (0.01, 0.1)
     )
     assert few is not None
@@ -128,13 +149,13 @@ def test_more_disagreement_takes_more_samples() -> None:
 
 @pytest.mark.usefixtures("no_play")
 def test_passes_are_those_of_all_candidates_and_of_the_base_once(within: Plan) -> None:
-    scratch, joint = by_name(within)["from scratch"], by_name(within)["joint"]
+    scratch, joint = by_name(within)["from scratch"], by_name(within)["auto, even"]
     assert scratch.samples is not None
     assert joint.samples is not None
     assert scratch.passes == 40 * 7 * scratch.samples
     assert joint.passes == 40 * (N + 100 + 7 * joint.samples)
     found = plan(assumed_base(P[::5], sigma=SIGMA, n=N), acr_within=0.15, candidates=7, seconds_per_sample=0.5)
-    timed = by_name(found)["joint"]
+    timed = by_name(found)["auto, even"]
     assert timed.passes is not None
     assert timed.seconds == 0.5 * timed.passes
     assert joint.seconds is None
@@ -172,11 +193,11 @@ def test_a_cache_says_what_its_inputs_are(tmp_path: Path) -> None:
     found = plan(tmp_path / "cache", acr_within=0.05)
     assert found.reference == pytest.approx(run.certificates.radius.mean())
     assert (found.inputs, found.sigma, found.alpha) == (20, 0.25, 0.002)
-    auto, scratch = by_name(found)["auto"], by_name(found)["from scratch"]
+    auto, scratch = by_name(found)["auto, budget"], by_name(found)["from scratch"]
     assert auto.base_samples == 0
     assert auto.samples is not None
     assert scratch.samples is not None
-    assert auto.samples <= 1.05 * scratch.samples
+    assert auto.samples < by_name(found)["auto, even"].samples < scratch.samples  # type: ignore[operator]
     assert auto.seconds is not None
     assert auto.seconds > 0
 
@@ -186,6 +207,9 @@ def test_a_cache_says_what_its_inputs_are(tmp_path: Path) -> None:
     [
         ({"p_A": 0.8, "sigma": 0.5}, "give one target"),
         ({"p_A": 0.8, "sigma": 0.5, "acr_within": 0.1, "radius": 0.5}, "give one target"),
+        ({"p_A": 0.8, "sigma": 0.5, "n_p": 100, "radius": 0.5}, "give one target"),
+        ({"p_A": 0.8, "sigma": 0.5, "n_p": 0}, "n_p is 0"),
+        ({"p_A": 0.8, "sigma": 0.5, "n_p": 100_001}, "n_p is 100001, but the cache has n = 100000"),
         ({"p_A": 0.8, "sigma": None, "acr_within": 0.1}, "sigma is None"),
         ({"p_A": 0.8, "sigma": float("nan"), "acr_within": 0.1}, "sigma is nan"),
         ({"p_A": 1.0, "sigma": 0.5, "acr_within": 0.1}, r"p_A is 1\.0"),

@@ -7,7 +7,9 @@ from typing import Literal
 
 from smoothcert.certificate import Guarantee
 
-__all__ = ["Plan", "PlannedMethod"]
+__all__ = ["Plan", "PlannedMethod", "Target"]
+
+Target = Literal["radius", "mean radius", "samples"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +50,10 @@ class Plan:
 
     Attributes
     ----------
-    target : {"radius", "mean radius"}
-        What is asked for: a decision at a radius, or a mean certified radius.
+    target : {"radius", "mean radius", "samples"}
+        What is asked for: a decision at a radius, a mean certified radius, or what a number of samples gets to.
     value : float
-        The radius, or the mean certified radius that is needed.
+        The radius, the mean certified radius that is needed, or the samples of an input.
     reference : float
         The mean certified radius to compare with: the cache's, or that of n -> infinity.
     inputs, candidates : int
@@ -66,7 +68,7 @@ class Plan:
         A plan promises nothing.
     """
 
-    target: Literal["radius", "mean radius"]
+    target: Target
     value: float
     reference: float
     inputs: int

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from smoothcert.bounds import (
-    DEFAULT_DISAGREEMENT,
-    PAIRED_METHODS,
-    PairedMethod,
-    RadiusTest,
-    certified_radius,
-    expected_bounds_from_scratch,
-    expected_bounds_paired,
-    prefers_direct,
-    smallest_n,
-)
+from smoothcert.bounds import DEFAULT_DISAGREEMENT, RadiusTest, expected_bounds_from_scratch
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.procedures.incremental import DEFAULT_SAMPLES, StoppingRule
 from smoothcert.procedures.plan.basis import PlanBasis, basis_from_cache
-from smoothcert.procedures.plan.result import Plan, PlannedMethod
-from smoothcert.procedures.plan.simulation import play_adaptive, play_decision, play_sequential
+from smoothcert.procedures.plan.mean_radius import MeanRadius, methods_for_mean_radius
+from smoothcert.procedures.plan.result import Plan, PlannedMethod, Target
+from smoothcert.procedures.plan.simulation import play_decision, play_sequential
 from smoothcert.procedures.threshold import unreachable
 from smoothcert.votes import require_count, require_probability, require_radius
 
 __all__ = ["plan"]
 
-_MOST = 10_000_000
 _RESOLUTION = 1.02
 
 
@@ -41,6 +29,7 @@ def plan(
     base: str | Path | PlanBasis,
     *,
     acr_within: float | None = None,
+    n_p: int | None = None,
     radius: float | None = None,
     candidates: int = 1,
     alpha_zeta: float = 0.001,
@@ -62,6 +51,8 @@ def plan(
     acr_within : float, optional
         Target: a mean certified radius at most this share below the reference, as 0.01 for 1 %. The reference is
         the cache's own, or that of n -> infinity.
+    n_p : int, optional
+        Target: the mean certified radius that so many samples of an input get each method to, on average.
     radius : float, optional
         Target: a decision for each input whether it is certified at this radius.
     candidates : int
@@ -93,25 +84,30 @@ def plan(
     ...     print(method.method, method.samples)
     from scratch 3340
     from scratch, adaptive 3488
-    irs None
-    joint 630
-    auto 630
+    from scratch, guided 3488
+    irs 630
+    auto, even 630
+    auto, budget 630
     """
-    if (acr_within is None) == (radius is None):
-        raise InvalidArgumentError("give one target: acr_within, such as 0.01, or radius")
+    if sum(target is not None for target in (acr_within, n_p, radius)) != 1:
+        raise InvalidArgumentError("give one target: acr_within, such as 0.01, n_p, or radius")
     basis = base if isinstance(base, PlanBasis) else basis_from_cache(base)
     price = _Price(basis, require_count("candidates", candidates), _seconds(basis, seconds_per_sample))
     alpha_zeta = require_probability("alpha_zeta", alpha_zeta)
     if not (math.isfinite(disagreement) and disagreement > 0):
         raise InvalidArgumentError(f"disagreement is {disagreement!r}: give a positive number, such as 0.044")
-    if acr_within is not None:
-        value = (1 - require_probability("acr_within", acr_within)) * basis.reference
-        found = _for_mean_radius(basis, price, value, alpha_zeta, disagreement)
-    else:
-        value = require_radius("radius", radius)
+    target: Target
+    if radius is not None:
+        target, value = "radius", require_radius("radius", radius)
         found = _for_radius(basis, price, value, alpha_zeta, disagreement)
+    elif n_p is not None:
+        target, value = "samples", float(_require_cached(basis, n_p))
+        found = _with_samples(basis, price, int(value), alpha_zeta, disagreement)
+    else:
+        target, value = "mean radius", (1 - require_probability("acr_within", acr_within)) * basis.reference
+        found = _for_mean_radius(basis, price, value, alpha_zeta, disagreement)
     return Plan(
-        target="mean radius" if acr_within is not None else "radius",
+        target=target,
         value=value,
         reference=basis.reference,
         inputs=basis.inputs,
@@ -154,33 +150,31 @@ def _for_mean_radius(
     basis: PlanBasis, price: _Price, needed: float, alpha_zeta: float, disagreement: float
 ) -> Iterator[PlannedMethod]:
     """Find for each method the fewest samples with the mean radius that is needed."""
-    alpha, per_reference = basis.alpha + alpha_zeta, 1 / max(basis.reference, np.finfo(float).tiny)
+    for method in methods_for_mean_radius(basis, alpha_zeta, disagreement):
+        samples, reached = _fewest(method.mean_radius, needed, method.least, method.most)
+        yield _priced(basis, price, method, samples, reached)
 
-    def scratch(m: int) -> NDArray[np.float64]:
-        return expected_bounds_from_scratch(basis.p, m, alpha)
 
-    @functools.cache
-    def paired(method: PairedMethod, m: int) -> NDArray[np.float64]:
-        return expected_bounds_paired(
-            method, basis.count, basis.n, m, basis.alpha, alpha_zeta, disagreement=disagreement
-        )
+def _with_samples(
+    basis: PlanBasis, price: _Price, n_p: int, alpha_zeta: float, disagreement: float
+) -> Iterator[PlannedMethod]:
+    """Say what each method gets to with n_p samples of an input."""
+    for method in methods_for_mean_radius(basis, alpha_zeta, disagreement):
+        yield _priced(basis, price, method, n_p, method.mean_radius(n_p))
 
-    def auto(m: int) -> NDArray[np.float64]:
-        direct = prefers_direct(basis.count, basis.n)
-        return np.where(direct, scratch(m), paired("joint", m))
 
-    methods = {method: functools.partial(paired, method) for method in PAIRED_METHODS} | {"auto": auto}
-    least = smallest_n(alpha)
-    samples, reached = _fewest(functools.partial(_mean_radius, basis, scratch), needed, least, _MOST)
-    passes = None if samples is None else basis.n0 + samples
-    yield price.of("from scratch", passes, reached * per_reference, uses_base=False)
-    adaptive = functools.partial(_mean_radius, basis, lambda m: play_adaptive(basis.p, basis.n0, m, alpha))
-    samples, reached = _fewest(adaptive, needed, basis.n0 + least, _MOST)
-    yield price.of("from scratch, adaptive", samples, reached * per_reference, uses_base=False)
-    for name, bounds in methods.items():
-        mean = functools.partial(_mean_radius, basis, bounds)
-        samples, reached = _fewest(mean, needed, min(least, basis.n), basis.n)
-        yield price.of(name, samples, reached * per_reference, uses_base=True)
+def _priced(
+    basis: PlanBasis, price: _Price, method: MeanRadius, samples: int | None, reached: float
+) -> PlannedMethod:
+    per_reference = 1 / max(basis.reference, np.finfo(float).tiny)
+    passes = None if samples is None else samples + method.selection
+    return price.of(method.name, passes, reached * per_reference, uses_base=method.uses_base)
+
+
+def _require_cached(basis: PlanBasis, n_p: int) -> int:
+    if require_count("n_p", n_p) > basis.n:
+        raise InvalidArgumentError(f"n_p is {n_p}, but the cache has n = {basis.n} votes per input: give no more")
+    return n_p
 
 
 def _for_radius(
@@ -201,10 +195,6 @@ def _for_radius(
     rule = StoppingRule(p0=p0, n=basis.n, n_p=min(DEFAULT_SAMPLES, basis.n), alpha=alpha)
     samples, decided = play_decision(basis.count, rule, disagreement)
     yield price.of("decision on the cache", basis.mean(samples), basis.mean(decided), uses_base=True)
-
-
-def _mean_radius(basis: PlanBasis, bounds: Callable[[int], NDArray[np.float64]], m: int) -> float:
-    return basis.mean(np.asarray(certified_radius(bounds(m), basis.sigma)))
 
 
 def _fewest(reached: Callable[[int], float], needed: float, least: int, most: int) -> tuple[int | None, float]:
