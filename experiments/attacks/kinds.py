@@ -155,6 +155,12 @@ KINDS: dict[str, Kind] = {
         rare=("audit",),
         knowing=PARQUET_MUTATORS,
     ),
+    "candidate: numbers": Kind(
+        files="base/candidates/*/guided-plan.json",
+        folders=("base",),
+        readers=("recertify_continued", "verify_candidate"),
+        knowing=_RECORD,
+    ),
     "journal: record": Kind(
         files="at-radius/rounds.json", folders=("at-radius",), readers=("radius",), knowing=_RECORD
     ),

@@ -125,7 +125,7 @@ def recertify_fresh() -> Any:
 
 
 def recertify_continued() -> Any:
-    return _recertified("bf16", n_p=100, n0=20, out="base/candidates/bf16")
+    return _recertified("bf16", n_p=100, out="base/candidates/bf16")
 
 
 def recertify_by_paper() -> Any:
