@@ -15,7 +15,7 @@ import numpy as np
 from counts import Count, PairedWorld
 from numpy.typing import NDArray
 
-from smoothcert.bounds import CERTIFIED, GIVEN_UP, UNDECIDED, RadiusTest, lower_confidence_bound
+from smoothcert.bounds import CERTIFIED, GIVEN_UP, UNDECIDED, LossTest, RadiusTest, lower_confidence_bound
 from smoothcert.procedures.budget import divide_budget, pilot_samples
 from smoothcert.procedures.incremental import decide_all
 from smoothcert.procedures.incremental.stopping import Observed, StoppingRule
@@ -54,11 +54,13 @@ class MisledRule(StoppingRule):
 class StubbornRule(StoppingRule):
     """A decision rule that follows lost votes to the end and takes every look."""
 
-    def predicted_length(self, count: NDArray[np.int64], a0: Array, c: float) -> Array:
+    def predicted_length(self, count: NDArray[np.int64], losses: LossTest, c: float) -> Array:
         """Call every length short, where there is room for losses at all."""
-        return np.where(a0 > 0, 1.0, np.inf)
+        return np.where(losses.possible, 1.0, np.inf)
 
-    def is_futile(self, d: NDArray[np.int64], t: NDArray[np.int64], a0: Array, most: NDArray[np.int64]) -> Bits:
+    def is_futile(
+        self, d: NDArray[np.int64], t: NDArray[np.int64], losses: LossTest, most: NDArray[np.int64]
+    ) -> Bits:
         """Stop once all samples are taken, and not before."""
         return np.asarray(t >= most)
 

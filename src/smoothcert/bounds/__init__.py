@@ -15,6 +15,7 @@ from smoothcert.bounds.expected import (
 from smoothcert.bounds.gating import prefers_direct
 from smoothcert.bounds.incremental import IrsBound, irs_bound
 from smoothcert.bounds.joint import joint_lower_bound
+from smoothcert.bounds.lost_votes import LossTest
 from smoothcert.bounds.paired_allocation import allocate_paired, smallest_mean
 from smoothcert.bounds.radius import (
     certified_radius,
@@ -34,6 +35,7 @@ __all__ = [
     "PAIRED_METHODS",
     "UNDECIDED",
     "IrsBound",
+    "LossTest",
     "PairedMethod",
     "Predicted",
     "RadiusTest",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.bounds import DEFAULT_DISAGREEMENT
+from smoothcert.bounds import DEFAULT_DISAGREEMENT, LossTest
 from smoothcert.procedures.incremental.stopping import Observed, StoppingRule
 
 __all__ = ["Outcome", "Voter", "decide_all"]
@@ -21,7 +21,8 @@ Voter = Callable[[list[tuple[int, Counts]], int], list[Bits]]
 """Given (input, increasing indices of cached samples) for some inputs, and about how many samples will follow,
 returns where f' votes for the cached class."""
 
-_WORTH_LOOKING, _WORTH_PAIRING = 0.05, 0.1
+_PRICE = 5_000
+"""Samples that one more certified input is worth: a look costs no more than its power of that."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ class _Undecided:
         self._n_p = rule.n_p
         self.cached = cached
         self.ones = np.array([int(cached(i).sum()) for i in range(size)], np.int64)
+
+    def missing(self, rows: Counts) -> Callable[[int], Counts]:
+        """Return how many samples each input still lacks of its first m, about, as a function of m."""
+        seen, ones = self.seen.take(rows), self.ones[rows] / self._n_p
+
+        def of(m: int) -> Counts:
+            lost = np.minimum(seen.t, m * ones) - np.minimum(seen.t, seen.m * ones)
+            return np.asarray(np.maximum(m - seen.m - lost, 0), dtype=np.int64)
+
+        return of
 
     def certify(self, rows: Counts, by: str) -> None:
         """Close inputs that are certified."""
@@ -113,31 +124,32 @@ def decide_all(rule: StoppingRule, count: Counts, cached: Callable[[int], Bits],
     How many samples f' votes on may follow from anything, also from other inputs: see ``docs/guarantees.md``.
     """
     inputs = _Undecided(rule, count, cached)
-    a0 = rule.largest_loss(count)
-    _follow_lost_votes(rule, inputs, a0, DEFAULT_DISAGREEMENT, ask, rounds=1)
+    losses = rule.losses(count)
+    _follow_lost_votes(rule, inputs, losses, DEFAULT_DISAGREEMENT, ask, rounds=1)
     c = rule.hint(inputs.seen)
-    _follow_lost_votes(rule, inputs, a0, c, ask)
+    _follow_lost_votes(rule, inputs, losses, c, ask)
     _look_at_pairs(rule, inputs, c, ask)
     return Outcome(inputs.by != "", inputs.by, inputs.samples, inputs.votes)
 
 
 def _follow_lost_votes(
-    rule: StoppingRule, inputs: _Undecided, a0: Array, c: float, ask: Voter, rounds: int | None = None
+    rule: StoppingRule, inputs: _Undecided, losses: LossTest, c: float, ask: Voter, rounds: int | None = None
 ) -> None:
     """Count which of f's votes f' loses, until that shows p' > p0 or is not likely to."""
     seen = inputs.seen
-    length = rule.predicted_length(seen.count, a0, c)
+    length = rule.predicted_length(seen.count, losses, c)
     # A cache on which f' would not be asked less often than by a look is left to the looks.
     running = inputs.open & (length <= rule.looks[1])
     most = np.minimum(np.where(running, 3 * length + 200, 0).astype(np.int64), inputs.ones)
     while (rows := np.flatnonzero(running)).size and rounds != 0:
-        still = ~rule.is_futile(seen.d[rows], seen.t[rows], a0[rows], most[rows])
+        still = ~rule.is_futile(seen.d[rows], seen.t[rows], losses.take(rows), most[rows])
         running[rows] = still
         rows = rows[still]
         if not rows.size:
             return
-        inputs.ask_for_lost_votes(rows, rule.next_size(seen.d[rows], seen.t[rows], a0[rows], most[rows]), ask)
-        shown = rule.shows_small_loss(seen.take(rows), a0[rows])
+        left = losses.take(rows)
+        inputs.ask_for_lost_votes(rows, rule.next_size(seen.d[rows], seen.t[rows], left, most[rows]), ask)
+        shown = left.shows(seen.d[rows], seen.t[rows])
         inputs.certify(rows[shown], "lost votes")
         running[rows] = ~shown
         rounds = None if rounds is None else rounds - 1
@@ -147,11 +159,10 @@ def _look_at_pairs(rule: StoppingRule, inputs: _Undecided, c: float, ask: Voter)
     """Take paired samples up to each look that is worth it, and judge by the joint bound."""
     for look, m in enumerate(rule.looks):
         rows = np.flatnonzero(inputs.open)
-        hope = rule.power(len(rule.looks) - 1, inputs.seen.take(rows), c)
-        inputs.open[rows[hope < (_WORTH_PAIRING if look == 0 else _WORTH_LOOKING)]] = False
-        rows = np.flatnonzero(inputs.open)
-        if look < len(rule.looks) - 1:
-            rows = rows[rule.power(look, inputs.seen.take(rows), c) >= _WORTH_LOOKING]
+        seen, missing = inputs.seen.take(rows), inputs.missing(rows)
+        worth = [rule.power(j, seen, c) * _PRICE >= missing(rule.looks[j]) for j in range(look, len(rule.looks))]
+        inputs.open[rows[~np.any(worth, axis=0)]] = False
+        rows = rows[worth[0]]
         if not rows.size:
             continue
         to_come = (rule.looks[-1] - m) * len(rows) // 2

@@ -11,10 +11,10 @@ from scipy.special import ndtr, ndtri, xlogy
 
 from smoothcert.bounds import (
     DEFAULT_DISAGREEMENT,
+    LossTest,
     expected_disagreement,
     joint_lower_bound,
     log_evidence_below,
-    lower_confidence_bound,
 )
 
 __all__ = ["Observed", "StoppingRule"]
@@ -23,10 +23,11 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Bits = NDArray[np.bool_]
 
-_BASE, _SEQUENTIAL, _LOOKS = 0.05, 0.35, (0.10, 0.15, 0.35)
+_SEQUENTIAL, _LOOKS = 0.60, (0.05, 0.10, 0.25)
 _LOOK_SIZES = (0.1, 0.3, 1.0)
 _FIRST, _SMALLEST = 64, 16
 _FUTILE = math.log(20)
+_PRIOR = 3.0  # lost votes that the default disagreement counts as
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,10 @@ class StoppingRule:
 
     Notes
     -----
-    Three kinds of evidence share alpha, in shares that are fixed here: that the base's probability p is at least
-    its lower bound p_L (5 %); that of f's votes for A, f' loses a share a' < a0 = 1 - p0 / p_L (35 %), which with
-    the first gives p' > p0; and three looks at the paired votes through the joint bound, after 10 %, 30 % and all
-    of the n_p samples (10, 15 and 35 %). The total holds however often and whenever an input is looked at, skipped
-    or given up, and the predictions below steer nothing else. The proof is in ``docs/guarantees.md``.
+    Two kinds of evidence share alpha, in shares that are fixed here: that f' loses few enough of f's votes for A,
+    by `LossTest` (60 %), and three looks at the paired votes through the joint bound, after 10 %, 30 % and all of
+    the n_p samples (5, 10 and 25 %). The total holds however often and whenever an input is looked at, skipped or
+    given up, and the predictions below steer nothing else. The proof is in ``docs/guarantees.md``.
     """
 
     p0: float
@@ -79,22 +79,16 @@ class StoppingRule:
     def alpha_split(self) -> dict[str, float]:
         """How alpha is spent."""
         looks = {f"look {j + 1}": share * self.alpha for j, share in enumerate(_LOOKS)}
-        return {"base": _BASE * self.alpha, "lost votes": _SEQUENTIAL * self.alpha, **looks}
+        return {"lost votes": _SEQUENTIAL * self.alpha, **looks}
 
     @property
     def looks(self) -> list[int]:
         """Paired samples of each look."""
         return [math.ceil(share * self.n_p) for share in _LOOK_SIZES]
 
-    def largest_loss(self, count: Counts) -> Array:
-        """Return a0, rounded down: which share of f's votes f' may lose; 0 where the base is too weak."""
-        p_L = np.asarray(lower_confidence_bound(count, self.n, _BASE * self.alpha))
-        a0 = 1 - self.p0 / np.maximum(p_L, 2.0**-50) - 2.0**-50
-        return np.clip(a0, 0.0, 0.999)
-
-    def shows_small_loss(self, seen: Observed, a0: Array) -> Bits:
-        """Tell where the lost votes show a' < a0, with a0 > 0."""
-        return self._small_loss(seen.d, seen.t, a0)
+    def losses(self, count: Counts) -> LossTest:
+        """Return the test of whether f' loses few enough of f's votes."""
+        return LossTest.at(count, self.n, self.p0, _SEQUENTIAL * self.alpha)
 
     def shows_by_joint_bound(self, look: int, seen: Observed) -> Bits:
         """Tell where the paired votes of a look show p' > p0."""
@@ -104,19 +98,18 @@ class StoppingRule:
     def is_reachable(self) -> bool:
         """Whether unanimous votes without a change can show p' > p0."""
         n, m, none = np.array([self.n]), np.array([self.n_p]), np.zeros(1, np.int64)
-        a0 = self.largest_loss(n)
-        if a0[0] > 0 and self._small_loss(none, m, a0)[0]:
+        if self.losses(n).shows(none, m)[0]:
             return True
         unanimous = Observed(count=n, t=none, d=none, m=m, k1=m, n10=none, n01=none)
         return bool(self.shows_by_joint_bound(2, unanimous)[0])
 
-    def predicted_length(self, count: Counts, a0: Array, c: float) -> Array:
-        """Predict how many votes of f it takes to show a' < a0; infinite where a' is expected to be larger."""
-        p = self._share(count)
+    def predicted_length(self, count: Counts, losses: LossTest, c: float) -> Array:
+        """Predict how many votes of f it takes; infinite where f' is expected to lose too many."""
+        p, (a0, needed) = self._share(count), losses.hardest
         a = np.minimum(self._expected(p, c) / (2 * p), 0.999)
         with np.errstate(divide="ignore", invalid="ignore"):
             kl = xlogy(a, a / a0) + xlogy(1 - a, (1 - a) / (1 - a0))
-            length = 1.15 * self._evidence_needed / kl
+            length = 1.15 * needed / kl
         return np.where((a0 > 0) & (a < a0), length, np.inf)
 
     def hint(self, seen: Observed) -> float:
@@ -124,25 +117,26 @@ class StoppingRule:
         p = self._share(seen.count)
         # With as many votes won as lost, f' is expected to lose a share c phi(Phi^-1(p)) / (2 p) of f's votes.
         weight = (seen.t * np.exp(-(ndtri(p) ** 2) / 2) / np.sqrt(2 * np.pi) / (2 * p)).sum()
-        return float((seen.d.sum() + 0.5) / weight) if weight > 0 else DEFAULT_DISAGREEMENT
+        return float((seen.d.sum() + _PRIOR) / (weight + _PRIOR / DEFAULT_DISAGREEMENT))
 
-    def next_size(self, d: Counts, t: Counts, a0: Array, most: Counts) -> Counts:
-        """Return after how many votes of f it is worth judging again: when a' < a0 may be shown, at the earliest.
+    def next_size(self, d: Counts, t: Counts, losses: LossTest, most: Counts) -> Counts:
+        """Return after how many votes of f it is worth judging again: when enough may be shown, at the earliest.
 
         Where votes already were lost, at most twice as many as now, and never steps too small for a batch.
         """
         low, high = t.copy(), most.copy()
         while (high - low > 1).any():
             middle = (low + high) // 2
-            shown = self._small_loss(d, np.maximum(middle, 1), a0)
+            shown = _may_be_shown(d, np.maximum(middle, 1), losses)
             low, high = np.where(shown, low, middle), np.where(shown, middle, high)
         return np.minimum(np.clip(high, t + _SMALLEST, t + np.maximum(_FIRST, t)), most)
 
-    def is_futile(self, d: Counts, t: Counts, a0: Array, most: Counts) -> Bits:
-        """Tell where a' is rather 2 a0 than a0 / 2, or can no longer be shown to be small."""
+    def is_futile(self, d: Counts, t: Counts, losses: LossTest, most: Counts) -> Bits:
+        """Tell where f' rather loses twice than half of what it may, or it can no longer be shown."""
+        a0 = np.maximum(losses.hardest[0], 2.0**-50)
         low, high = a0 / 2, np.minimum(2 * a0, (1 + a0) / 2)
         ratio = d * np.log(high / low) + (t - d) * np.log((1 - high) / (1 - low))
-        return np.asarray((ratio >= _FUTILE) | ~self._small_loss(d, np.maximum(most, 1), a0) | (t >= most))
+        return np.asarray((ratio >= _FUTILE) | ~_may_be_shown(d, np.maximum(most, 1), losses) | (t >= most))
 
     def power(self, look: int, seen: Observed, c: float) -> Array:
         """Predict the probability that a look will show p' > p0, from what was seen of the input."""
@@ -159,16 +153,15 @@ class StoppingRule:
         needed = -ndtri(_LOOKS[look] * self.alpha) * np.sqrt(p * (1 - p) / self.n + q / size)
         return np.asarray(ndtr((p + change - self.p0 - needed) / np.sqrt(spread + 1e-12)))
 
-    def _small_loss(self, d: Counts, t: Counts, a0: Array) -> Bits:
-        return np.asarray(log_evidence_below(d, t, a0) >= self._evidence_needed)
-
-    @property
-    def _evidence_needed(self) -> float:
-        return -math.log(_SEQUENTIAL * self.alpha)
-
     def _share(self, count: Counts) -> Array:
         """Return p as the cache estimates it; unanimous votes are as uncertain as half a vote."""
         return np.clip(count / self.n, 0.5 / self.n, 1 - 0.5 / self.n)
 
     def _expected(self, p: Array, c: float) -> Array:
         return np.maximum(expected_disagreement(p, c), 1e-9)
+
+
+def _may_be_shown(d: Counts, t: Counts, losses: LossTest) -> Bits:
+    """Tell where the hardest cell alone would be contradicted."""
+    a0, needed = losses.hardest
+    return np.asarray((a0 > 0) & (log_evidence_below(d, t, np.maximum(a0, 2.0**-50)) >= needed))
