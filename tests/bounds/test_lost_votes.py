@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binom, binomtest
 
 from smoothcert.bounds import LossTest, joint_lower_bound, log_evidence_below, lower_confidence_bound
+from smoothcert.bounds._joint_levels import P_BINS, joint_levels, tau_index
 
 Counts = NDArray[np.int64]
 
@@ -111,3 +112,22 @@ def test_more_votes_without_a_loss_never_take_a_claim_back() -> None:
     more = test.shows(np.arange(2000), np.full(2000, 2000))
     assert (np.diff(more.astype(int)) <= 0).all()
     assert binomtest(int(more.sum()), 2000, 0.05).statistic < 0.12
+
+
+def test_every_p_of_a_cell_is_held_to_its_own_level_and_loss() -> None:
+    n, p0, alpha = 1000, 0.7, 0.01
+    count = np.array([690, 760, 905, 999, 1000])
+    test, prepared = LossTest.at(count, n, p0, alpha), joint_levels(alpha, 1)
+    tau = tau_index(np.array([float(n)]))[0]
+    edges = np.append(lower_confidence_bound(count[:, None], n, prepared.u), np.ones((5, 1)), axis=1)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        p = edges[:, :-1] + np.diff(edges, axis=1) * rng.random(test.a0.shape)
+        bins = np.searchsorted(P_BINS, p, side="right")
+        level = np.stack([prepared.level[tau[bins[i]], np.arange(1, p.shape[1] + 1)] for i in range(5)])
+        assert (test.needed >= -np.log(level))[test.needed > -np.inf].all()
+        assert (level >= 1)[test.needed == -np.inf].all()
+        losing = (test.a0 > 0) & (test.a0 < 0.999)
+        assert (p * (1 - test.a0) >= p0)[losing].all()
+    assert (edges[:, :-1] * (1 - test.a0) >= p0)[losing].all()
+    assert (test.needed == np.inf)[(edges[:, :-1] <= p0) & (test.needed > -np.inf)].all()
