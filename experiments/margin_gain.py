@@ -35,9 +35,9 @@ from smoothcert.sampling import SampleRange
 from smoothcert.votes.store import read_candidates
 
 MEANS = (300, 400, 550, 700, 850, 1000, 1200, 1400, 2000, 3000)
-REPORTED = (550, 1000, 1400)
+REPORTED = (550, 850, 1000, 1200)
 # The share of the smallest margins, and of the samples that are taken among them.
-STRATA = ((0.05, 0.15), (0.1, 0.2), (0.1, 0.3), (0.1, 0.4), (0.2, 0.35))
+STRATA = ((0.02, 0.08), (0.05, 0.1), (0.05, 0.15), (0.1, 0.2), (0.1, 0.4), (0.2, 0.35))
 MULTIPLIERS = np.concatenate([[0.0], np.geomspace(1e-3, 6, 240)])
 UNLIKELY = 20.0
 BATCH = 500

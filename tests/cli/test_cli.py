@@ -52,11 +52,17 @@ def test_compare_shows_base_and_candidates(run: Any, trained: Path) -> None:
     base, bf16, int8, scratch = rows[:4]
     assert base["ACR"] > bf16["ACR"] > 0
     assert 0 < bf16["mean zeta"] < 0.1
+    worth = {row["candidate"]: row for row in json.loads(out)["from_scratch"]}
+    assert [worth[name]["spread"] for name in ("bf16", "int8", "prune-0.1")] == ["budget", "even", "budget"]
+    assert worth["bf16"]["one n"] > worth["int8"]["one n"] > 0
+    assert all(row["one n low"] <= row["one n"] and row["guided"] <= row["one n"] for row in worth.values())
     assert 30 * 290 < bf16["samples"] <= 30 * 300
     assert int8["samples"] == 30 * 300
     assert scratch["samples"] == 30 * 400
     assert abs(bf16["paired"] + bf16["direct"] + bf16["abstain"] - 1) < 1e-9
-    assert run("compare", trained / "cache")[0] == 0
+    shown = run("compare", trained / "cache")[1]
+    assert "guided by the cache" in shown
+    assert f"{worth['bf16']['one n']:.2f} (" in shown
 
 
 def test_compare_gates_by_its_exit_status(run: Any, trained: Path) -> None:
