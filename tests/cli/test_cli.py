@@ -105,6 +105,7 @@ def test_report_writes_tables_logs_and_plots(run: Any, trained: Path, tmp_path: 
         "comparison.csv",
         "comparison.parquet",
         "curves.csv",
+        "from-scratch.csv",
         "log-int8.tsv",
         "certificates-base.parquet",
     } <= names

@@ -54,10 +54,10 @@ def _steps(out: Path, limit: int, n: int, n_p: int) -> list[tuple[str, list[list
             [f"certify {digits} --limit {limit} --n {n} --cache {cache}"],
         ),
         (
-            f"Change the model in {len(CANDIDATES)} ways, and recertify each from the votes with {n_p:,} copies",
+            f"Change the model in {len(CANDIDATES)} ways, and recertify each with {n_p:,} copies a digit",
             [f"recertify {cache} {candidates} --n-p {n_p}"],
         ),
-        ("Compare, beside certification from scratch with the same samples", [f"compare {cache}"]),
+        ("Compare, beside what certification from scratch would need", [f"compare {cache}"]),
         ("Write tables and plots", [f"report {cache} --out {report}"]),
         (
             "Learn the votes of the training digits: a surrogate predicts them from the clean digit",

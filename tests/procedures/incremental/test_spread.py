@@ -172,6 +172,11 @@ def test_candidates_are_compared_with_what_each_input_got(tmp_path: Path) -> Non
     np.testing.assert_array_equal(result.incremental.n, run.certificates.n)
     assert (result.scratch, result.cost.samples) == (None, run.timing.samples)
     assert all(not folder.damage for folder in verify(cache))
+    numbers = candidate_folder(cache, "g") / "guided-plan.json"
+    whole = numbers.read_text()
+    numbers.write_text(whole.replace('"n": [', '"n": [1, ', 1))
+    assert [str(numbers) in damage for folder in verify(cache) for damage in folder.damage] == [True]
+    numbers.write_text(whole)
     for change in ({"spread": "even"}, {"n_p": N_P + 1}, {"looked_at": N + 1}):
         write_candidate(cache, replace(record, **change))
         with pytest.raises(CacheCorruptError):

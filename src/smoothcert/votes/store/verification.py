@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from smoothcert._folders import exists, list_folder
@@ -13,10 +14,12 @@ from smoothcert.votes.store.holdouts import read_holdouts
 from smoothcert.votes.store.index import INDEX, PARTS
 from smoothcert.votes.store.journal import ROUNDS_MANIFEST, RoundJournal
 from smoothcert.votes.store.records import read_candidates, read_provenance
+from smoothcert.votes.store.sizes import read_sizes
 
 __all__ = ["Verified", "verify"]
 
 _CANDIDATES = "candidates"
+_MOST_INPUTS = 1 << 20  # whose numbers a folder may keep, also before they are sampled
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def _cache(store: CertificationCache) -> Verified:
 
 def _records(folder: Path) -> list[str]:
     found = []
-    for read in (read_provenance, read_holdouts, read_candidates):
+    for read in (read_provenance, read_holdouts, read_candidates, partial(read_sizes, inputs=_MOST_INPUTS)):
         try:
             read(folder)
         except CacheError as error:
