@@ -84,10 +84,10 @@ def plan(
     ...     print(method.method, method.samples)
     from scratch 3340
     from scratch, adaptive 3488
-    from scratch, guided 3488
-    irs 630
+    from scratch, guided 3276
+    irs None
     auto, even 630
-    auto, budget 630
+    auto, budget 608
     """
     if sum(target is not None for target in (acr_within, n_p, radius)) != 1:
         raise InvalidArgumentError("give one target: acr_within, such as 0.01, n_p, or radius")
