@@ -89,14 +89,15 @@ def recertify(
     """
     from smoothcert.cli.candidates import decide_candidate, recertify_candidate
     from smoothcert.cli.workspace import open_workspace
-    from smoothcert.procedures import require_samples, reserve_holdout
+    from smoothcert.procedures import require_samples, reserve_holdout, spread_of
 
     samples = _samples(n_p, holdout)
     if radius is None:
         require_samples(samples)
     else:
-        _require_no_bound(bound, runner_up, together)
+        _require_no_bound(bound, runner_up, together, spread)
     chosen = _chosen(bound, gamma, runner_up=runner_up, together=len(candidate) if together else 1)
+    spread_of(spread, chosen, held_out=isinstance(samples, range))  # refuses what the bound does not allow
     workspace = open_workspace(cache, model=model, data=data, device=device, batch_size=batch_size)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
     if isinstance(samples, range):
@@ -198,11 +199,11 @@ def _samples(n_p: int | None, holdout: str | None) -> int | range | None:
     return range(int(start), int(stop))
 
 
-def _require_no_bound(bound: str, runner_up: bool, together: bool) -> None:
+def _require_no_bound(bound: str, runner_up: bool, together: bool, spread: str | None) -> None:
     from smoothcert.errors import InvalidArgumentError
 
-    if bound != "auto" or runner_up or together:
-        raise InvalidArgumentError("radius has a rule of its own: leave out bound, runner_up and together")
+    if bound != "auto" or runner_up or together or spread is not None:
+        raise InvalidArgumentError("radius has a rule of its own: leave out bound, runner_up, together and spread")
 
 
 def _chosen(bound: BoundName, gamma: str, *, runner_up: bool, together: int) -> Joint | Irs:

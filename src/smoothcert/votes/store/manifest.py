@@ -254,6 +254,7 @@ _LEGAL: dict[str, Callable[[Any], bool]] = {
     "noise_law": _is_text,
     "noise_digest": _is_hex,
     "seed": _is_int(0, 1 << 128),
+    "spread": lambda v: v in (EVEN, BUDGET),
     "n0": _is_int(0, 1 << 40),
     "n": _is_int(1, 1 << 40),
     "alpha": _is_float(0.999e-100, 1),  # what bounds are made for
@@ -265,6 +266,5 @@ _LEGAL: dict[str, Callable[[Any], bool]] = {
     "classifier": _is_text_map,
     "base": lambda v: v == "" or _is_hex(v),
     "versions": _is_text_map,
-    "spread": lambda v: v in (EVEN, BUDGET),
 }
 """The exact schema: every field and its legal values, in the order in which a mismatch is reported."""
