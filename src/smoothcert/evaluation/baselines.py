@@ -6,14 +6,15 @@ it follows what n votes from scratch are expected to certify. All of this is est
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import (
-    Predicted,
     allocate_samples,
     certified_radius,
     expected_bounds_from_scratch,
@@ -28,8 +29,7 @@ __all__ = ["SamplesFromScratch", "Worth", "expected_curve", "samples_from_scratc
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-_POINTS = 24
-_FARTHEST = 40.0  # times the samples spent
+_NEAREST, _FARTHEST, _STEP = 0.25, 40.0, 1.25  # times the samples spent, and from one number to the next
 _RESAMPLES = 1000
 _COVERAGE = 0.95
 
@@ -93,16 +93,17 @@ def samples_from_scratch(
     reached, spent = radius * right, float(pairs.m.mean())
     if not reached.any():
         return None
-    p, predicted = _p_of_candidate(pairs), _predicted(pairs)
-    sizes = np.unique(
-        np.rint(np.geomspace(max(spent / 4, smallest_n(alpha)), _FARTHEST * spent, _POINTS)).astype(int)
+    p = _p_of_candidate(pairs)
+    ladder = np.arange(
+        math.floor(math.log(_NEAREST * spent, _STEP)), math.ceil(math.log(_FARTHEST * spent, _STEP))
     )
+    sizes = np.unique(np.rint(np.maximum(_STEP**ladder, smallest_n(alpha))).astype(int))
 
     def one_n(n: int) -> int | Counts:
         return n
 
     def guided(n: int) -> int | Counts:
-        return allocate_samples(predicted, n, alpha)
+        return _divided(pairs.count.tobytes(), pairs.n, n, alpha)
 
     rng = np.random.default_rng(0)
     weight = np.vstack([np.ones(len(p)), rng.multinomial(len(p), np.full(len(p), 1 / len(p)), _RESAMPLES)])
@@ -135,9 +136,11 @@ def _p_of_candidate(pairs: PairedCounts) -> Array:
     return np.asarray(np.clip(found, 0.0, 1 - 0.5 / pairs.n))
 
 
-def _predicted(pairs: PairedCounts) -> Predicted:
-    """Predict p_A as a guide does that has the cache alone."""
-    return predicted_from_cache(pairs.count, pairs.n, CacheGuide.spread)
+@lru_cache(maxsize=256)
+def _divided(count: bytes, n: int, mean: int, alpha: float) -> Counts:
+    """Divide samples as a guide does that has the cache alone; the candidates of a cache share what it says."""
+    predicted = predicted_from_cache(np.frombuffer(count, np.int64), n, CacheGuide.spread)
+    return allocate_samples(predicted, mean, alpha)
 
 
 def _radii(p: Array, divide: Callable[[int], int | Counts], sizes: Counts, alpha: float, sigma: float) -> Array:
