@@ -92,3 +92,13 @@ def test_refuses_what_is_out_of_range(changes: dict[str, Any]) -> None:
     call = {"method": "joint", "count": np.array([900]), "n": 1000, "m": 100, "alpha": 0.001, "alpha_zeta": 0.001}
     with pytest.raises(InvalidArgumentError, match="give one of irs, joint, and m <= n"):
         expected_bounds_paired(**{**call, **changes})
+
+
+def test_the_papers_direct_branch_has_the_candidates_own_votes() -> None:
+    """Above gamma the bound is that of f^p's votes: k1 of them, less what it loses, and what it wins."""
+    n, m, alpha = 10_000, 1000, 0.001
+    found = expected_bounds_paired("irs", np.array([9980]), n, m, alpha, alpha, disagreement=0.5)
+    drawn = np.random.default_rng(0).binomial(m, 0.998, 20_000)  # it wins as many as it loses
+    truth = np.asarray(lower_confidence_bound(drawn, m, alpha))
+    assert found.mean() == pytest.approx(truth.mean(), abs=2e-4)
+    assert found.min() < truth.mean() < found.max() <= lower_confidence_bound(m, m, alpha)
