@@ -100,5 +100,5 @@ def test_the_papers_direct_branch_has_the_candidates_own_votes() -> None:
     found = expected_bounds_paired("irs", np.array([9980]), n, m, alpha, alpha, disagreement=0.5)
     drawn = np.random.default_rng(0).binomial(m, 0.998, 20_000)  # it wins as many as it loses
     truth = np.asarray(lower_confidence_bound(drawn, m, alpha))
-    assert found.mean() == pytest.approx(truth.mean(), abs=2e-4)
+    assert found.mean() == pytest.approx(truth.mean(), abs=6e-4)
     assert found.min() < truth.mean() < found.max() <= lower_confidence_bound(m, m, alpha)
