@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -187,12 +188,7 @@ def _evaluate(
 ) -> CandidateResult:
     own = open_candidate(store, record)
     pairs = list(zip(cached_rows(store, keys), cached_rows(own, keys), strict=True))
-    m, n0, alpha, sigma = (
-        np.array([len(c.votes) for _, c in pairs]),
-        own.manifest.n0,
-        own.manifest.alpha,
-        store.manifest.sigma,
-    )
+    m = np.array([len(candidate.votes) for _, candidate in pairs])
     shares = [m * k // CURVE_POINTS for k in range(1, CURVE_POINTS + 1)]
     counts = [_paired(pairs, share) for share in shares]
     if record.identical and counts[-1].n_disagree.any():
@@ -200,45 +196,61 @@ def _evaluate(
             f"{own.path} is said to hold votes of the base itself, but some differ: restore it, or recertify "
             f"{record.spec!r} into another folder"
         )
-    timing = own.timing()
-    per_sample = timing.seconds / max(timing.samples, 1)
-
-    def cost(samples: int) -> Timing:
-        return Timing(samples, samples * per_sample)
-
-    def seconds(samples: int) -> float:
-        return max(cost(samples).seconds, 1e-9)
-
-    terms = terms_of(record)
-    certificates, chosen = recertificates(counts[-1], store.manifest, terms)
-    acr = [average_certified_radius(recertificates(each, store.manifest, terms)[0], y) for each in counts]
-    right = certificates.top_class == y
-    measured = n0 > 0 and record.spread == EVEN
-    if measured:
-        scratch = [certify_first(share, alpha, [c for _, c in pairs], own.manifest) for share in shares]
-        scratch_curve = Curve(
-            [average_certified_radius(c, y) for c in scratch],
-            [seconds(int(share.sum()) + n0 * len(keys)) for share in shares],
-        )
+    incremental, gammas = zip(*(recertificates(c, store.manifest, terms_of(record)) for c in counts), strict=True)
+    certificates, right = incremental[-1], incremental[-1].top_class == y
+    cost, selection = _Cost.of(own), own.manifest.n0 * len(keys)
+    scratch = []
+    if selection and record.spread == EVEN:
+        own_rows = [candidate for _, candidate in pairs]
+        scratch = [certify_first(share, own.manifest.alpha, own_rows, own.manifest) for share in shares]
+        scratch_curve = cost.curve(scratch, y, [int(share.sum()) + selection for share in shares])
     else:
-        sizes = np.unique(
-            np.rint(np.geomspace(max(1, m.mean() / 10), 10 * max(1, m.mean()), 2 * CURVE_POINTS)).astype(int)
-        )
-        scratch_curve = expected_curve(
-            counts[-1], right, sizes, alpha, sigma, lambda n: seconds((store.manifest.n0 + n) * len(keys))
-        )
+        scratch_curve = _expected_from_scratch(counts[-1], right, certificates, store.manifest.n0, cost)
     return CandidateResult(
         record=record,
         votes=own.manifest.digest,
         incremental=certificates,
-        scratch=scratch[-1] if measured else None,
-        gamma=chosen,
+        scratch=scratch[-1] if scratch else None,
+        gamma=gammas[-1],
         cost=cost(int(m.sum())),
-        scratch_cost=cost(int(m.sum()) + n0 * len(keys)) if measured else None,
-        curve=Curve(acr, [seconds(int(share.sum())) for share in shares]),
+        scratch_cost=cost(int(m.sum()) + selection) if scratch else None,
+        curve=cost.curve(incremental, y, [int(share.sum()) for share in shares]),
         scratch_curve=scratch_curve,
-        baselines=samples_from_scratch(counts[-1], certificates.radius, right, alpha, sigma),
+        baselines=samples_from_scratch(
+            counts[-1], certificates.radius, right, certificates.alpha, certificates.sigma
+        ),
     )
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What samples of a candidate cost."""
+
+    seconds_per_sample: float
+
+    @classmethod
+    def of(cls, votes: CertificationCache) -> _Cost:
+        timing = votes.timing()
+        return cls(timing.seconds / max(timing.samples, 1))
+
+    def __call__(self, samples: int) -> Timing:
+        return Timing(samples, samples * self.seconds_per_sample)
+
+    def seconds(self, samples: int) -> float:
+        return max(self(samples).seconds, 1e-9)
+
+    def curve(self, found: Sequence[Certificates], y: NDArray[np.int64], samples: list[int]) -> Curve:
+        return Curve([average_certified_radius(c, y) for c in found], [self.seconds(each) for each in samples])
+
+
+def _expected_from_scratch(
+    pairs: PairedCounts, right: NDArray[np.bool_], certificates: Certificates, n0: int, cost: _Cost
+) -> Curve:
+    """Expect the ACR of CERTIFY with a tenth to ten times the samples that were spent."""
+    inputs, spent = len(certificates), max(1.0, float(certificates.n.mean()))
+    sizes = np.unique(np.rint(np.geomspace(max(1.0, spent / 10), 10 * spent, 2 * CURVE_POINTS)).astype(int))
+    alpha, sigma = certificates.alpha, certificates.sigma
+    return expected_curve(pairs, right, sizes, alpha, sigma, lambda n: cost.seconds((n0 + n) * inputs))
 
 
 def _paired(pairs: list[tuple[CachedInput, CachedInput]], m: NDArray[np.int64]) -> PairedCounts:
