@@ -32,7 +32,7 @@ def expected_radius(count: int, m: int, c: float = 0.044) -> float:
         return 0.0
     p = count / N
     k1, changed = round(m * p), float(expected_disagreement(np.array(p), c)) / 2
-    levels = (np.arange(25) + 0.5) / 25
+    levels = (np.arange(11) + 0.5) / 11
     lost, won = binom.ppf(levels, k1, changed / p), binom.ppf(levels, m - k1, changed / (1 - p))
     n10, n01 = np.meshgrid(lost, won)
     bounds = joint_lower_bound(count, N, k1, n10.astype(int), n01.astype(int), m, ALPHA)

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 _MOST = 10_000_000
-_INPUTS = 256  # that stand for all when samples are divided among them
+_INPUTS = 128  # that stand for all when samples are divided among them
 
 
 @dataclass(frozen=True)
