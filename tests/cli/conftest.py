@@ -24,8 +24,9 @@ def exported() -> Iterator[dict[object, bytes]]:
 
 @pytest.fixture(autouse=True)
 def _few_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compute curves at two numbers of samples instead of ten."""
+    """Compute curves at two numbers of samples instead of ten, and baselines at few."""
     monkeypatch.setattr("smoothcert.evaluation.comparison.CURVE_POINTS", 2)
+    monkeypatch.setattr("smoothcert.evaluation.baselines._STEP", 2.5)
 
 
 @pytest.fixture

@@ -165,12 +165,12 @@ def all_evidence(rule: StoppingRule, X: Bits, Y: Bits, rest: int) -> bool:
 def test_what_is_claimed_follows_from_the_inputs_own_votes(factor: float) -> None:
     """Other inputs steer how many votes are asked for, but certify nothing that the own votes do not."""
     rng = np.random.default_rng(10)
-    X = rng.random((150, 1500)) < 0.75
+    X = rng.random((100, 1500)) < 0.75
     Y = rng.random(X.shape) < np.where(X, 0.998, 0.006)
-    rest = rng.binomial(1500, 0.75, 150)
+    rest = rng.binomial(1500, 0.75, 100)
     rule = MisledRule(p0=0.73, n=3000, n_p=1500, alpha=0.05, factor=factor)
     certified = np.flatnonzero(decide(rule, X, Y, rest).certified)
-    assert 20 < len(certified) < 140
+    assert 13 < len(certified) < 93
     assert all(all_evidence(rule, X[i], Y[i], int(rest[i])) for i in certified)
 
 
