@@ -12,13 +12,13 @@ all, and with the same cache as the guide of a division. All inputs count, absta
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from adaptive_sampling import Inputs, read
 from numpy.typing import NDArray
+from rows import print_and_write
 
 from smoothcert.bounds import (
     allocate_paired,
@@ -105,17 +105,13 @@ def main() -> None:
     parser.add_argument("logs", nargs="+", metavar="SIGMA=LOG")
     parser.add_argument("--out", type=Path, default=Path("runs/figures"))
     a = parser.parse_args()
-    rows = []
-    for inputs in map(read, a.logs):
-        for setting in SETTINGS[inputs.sigma]:
-            for row in study(inputs, *setting):
-                print(*row.values(), sep="\t", flush=True)
-                rows.append(row)
-    a.out.mkdir(parents=True, exist_ok=True)
-    with (a.out / "budget_gain.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = (
+        row
+        for inputs in map(read, a.logs)
+        for setting in SETTINGS[inputs.sigma]
+        for row in study(inputs, *setting)
+    )
+    print_and_write(rows, a.out, "budget_gain.csv")
 
 
 if __name__ == "__main__":

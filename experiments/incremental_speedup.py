@@ -25,7 +25,6 @@ of a bootstrap over the inputs: they say how far the figure would move on other 
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from pathlib import Path
 import numpy as np
 from information_limit import limit_radius
 from numpy.typing import NDArray
+from rows import print_and_write
 
 from smoothcert.bounds import (
     allocate_samples,
@@ -227,16 +227,9 @@ def main() -> None:
     parser.add_argument("--budget", type=Path, nargs="+", required=True, help="copies with the defaults")
     parser.add_argument("--out", type=Path, default=Path("runs/speedup"))
     a = parser.parse_args()
-    data, rows = Data.read(a.cache), []
-    for record in read_candidates(a.long):
-        for row in study(data, a.long, a.budget, record.name):
-            print(*row.values(), sep="\t", flush=True)
-            rows.append(row)
-    a.out.mkdir(parents=True, exist_ok=True)
-    with (a.out / "incremental_speedup.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    data = Data.read(a.cache)
+    rows = (row for record in read_candidates(a.long) for row in study(data, a.long, a.budget, record.name))
+    print_and_write(rows, a.out, "incremental_speedup.csv")
 
 
 if __name__ == "__main__":

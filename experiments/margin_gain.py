@@ -19,13 +19,14 @@ test. "worth" is how many times as many uniform samples give the ACR of the stra
 from __future__ import annotations
 
 import argparse
-import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from incremental_speedup import Data
 from numpy.typing import NDArray
+from rows import print_and_write
 from scipy.special import gammaln, ndtr, ndtri
 
 from smoothcert.bounds import allocate_paired, certified_radius, lower_confidence_bound
@@ -121,8 +122,8 @@ def margins_of(cache: Path, data: Data, out: Path) -> NDArray[np.float32]:
     return margins
 
 
-def study(data: Data, long: Path, name: str, margins: NDArray[np.float32]) -> list[dict[str, object]]:
-    """Return how many uniform samples each way of placing them is worth."""
+def study(data: Data, long: Path, name: str, margins: NDArray[np.float32]) -> Iterator[dict[str, object]]:
+    """Yield how many uniform samples each way of placing them is worth."""
     n, alpha, sigma = data.store.manifest.n, 2 * data.store.manifest.alpha, data.store.manifest.sigma
     base, own = [data.store[key] for key in data.keys], data.votes(long, name)
     count = np.array([row.count for row in base])
@@ -141,22 +142,17 @@ def study(data: Data, long: Path, name: str, margins: NDArray[np.float32]) -> li
                 radius += float(certified_radius(np.array([p_lower]), sigma)[0])
             found.append(radius / len(base))
     uniform = np.maximum.accumulate(acr[0.0, 0.0])
-    rows: list[dict[str, object]] = []
     for (smallest, share), found in acr.items():
         for mean in REPORTED:
             worth = np.exp(np.interp(found[MEANS.index(mean)], uniform, np.log(MEANS))) / mean
-            rows.append(
-                {
-                    "candidate": name,
-                    "samples": mean,
-                    "smallest margins": smallest,
-                    "samples among them": share,
-                    "ACR": round(found[MEANS.index(mean)], 4),
-                    "worth": round(float(worth), 3),
-                }
-            )
-            print(*rows[-1].values(), sep="\t", flush=True)
-    return rows
+            yield {
+                "candidate": name,
+                "samples": mean,
+                "smallest margins": smallest,
+                "samples among them": share,
+                "ACR": round(found[MEANS.index(mean)], 4),
+                "worth": round(float(worth), 3),
+            }
 
 
 def main() -> None:
@@ -168,11 +164,8 @@ def main() -> None:
     a = parser.parse_args()
     data = Data.read(a.cache)
     margins = margins_of(a.cache, data, a.out)
-    rows = [row for record in read_candidates(a.long) for row in study(data, a.long, record.name, margins)]
-    with (a.out / "margin_gain.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = (row for record in read_candidates(a.long) for row in study(data, a.long, record.name, margins))
+    print_and_write(rows, a.out, "margin_gain.csv")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ copies whose candidates were recertified with the defaults and one n_p each.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from incremental_speedup import Data, terms
+from rows import print_and_write
 
 from smoothcert.bounds import certified_radius, lower_confidence_bound
 from smoothcert.procedures import plan, recertificates
@@ -61,14 +61,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/speedup"))
     a = parser.parse_args()
     data = Data.read(a.cache)
-    rows = [row for folder in a.budget for row in study(data, a.cache, a.long, folder)]
-    for row in rows:
-        print(*row.values(), sep="\t")
-    a.out.mkdir(parents=True, exist_ok=True)
-    with (a.out / "plan_error.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = (row for folder in a.budget for row in study(data, a.cache, a.long, folder))
+    print_and_write(rows, a.out, "plan_error.csv")
 
 
 if __name__ == "__main__":

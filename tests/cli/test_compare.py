@@ -92,6 +92,7 @@ def test_a_candidate_without_paired_votes_has_no_zeta(run: Any, trained: Path, t
     found = next(row for row in rows if row["classifier"] == "prune-0.2")
     assert found["mean zeta"] is None
     assert found["paired"] == 0
+    assert "prune-0.2 on samples beyond the cache: provided that" in run("compare", cache)[1]
     assert run("report", cache, "--out", tmp_path / "report")[0] == 0
 
 

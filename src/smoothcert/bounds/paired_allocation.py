@@ -32,7 +32,7 @@ def allocate_paired(count: Counts, n: int, n_p: int, alpha: float, *, afresh: bo
     takes the number whose gain exceeds its price by most, which may be 0. The numbers are a function of the cached
     counts alone and the same for every candidate, so that `joint_lower_bound` holds with them as with one m for
     all, see ``docs/guarantees.md``. The candidate is assumed to be as good as the base and to change about 1 % of
-    the votes at p = 0.8; a twentieth or five times as many cost this division at most 2 % of its samples.
+    the votes at p = 0.8; where that is wrong, it costs radius and no validity.
 
     Parameters
     ----------

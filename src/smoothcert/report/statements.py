@@ -116,4 +116,6 @@ def _samples(result: CandidateResult) -> str:
     held_out = ", held out" if record.holdout else ""
     beyond = record.bound == "auto" and result.share("direct") > 0
     fresh = " (some inputs on samples beyond the cache)" if beyond else ""
+    if record.stop == record.start:
+        return "samples beyond the cache"
     return f"samples {record.start} to {record.stop - 1}{held_out}{fresh}"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.bounds import (
+    PairedMethod,
     allocate_paired,
     allocate_samples,
     certified_radius,
@@ -58,51 +59,58 @@ class MeanRadius:
 
 def methods_for_mean_radius(basis: PlanBasis, alpha_zeta: float, disagreement: float) -> Iterator[MeanRadius]:
     """Yield the methods, from scratch first; candidates disagree with the base as `expected_disagreement` says."""
-    alpha = basis.alpha + alpha_zeta
-    least, count = smallest_n(alpha), _inputs(basis)
-    p = np.clip(count / basis.n, 0.0, 1 - 0.5 / basis.n)
-    fresh = prefers_direct(count, basis.n)
-    predicted = predicted_from_cache(count, basis.n, CacheGuide.spread)
+    by, n0 = _Expected(basis, alpha_zeta, disagreement), basis.n0
+    least = smallest_n(by.alpha)
+    yield MeanRadius("from scratch", by.scratch, least, _MOST, n0, uses_base=False)
+    yield MeanRadius("from scratch, adaptive", by.adaptive, n0 + least, _MOST, uses_base=False)
+    yield MeanRadius("from scratch, guided", by.guided, least, _MOST)
+    yield MeanRadius("irs", by.irs, min(least, basis.n), basis.n)
+    yield MeanRadius("auto, even", by.even, min(least, basis.n), basis.n)
+    yield MeanRadius("auto, budget", by.budget, 1, basis.n)
 
-    def mean(bounds: Array) -> float:
-        return float(np.mean(certified_radius(bounds, basis.sigma)))
 
-    def scratch(n: int) -> float:
-        return mean(expected_bounds_from_scratch(p, n, alpha))
+class _Expected:
+    """The expected mean radius of each method, as a function of the samples of an input."""
 
-    def adaptive(n: int) -> float:
-        return mean(play_adaptive(p, basis.n0, n, alpha))
+    def __init__(self, basis: PlanBasis, alpha_zeta: float, disagreement: float) -> None:
+        self._basis, self._alpha_zeta, self._disagreement = basis, alpha_zeta, disagreement
+        self.alpha = basis.alpha + alpha_zeta
+        self._count = _inputs(basis)
+        self._p = np.clip(self._count / basis.n, 0.0, 1 - 0.5 / basis.n)
 
-    def guided(n: int) -> float:
-        return mean(expected_bounds_from_scratch(p, allocate_samples(predicted, n, alpha), alpha))
+    def scratch(self, n: int) -> float:
+        return self._mean(expected_bounds_from_scratch(self._p, n, self.alpha))
 
-    def irs(n_p: int) -> float:
-        bounds = expected_bounds_paired(
-            "irs", count, basis.n, n_p, basis.alpha, alpha_zeta, disagreement=disagreement
-        )
-        return mean(bounds)
+    def adaptive(self, n: int) -> float:
+        return self._mean(play_adaptive(self._p, self._basis.n0, n, self.alpha))
 
-    def even(n_p: int) -> float:
-        return mean(auto(np.full(len(count), n_p)))
+    def guided(self, n: int) -> float:
+        predicted = predicted_from_cache(self._count, self._basis.n, CacheGuide.spread)
+        sizes = allocate_samples(predicted, n, self.alpha)
+        return self._mean(expected_bounds_from_scratch(self._p, sizes, self.alpha))
 
-    def budget(n_p: int) -> float:
-        return mean(auto(allocate_paired(count, basis.n, n_p, alpha)))
+    def irs(self, n_p: int) -> float:
+        return self._mean(self._paired("irs", self._count, np.full(len(self._count), n_p)))
 
-    def auto(m: Counts) -> Array:
-        bounds = np.zeros((5, len(count)))
+    def even(self, n_p: int) -> float:
+        return self._auto(np.full(len(self._count), n_p))
+
+    def budget(self, n_p: int) -> float:
+        return self._auto(allocate_paired(self._count, self._basis.n, n_p, self.alpha))
+
+    def _auto(self, m: Counts) -> float:
+        fresh, bounds = prefers_direct(self._count, self._basis.n), np.zeros((5, len(m)))
         direct, paired = fresh & (m > 0), ~fresh & (m > 0)
-        bounds[:, direct] = expected_bounds_from_scratch(p[direct], m[direct], alpha)
-        bounds[:, paired] = expected_bounds_paired(
-            "joint", count[paired], basis.n, m[paired], basis.alpha, alpha_zeta, disagreement=disagreement
-        )
-        return bounds
+        bounds[:, direct] = expected_bounds_from_scratch(self._p[direct], m[direct], self.alpha)
+        bounds[:, paired] = self._paired("joint", self._count[paired], m[paired])
+        return self._mean(bounds)
 
-    yield MeanRadius("from scratch", scratch, least, _MOST, basis.n0, uses_base=False)
-    yield MeanRadius("from scratch, adaptive", adaptive, basis.n0 + least, _MOST, uses_base=False)
-    yield MeanRadius("from scratch, guided", guided, least, _MOST)
-    yield MeanRadius("irs", irs, min(least, basis.n), basis.n)
-    yield MeanRadius("auto, even", even, min(least, basis.n), basis.n)
-    yield MeanRadius("auto, budget", budget, 1, basis.n)
+    def _paired(self, method: PairedMethod, count: Counts, m: Counts) -> Array:
+        n, alpha, c = self._basis.n, self._basis.alpha, self._disagreement
+        return expected_bounds_paired(method, count, n, m, alpha, self._alpha_zeta, disagreement=c)
+
+    def _mean(self, bounds: Array) -> float:
+        return float(np.mean(certified_radius(bounds, self._basis.sigma)))
 
 
 def _inputs(basis: PlanBasis) -> Counts:
