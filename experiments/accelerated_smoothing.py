@@ -43,8 +43,8 @@ from smoothcert.evaluation import (
     evaluate_surrogate,
 )
 from smoothcert.noise import input_keys
-from smoothcert.report import Column, Table, save_figure, to_rich, write_csv
-from smoothcert.report.plot_curves import plot_claimed_accuracy, plot_time_versus_samples
+from smoothcert.reporting import Column, Table, save_figure, to_rich, write_csv
+from smoothcert.reporting.plot_curves import plot_claimed_accuracy, plot_time_versus_samples
 from smoothcert.surrogate import VoteData, read_votes
 from smoothcert.surrogate.inputs import Rows
 

@@ -26,7 +26,7 @@ from scipy.special import ndtr, ndtri
 
 from smoothcert.bounds import Predicted, allocate_samples, lower_confidence_bound, smallest_n
 from smoothcert.procedures.budget import divide_budget, pilot_samples
-from smoothcert.report import read_cohen_log
+from smoothcert.reporting import read_cohen_log
 
 ALPHA, N0, LOOKS = 0.001, 100, 3
 LOGGED_N = 100_000

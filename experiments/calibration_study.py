@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.report import Column, Table
+from smoothcert.reporting import Column, Table
 from smoothcert.surrogate import Surrogate, VoteData
 from smoothcert.surrogate.prediction import sampling_probit
 from smoothcert.surrogate.scores import group_edges, group_of, lowered_probit, miss_scores, thresholds

@@ -18,7 +18,7 @@ import numpy as np
 from sample_sizes import IntervalMethod, samples_for_error
 
 from smoothcert.errors import import_extra
-from smoothcert.report import save_figure
+from smoothcert.reporting import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ import pytest
 
 import smoothcert as sc
 from smoothcert.printable import printable
-from smoothcert.report import Column, Table, to_rich
+from smoothcert.reporting import Column, Table, to_rich
 
 # Colours, clears the screen, begins a line of its own, and is not UTF-8.
 NAME = os.fsdecode(b"a[b][red]:smile:\x1b[2J\nerror: forged\xff")

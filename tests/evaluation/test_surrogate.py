@@ -17,7 +17,7 @@ from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.evaluation.cached_votes import read_sampled
 from smoothcert.evaluation.estimation import estimation_errors, sampling_variance
 from smoothcert.evaluation.surrogate_evaluation import evaluate_surrogate, guided_curve
-from smoothcert.report.surrogate_evaluation import (
+from smoothcert.reporting.surrogate_evaluation import (
     accuracy_table,
     errors_table,
     evaluation_json,
@@ -25,7 +25,7 @@ from smoothcert.report.surrogate_evaluation import (
     variance_table,
     write_evaluation,
 )
-from smoothcert.report.tables import cells
+from smoothcert.reporting.tables import cells
 from smoothcert.surrogate import plan_samples
 
 

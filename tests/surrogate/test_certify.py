@@ -14,7 +14,7 @@ from torch import nn
 
 import smoothcert as sc
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.report import write_cohen_log
+from smoothcert.reporting import write_cohen_log
 from smoothcert.surrogate import surrogate_certificates
 from smoothcert.surrogate.certify import DISAGREES, with_agreement
 

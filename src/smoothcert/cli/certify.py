@@ -82,7 +82,7 @@ def certify(
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
     from smoothcert.cli.workspace import keep_provenance, noise_law, open_provenance
-    from smoothcert.report import write_cohen_log
+    from smoothcert.reporting import write_cohen_log
     from smoothcert.votes.store import Provenance
 
     _require_one_way(radius, budget, runner_up, guide)

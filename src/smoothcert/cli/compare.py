@@ -43,7 +43,7 @@ def compare(
     from smoothcert.cli.workspace import open_labels
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.evaluation import compare_candidates, judge, require_confidence
-    from smoothcert.report import (
+    from smoothcert.reporting import (
         CONFIDENCE,
         comparison_json,
         terminal_baselines,
@@ -81,7 +81,7 @@ def compare(
 
 def _warnings(comparison: Comparison, verdicts: list[Verdict], cache: Path, confidence: float | None) -> list[str]:
     """Say what selecting, repeating and changing do to the verdicts, and write the comparison down."""
-    from smoothcert.report import repetition, selection_warning
+    from smoothcert.reporting import repetition, selection_warning
     from smoothcert.votes.store import note_comparison
 
     if not verdicts:

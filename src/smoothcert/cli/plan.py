@@ -61,7 +61,7 @@ def plan(
     """
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures import plan as run_plan
-    from smoothcert.report import plan_json, plan_lines, plan_table
+    from smoothcert.reporting import plan_json, plan_lines, plan_table
 
     if probe:
         if cache is None:

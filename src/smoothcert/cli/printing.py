@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from smoothcert.fitting import EpochProgress
     from smoothcert.procedures import CertificationRun
-    from smoothcert.report import Table
+    from smoothcert.reporting import Table
 
 
 def show(*lines: str) -> None:
@@ -38,7 +38,7 @@ def warn(text: str) -> None:
 
 def print_result(as_json: bool, facts: Any, *shown: Table | str) -> None:
     """Print a command's result: one JSON object, or tables and lines for people."""
-    from smoothcert.report import to_rich
+    from smoothcert.reporting import to_rich
 
     if as_json:
         print_json(facts)
@@ -52,7 +52,7 @@ def print_result(as_json: bool, facts: Any, *shown: Table | str) -> None:
 
 def print_run(as_json: bool, run: CertificationRun, y: NDArray[np.int64], cache: Path) -> None:
     """Print what a certification found, and where its votes are."""
-    from smoothcert.report import certification_json, certification_table
+    from smoothcert.reporting import certification_json, certification_table
 
     line = f"{run.certificates.summary()}; votes in {cache}"
     print_result(as_json, certification_json(run, y), certification_table(run, y), line)

@@ -22,7 +22,7 @@ def report(
     """
     from smoothcert.cli.workspace import open_labels
     from smoothcert.evaluation import compare_candidates
-    from smoothcert.report import write_report
+    from smoothcert.reporting import write_report
 
     dataset = open_labels(cache, data=data)
     written = write_report(compare_candidates(cache, dataset.inputs, dataset.labels), out)

@@ -42,7 +42,7 @@ def certify(
     Example: smoothcert surrogate certify runs/surrogate model/checkpoint.safetensors --data digits --n0 100
     """
     from smoothcert.data import load_dataset
-    from smoothcert.report import surrogate_json, surrogate_table, write_certificates
+    from smoothcert.reporting import surrogate_json, surrogate_table, write_certificates
     from smoothcert.surrogate import certify_with_surrogate, load_calibration, load_surrogate
 
     dataset = load_dataset(data, split, limit, skip)
@@ -138,7 +138,7 @@ def evaluate(
     """
     from smoothcert.cli.workspace import open_labels
     from smoothcert.evaluation import evaluate_surrogate
-    from smoothcert.report import evaluation_json, evaluation_tables, write_evaluation
+    from smoothcert.reporting import evaluation_json, evaluation_tables, write_evaluation
     from smoothcert.surrogate import load_calibration, load_surrogate
 
     dataset = open_labels(cache, data=data)

@@ -15,7 +15,7 @@ from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.evaluation import compare_candidates
 from smoothcert.procedures import reserve_holdout, terms_of
-from smoothcert.report.comparison import comparison_table, curve_table
+from smoothcert.reporting.comparison import comparison_table, curve_table
 from smoothcert.votes.store import (
     CandidateRecord,
     CertificationCache,

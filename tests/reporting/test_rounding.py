@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoothcert.report.rounding import Kind, to_decimals, to_significant
+from smoothcert.reporting.rounding import Kind, to_decimals, to_significant
 
 numbers = st.floats(0, 1e6)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from smoothcert.evaluation import Comparison, Worth
-from smoothcert.report.tables import Cell, Column, Table
+from smoothcert.reporting.tables import Cell, Column, Table
 
 __all__ = ["BASELINES", "baseline_table", "terminal_baselines"]
 

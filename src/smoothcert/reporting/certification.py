@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from smoothcert.certificate import Certificates
 from smoothcert.evaluation import average_certified_radius, certified_accuracy, radius_grid
 from smoothcert.procedures import CertificationRun
-from smoothcert.report.tables import Cell, Column, Table
+from smoothcert.reporting.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
     from smoothcert.surrogate import SurrogateRun

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from smoothcert.certificate import Certificates, Guarantee
 from smoothcert.errors import DataError, InvalidArgumentError
 from smoothcert.evaluation import average_certified_radius, certified_accuracy
-from smoothcert.report import CohenLog, read_cohen_log, write_cohen_log
+from smoothcert.reporting import CohenLog, read_cohen_log, write_cohen_log
 
 HEADER = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
 LOGS = ("cifar10-resnet110-noise_0.50-test-sigma_0.50", "cifar10-resnet110-noise_1.00-test-sigma_1.00")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import Distribution, distribution, share_above
-from smoothcert.report.plot_style import COLOURS, dress, new_figure, one_panel, plain_decades
+from smoothcert.reporting.plot_style import COLOURS, dress, new_figure, one_panel, plain_decades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ import pytest
 
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import Curve
-from smoothcert.report import (
+from smoothcert.reporting import (
     plot_acr_versus_cost,
     plot_certified_accuracy,
     plot_p_a_distribution,
@@ -116,8 +116,8 @@ def test_figures_are_written_twice_the_same(tmp_path: Path) -> None:
 def test_pyplot_is_never_imported() -> None:
     program = (
         "import sys\n"
-        "from smoothcert.report import plot_acr_versus_cost, plot_certified_accuracy, plot_p_a_distribution\n"
-        "from smoothcert.report import plot_zeta_distribution, write_csv\n"
+        "from smoothcert.reporting import plot_acr_versus_cost, plot_certified_accuracy, plot_p_a_distribution\n"
+        "from smoothcert.reporting import plot_zeta_distribution, write_csv\n"
         "from smoothcert.evaluation import Curve\n"
         "assert 'matplotlib' not in sys.modules and 'pyarrow' not in sys.modules and 'torch' not in sys.modules\n"
         "figures = [plot_certified_accuracy({'a': ([0, 1], [1, 0])}), plot_zeta_distribution({'a': [0.1, 0.2]}),\n"

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation import RADIUS_STEP, Curve, HasRadius, certified_accuracy, radius_grid
-from smoothcert.report.plot_style import legend, one_panel, plain_decades, styles
+from smoothcert.reporting.plot_style import legend, one_panel, plain_decades, styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,10 +15,10 @@ from smoothcert.evaluation import (
     certified_accuracy,
     radius_grid,
 )
-from smoothcert.report.files import make_folder
-from smoothcert.report.plot_curves import accuracy_curves, plot_acr_versus_cost, plot_claimed_accuracy
-from smoothcert.report.plot_style import save_figure
-from smoothcert.report.tables import Column, Table, json_rows, write_certificates, write_csv
+from smoothcert.reporting.files import make_folder
+from smoothcert.reporting.plot_curves import accuracy_curves, plot_acr_versus_cost, plot_claimed_accuracy
+from smoothcert.reporting.plot_style import save_figure
+from smoothcert.reporting.tables import Column, Table, json_rows, write_certificates, write_csv
 
 __all__ = [
     "accuracy_table",

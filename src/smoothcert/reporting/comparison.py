@@ -20,15 +20,23 @@ from smoothcert.evaluation import (
     certified_accuracy,
     mean_zeta,
 )
-from smoothcert.report.baselines import BASELINES, baseline_table
-from smoothcert.report.cohen_log import write_cohen_log
-from smoothcert.report.files import make_folder
-from smoothcert.report.intervals import COVERAGE, INTERVALS, interval_table
-from smoothcert.report.plot_curves import accuracy_curves, plot_acr_versus_cost, plot_certified_accuracy
-from smoothcert.report.plot_distributions import plot_p_a_distribution, plot_zeta_distribution
-from smoothcert.report.plot_style import save_figure
-from smoothcert.report.statements import premises, statements
-from smoothcert.report.tables import Cell, Column, Table, json_rows, write_certificates, write_csv, write_parquet
+from smoothcert.reporting.baselines import BASELINES, baseline_table
+from smoothcert.reporting.cohen_log import write_cohen_log
+from smoothcert.reporting.files import make_folder
+from smoothcert.reporting.intervals import COVERAGE, INTERVALS, interval_table
+from smoothcert.reporting.plot_curves import accuracy_curves, plot_acr_versus_cost, plot_certified_accuracy
+from smoothcert.reporting.plot_distributions import plot_p_a_distribution, plot_zeta_distribution
+from smoothcert.reporting.plot_style import save_figure
+from smoothcert.reporting.statements import premises, statements
+from smoothcert.reporting.tables import (
+    Cell,
+    Column,
+    Table,
+    json_rows,
+    write_certificates,
+    write_csv,
+    write_parquet,
+)
 from smoothcert.votes.store import Timing
 
 __all__ = [

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from smoothcert.procedures import Plan
-from smoothcert.report.tables import Column, Table
+from smoothcert.reporting.tables import Column, Table
 
 __all__ = ["plan_json", "plan_lines", "plan_table"]
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.report import Column, Table, cells, to_rich, write_certificates, write_csv, write_parquet
+from smoothcert.reporting import Column, Table, cells, to_rich, write_certificates, write_csv, write_parquet
 
 TABLE = Table(
     title="Candidates [bold]",

@@ -20,8 +20,8 @@ from smoothcert.evaluation import (
     credited_radius,
     judge,
 )
-from smoothcert.report.intervals import interval_table, terminal_intervals
-from smoothcert.report.statements import premises, repetition, selection_warning, statements, verdict_line
+from smoothcert.reporting.intervals import interval_table, terminal_intervals
+from smoothcert.reporting.statements import premises, repetition, selection_warning, statements, verdict_line
 from smoothcert.votes.store import CandidateRecord, GatedComparison, Timing
 
 M, N, N_P = 200, 10_000, 1000

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from smoothcert.certificate import ABSTAIN, Certificates
 from smoothcert.errors import DataError, InvalidArgumentError
 from smoothcert.evaluation import correct
-from smoothcert.report.files import replacing
-from smoothcert.report.rounding import to_significant
+from smoothcert.reporting.files import replacing
+from smoothcert.reporting.rounding import to_significant
 
 __all__ = ["CohenLog", "read_cohen_log", "write_cohen_log"]
 

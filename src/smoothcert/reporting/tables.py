@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.printable import printable
-from smoothcert.report.files import replacing
-from smoothcert.report.rounding import Kind, to_decimals
+from smoothcert.reporting.files import replacing
+from smoothcert.reporting.rounding import Kind, to_decimals
 
 if TYPE_CHECKING:
     import rich.table

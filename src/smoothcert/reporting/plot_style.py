@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smoothcert.errors import InvalidArgumentError, import_extra
-from smoothcert.report.files import replacing
+from smoothcert.reporting.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,8 +16,8 @@ from smoothcert.evaluation import (
     certified_accuracy_interval,
     false_certificates,
 )
-from smoothcert.report.rounding import to_decimals
-from smoothcert.report.tables import Cell, Column, Table
+from smoothcert.reporting.rounding import to_decimals
+from smoothcert.reporting.tables import Cell, Column, Table
 
 __all__ = ["COVERAGE", "INTERVALS", "interval_table", "terminal_intervals"]
 
