@@ -11,8 +11,7 @@ import torch
 
 from exports import remembered_exports
 from smoothcert.approximate import SPECS, Candidate, make_candidate
-from smoothcert.classifiers import Classifier, FunctionClassifier, TorchClassifier
-from smoothcert.classifiers.torch_module import module_fingerprint
+from smoothcert.classifiers import Classifier, FunctionClassifier, TorchClassifier, module_fingerprint
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.models import DIGITS, LoadedModel, build_model, save_checkpoint
 

@@ -19,13 +19,17 @@ class Centre(torch.nn.Module):
         return x - torch.tensor(1 / 3)
 
 
-def make_base() -> TorchClassifier:
+def make_net() -> torch.nn.Sequential:
     torch.manual_seed(0)
     net = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, bias=False), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Flatten(),
         torch.nn.Linear(288, 4),
     )  # fmt: skip
-    return TorchClassifier(torch.nn.Sequential(Centre(), net), num_classes=4)
+    return torch.nn.Sequential(Centre(), net)
+
+
+def make_base() -> TorchClassifier:
+    return TorchClassifier(make_net(), num_classes=4)
 
 
 def test_fp16_on_a_cpu_rounds_the_weights_and_computes_in_float32() -> None:
@@ -54,7 +58,7 @@ def test_bf16_computes_in_bfloat16_behind_a_float32_normalization() -> None:
     base = make_base()
     candidate = make_candidate("bf16", base)
     centred = torch.from_numpy(BATCH) - torch.tensor(1 / 3)
-    net = make_base().module[1].to(torch.bfloat16)
+    net = make_net()[1].eval().to(torch.bfloat16)
     with torch.inference_mode():
         expected = net(centred.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)).float().numpy()
     logits = candidate.classifier.logits(BATCH)
@@ -67,7 +71,7 @@ def test_bf16_computes_in_bfloat16_behind_a_float32_normalization() -> None:
 
 @pytest.mark.parametrize("spec", ["fp16", "bf16"])
 def test_preprocessing_stays_in_front_in_float32(spec: str) -> None:
-    base = TorchClassifier(make_base().module[1], num_classes=4, preprocess=Centre())
+    base = TorchClassifier(make_net()[1], num_classes=4, preprocess=Centre())
     candidate = make_candidate(spec, base).classifier
     np.testing.assert_array_equal(
         candidate.logits(BATCH), make_candidate(spec, make_base()).classifier.logits(BATCH)

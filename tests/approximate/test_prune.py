@@ -84,7 +84,8 @@ def test_a_shared_weight_is_pruned_once() -> None:
     second.weight = first.weight
     candidate = make_candidate("prune-global:0.25", TorchClassifier(torch.nn.Sequential(first, second), 4))
     assert isinstance(candidate.classifier, TorchClassifier)
-    weights = [layer.weight for layer in candidate.classifier.module]
+    assert isinstance(candidate.classifier.module, torch.nn.Sequential)
+    weights = [layer.get_parameter("weight") for layer in candidate.classifier.module]
     assert weights[0] is weights[1]
     assert int((weights[0] == 0).sum()) == 4
     assert "(4 of 16)" in candidate.description
@@ -102,7 +103,7 @@ def test_no_masks_remain() -> None:
 def test_weights_that_are_computed_are_refused() -> None:
     masked = make_net()
     reference.l1_unstructured(prunable(masked)[0], "weight", amount=0.5)
-    with pytest.raises(InvalidArgumentError, match="plain parameters"):
+    with pytest.raises(InvalidArgumentError, match="layer '0' is computed"):
         make_candidate("prune:0.1", TorchClassifier(masked, 4))
     normed = make_net()
     parametrizations.weight_norm(prunable(normed)[0])

@@ -62,6 +62,11 @@ def refuse_to_export(source: TorchClassifier, shape: tuple[int, ...]) -> Exporte
     raise MissingExtraError("this needs 'onnxruntime': pip install 'smoothcert[onnx]'")
 
 
+def is_eager(found: Classifier, base: TorchClassifier) -> bool:
+    """Whether this is the module itself, to be run as it is."""
+    return isinstance(found, TorchClassifier) and found.module is base.module and found.runtime == "eager"
+
+
 def test_an_exported_module_computes_the_same_up_to_rounding(
     base: TorchClassifier, exported: ExportedClassifier
 ) -> None:
@@ -108,7 +113,7 @@ def test_modules_that_are_not_float32_stay_with_torch() -> None:
 
 @pytest.mark.usefixtures("at_once")
 def test_by_name(base: TorchClassifier, exported: ExportedClassifier) -> None:
-    assert with_runtime(base, "eager", BATCH) is base
+    assert is_eager(with_runtime(base, "eager", BATCH), base)
     assert with_runtime(base, "onnx", BATCH) is exported
 
 
@@ -117,20 +122,20 @@ def test_on_the_cpu_onnx_runtime_runs_what_it_can(base: TorchClassifier, exporte
     assert isinstance(chosen, ExportedClassifier)
     assert chosen.fingerprint == exported.fingerprint
     half = TorchClassifier(make_net().to(torch.bfloat16), num_classes=5, preprocess=torch.Tensor.bfloat16)
-    assert with_runtime(half, "auto", BATCH) is half
+    assert is_eager(with_runtime(half, "auto", BATCH), half)
 
 
 def test_elsewhere_pytorch_runs_it() -> None:
     there = TorchClassifier(make_net(), num_classes=5)
     there.device = torch.device("cuda")
-    assert with_runtime(there, "auto", BATCH) is there
+    assert is_eager(with_runtime(there, "auto", BATCH), there)
 
 
 def test_without_onnx_runtime_the_module_stays_with_torch(
     base: TorchClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "ExportedClassifier", refuse_to_export)
-    assert with_runtime(base, "auto", BATCH) is base
+    assert is_eager(with_runtime(base, "auto", BATCH), base)
     with pytest.raises(MissingExtraError):
         with_runtime(base, "onnx", BATCH)
 
@@ -145,7 +150,7 @@ def test_a_runtime_that_computes_something_else_is_rejected(
 
     other = FunctionClassifier(wrong, num_classes=5, fingerprint="wrong")
     monkeypatch.setattr(runtime, "ExportedClassifier", lambda source, shape: other)
-    assert with_runtime(base, "auto", BATCH) is base
+    assert is_eager(with_runtime(base, "auto", BATCH), base)
     with pytest.raises(InvalidArgumentError, match=r"another function: logits differ by up to 0\.05"):
         with_runtime(base, "onnx", BATCH)
 
@@ -163,5 +168,5 @@ def test_wrong_arguments_are_refused(base: TorchClassifier) -> None:
         for name in ("eager", "compile", "onnx", "auto"):
             with pytest.raises(InvalidArgumentError, match=message):
                 with_runtime(base, name, batch)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="'fast': it should be one of eager, compile, onnx, auto"):
+    with pytest.raises(InvalidArgumentError, match="'fast': it should be one of auto, eager, compile, onnx"):
         with_runtime(base, "fast", BATCH)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from smoothcert.classifiers.torch_module import module_fingerprint
+from smoothcert.classifiers import module_fingerprint
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.models import ARCHITECTURES, CIFAR10, Normalization, Normalize, build_model
 

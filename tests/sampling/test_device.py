@@ -35,8 +35,9 @@ class Linear(torch.nn.Module):
 
 def linear(num_classes: int) -> tuple[TorchClassifier, torch.Tensor]:
     """Return a classifier and its biases."""
-    module = Linear(num_classes)
-    return TorchClassifier(module, num_classes), module.layer.bias.data
+    classifier = TorchClassifier(Linear(num_classes), num_classes)
+    assert isinstance(classifier.module, Linear)
+    return classifier, classifier.module.layer.bias.data
 
 
 def there(classifier: TorchClassifier, noise: NoiseStream, requests: list[SampleRequest], size: int) -> list[int]:

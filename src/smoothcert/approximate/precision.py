@@ -65,7 +65,9 @@ def _arithmetic(base: TorchClassifier, dtype: torch.dtype) -> TorchClassifier:
     front, net = _split(copy_module(base))
     _check_range(net, dtype)
     module = LowPrecision(front, net, dtype)
-    return TorchClassifier(module, base.num_classes, preprocess=base.preprocess, device=base.device)
+    return TorchClassifier(
+        module, base.num_classes, preprocess=base.preprocess, device=base.device, input_dtype=torch.float32
+    )  # which casts behind its front
 
 
 def _split(module: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:

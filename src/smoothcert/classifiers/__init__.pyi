@@ -2,6 +2,7 @@ from .base import INVALID_VOTE as INVALID_VOTE
 from .base import Classifier as Classifier
 from .base import votes_from_logits as votes_from_logits
 from .compiled import CompiledClassifier as CompiledClassifier
+from .fingerprint import module_fingerprint as module_fingerprint
 from .function import FunctionClassifier as FunctionClassifier
 from .onnx_export import INPUT as INPUT
 from .onnx_export import OUTPUT as OUTPUT
@@ -12,5 +13,6 @@ from .onnx_file import OnnxClassifier as OnnxClassifier
 from .quiet import quiet as quiet
 from .rounding import beyond_rounding as beyond_rounding
 from .runtime import with_runtime as with_runtime
+from .torch_module import RUNTIMES as RUNTIMES
+from .torch_module import RuntimeName as RuntimeName
 from .torch_module import TorchClassifier as TorchClassifier
-from .torch_module import module_fingerprint as module_fingerprint

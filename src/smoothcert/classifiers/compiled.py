@@ -47,7 +47,7 @@ class CompiledClassifier(TorchClassifier):
     def __init__(self, source: TorchClassifier, batch_size: int) -> None:
         if batch_size < 1:
             raise InvalidArgumentError(f"batch_size is {batch_size}: compile for at least 1 input")
-        super().__init__(source.module, source.num_classes, source.preprocess, source.device)
+        vars(self).update(vars(source))  # the same module: it is compiled from an export of its own
         self._source = source
         self._fingerprint = hashlib.sha256(f"torch.compile\n{source.fingerprint}".encode()).hexdigest()
         self._batch_size = batch_size

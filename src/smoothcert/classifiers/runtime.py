@@ -7,7 +7,6 @@ Nothing is timed. A probe gains too little and may be misled by whatever else ru
 from __future__ import annotations
 
 import contextlib
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +15,13 @@ from smoothcert.classifiers.base import Classifier
 from smoothcert.classifiers.compiled import CompiledClassifier
 from smoothcert.classifiers.onnx_export import ExportedClassifier
 from smoothcert.classifiers.rounding import beyond_rounding
-from smoothcert.classifiers.torch_module import TorchClassifier
+from smoothcert.classifiers.torch_module import RUNTIMES, RuntimeName, TorchClassifier
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
 
 __all__ = ["with_runtime"]
 
-_NAMES = ("eager", "compile", "onnx", "auto")
 
-
-def with_runtime(
-    classifier: TorchClassifier, runtime: Literal["eager", "compile", "onnx", "auto"], batch: NDArray[np.float32]
-) -> Classifier:
+def with_runtime(classifier: TorchClassifier, runtime: RuntimeName, batch: NDArray[np.float32]) -> Classifier:
     """Run a module by the runtime named.
 
     Parameters
@@ -44,7 +39,8 @@ def with_runtime(
     Returns
     -------
     Classifier
-        `classifier` itself for ``"eager"``. Its fingerprint and description name what is run.
+        For ``"eager"`` `classifier`, for procedures to run as it is. Its fingerprint and description name what is
+        run.
 
     Raises
     ------
@@ -66,8 +62,8 @@ def with_runtime(
     >>> with_runtime(linear, "auto", np.ones((16, 4), np.float32)).description["runtime"]
     'onnxruntime ...'
     """
-    if runtime not in _NAMES:
-        raise InvalidArgumentError(f"runtime is {runtime!r}: it should be one of {', '.join(_NAMES)}")
+    if runtime not in RUNTIMES:
+        raise InvalidArgumentError(f"runtime is {runtime!r}: it should be one of {', '.join(RUNTIMES)}")
     if batch.dtype != np.float32 or batch.ndim < 2 or len(batch) == 0:
         raise InvalidArgumentError(
             f"batch has dtype {batch.dtype} and shape {batch.shape}: give float32 (b, *shape) with b >= 1"
@@ -79,7 +75,7 @@ def with_runtime(
     if runtime == "auto":  # only CPU modules are exported
         with contextlib.suppress(InvalidArgumentError, MissingExtraError):
             return with_runtime(classifier, "onnx", batch)
-    return classifier
+    return classifier.run_by("eager")
 
 
 def _same_function(

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from smoothcert.classifiers.base import INVALID_VOTE
+from smoothcert.classifiers.fingerprint import module_fingerprint, qualified_name
+from smoothcert.classifiers.own_copy import evaluation_copy
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["TorchClassifier", "labels_of", "module_fingerprint"]
+__all__ = ["RUNTIMES", "RuntimeName", "TorchClassifier", "labels_of"]
+
+
+RuntimeName = Literal["auto", "eager", "compile", "onnx"]
+"""What may run a torch module."""
+
+_BATCH_WIDE = ".quantized.dynamic"  # in the names of torch's modules of such layers
+
+RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
 
 
 class TorchClassifier:
@@ -21,20 +32,27 @@ class TorchClassifier:
     Parameters
     ----------
     module : torch.nn.Module
-        Maps a float32 tensor (b, *shape) to logits (b, num_classes). It is put into evaluation mode: a module
-        that looks at its batch mates would make a vote depend on other samples.
+        Maps a tensor (b, *shape) to logits (b, num_classes), or to an object that has them as ``logits``. A copy
+        of it is run, in evaluation mode: a module that looks at its batch mates would make a vote depend on other
+        samples. Exported programs keep the mode that they were exported in.
     num_classes : int
         Number of classes, at least 2.
     preprocess : callable, optional
-        Applied to the noisy batch before `module`, such as a normalization. It stays behind the noise, so it is
-        part of the classifier and changes no radius.
+        Applied to the noisy batch in float32 before `module`, such as a normalization. It stays behind the noise,
+        so it is part of the classifier and changes no radius.
     device : str or torch.device, optional
         Where to run; by default where the module's parameters are.
+    input_dtype : torch.dtype, optional
+        What the preprocessed batch is cast to before `module`; by default the dtype of the module's parameters
+        where all of them have the same, else float32.
+    runtime : {"auto", "eager", "compile", "onnx"}
+        What procedures run it with, see `with_runtime`. `logits` and `classify` themselves are PyTorch's.
 
     Raises
     ------
     InvalidArgumentError
-        When `num_classes` is less than 2.
+        When `num_classes` is less than 2, there is no such device, or the module cannot be copied or decides its
+        quantization by the batch at hand.
 
     Examples
     --------
@@ -51,17 +69,26 @@ class TorchClassifier:
         num_classes: int,
         preprocess: Callable[[torch.Tensor], torch.Tensor] | None = None,
         device: str | torch.device | None = None,
+        *,
+        input_dtype: torch.dtype | None = None,
+        runtime: RuntimeName = "auto",
     ) -> None:
         if num_classes < 2:
             raise InvalidArgumentError(f"num_classes is {num_classes}: a classifier has at least 2 classes")
-        parameter = next(module.parameters(), None)
-        home = parameter.device if parameter is not None else torch.device("cpu")
-        self.device = torch.device(device) if device is not None else home
-        # channels_last is the layout of the CPU and GPU convolution kernels: 1.2 times as fast on CPU.
-        self.module = module.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not isinstance(module, torch.nn.Module):
+            raise InvalidArgumentError(f"module is a {type(module).__name__}: give a torch.nn.Module")
+        if runtime not in RUNTIMES:
+            raise InvalidArgumentError(f"runtime is {runtime!r}: it should be one of {', '.join(RUNTIMES)}")
+        _refuse_batch_wide_scales(module)
+        self.device = _device(module, device)
+        self.module = evaluation_copy(module, self.device)
         self.preprocess = preprocess
+        if isinstance(preprocess, torch.nn.Module):
+            self.preprocess = evaluation_copy(preprocess, self.device)
+        self.runtime = runtime
         self._num_classes = num_classes
-        self._fingerprint = module_fingerprint(module, preprocess)
+        self._input_dtype = input_dtype or _common_dtype(self.module)
+        self._fingerprint = module_fingerprint(self.module, self.preprocess)
 
     @property
     def num_classes(self) -> int:
@@ -77,12 +104,27 @@ class TorchClassifier:
     def description(self) -> dict[str, str]:
         """What is run: runtime, device type, parameter dtype, preprocessing; on CUDA how float32 is multiplied."""
         dtypes = {str(p.dtype).removeprefix("torch.") for p in self.module.parameters()}
-        return {
-            "runtime": f"torch {torch.__version__}",
-            "device": self.device.type,
-            "dtype": "+".join(sorted(dtypes)) or "none",
-            "preprocess": _qualified_name(self.preprocess),
-        } | (_tensor_cores() if self.device.type == "cuda" else {})
+        return (
+            {
+                "runtime": f"torch {torch.__version__}",
+                "device": self.device.type,
+                "dtype": "+".join(sorted(dtypes)) or "none",
+                "preprocess": qualified_name(self.preprocess),
+            }
+            | self._cast()
+            | (_tensor_cores() if self.device.type == "cuda" else {})
+        )
+
+    def _cast(self) -> dict[str, str]:
+        if self._input_dtype == torch.float32:
+            return {}
+        return {"input": f"float32, cast to {str(self._input_dtype).removeprefix('torch.')} before the module"}
+
+    def run_by(self, runtime: RuntimeName) -> TorchClassifier:
+        """Return the same classifier, around the same module, for procedures to run by another runtime."""
+        other = copy.copy(self)
+        other.runtime = runtime
+        return other
 
     @torch.inference_mode()
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,7 +154,9 @@ class TorchClassifier:
         x = batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
         if self.preprocess is not None:
             x = self.preprocess(x)
-        logits: torch.Tensor = self.module(x)
+        logits = self.module(x.to(self._input_dtype))
+        if not isinstance(logits, torch.Tensor):
+            logits = _logits_of(logits)
         if logits.ndim != 2 or logits.shape[1] != self._num_classes:
             raise InvalidArgumentError(
                 f"the module returned logits of shape {tuple(logits.shape)} for a batch of {len(batch)}, but "
@@ -126,39 +170,46 @@ def labels_of(logits: torch.Tensor) -> torch.Tensor:
     return torch.where(torch.isfinite(logits).all(dim=1), logits.argmax(dim=1), INVALID_VOTE)
 
 
-def module_fingerprint(
-    module: torch.nn.Module, preprocess: Callable[[torch.Tensor], torch.Tensor] | None = None
-) -> str:
-    """Hash what a module computes: its structure, parameters, buffers and preprocessing.
+def _device(module: torch.nn.Module, device: str | torch.device | None) -> torch.device:
+    """Return the device asked for, if it is there, or the module's."""
+    if device is None:
+        parameter = next(module.parameters(), None)
+        return parameter.device if parameter is not None else torch.device("cpu")
+    try:
+        asked = torch.device(device)
+        torch.empty(0, device=asked)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise InvalidArgumentError(
+            f"device is {str(device)!r}: it cannot be used here ({reason}); give 'cpu'"
+        ) from error
+    return asked
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module; ``repr`` stands for its structure.
-    preprocess : callable, optional
-        Hashed by its qualified name, or like a module when it is one.
 
-    Returns
-    -------
-    str
-        SHA-256 in hexadecimal.
+def _common_dtype(module: torch.nn.Module) -> torch.dtype:
+    """Return the dtype that all parameters have, in which the module expects its input, else float32."""
+    dtypes = {parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()}
+    return dtypes.pop() if len(dtypes) == 1 else torch.float32
 
-    Examples
-    --------
-    >>> import torch
-    >>> a = torch.nn.Linear(2, 2)
-    >>> module_fingerprint(a) == module_fingerprint(a), len(module_fingerprint(a))
-    (True, 64)
-    """
-    digest = hashlib.sha256(f"{type(module).__qualname__}\n{module!r}\n".encode())
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    if isinstance(preprocess, torch.nn.Module):
-        digest.update(module_fingerprint(preprocess).encode())
-    else:
-        digest.update(_qualified_name(preprocess).encode())
-    return digest.hexdigest()
+
+def _refuse_batch_wide_scales(module: torch.nn.Module) -> None:
+    for name, part in module.named_modules():
+        if _BATCH_WIDE in type(part).__module__:
+            raise InvalidArgumentError(
+                f"module has the dynamically quantized layer {name!r}, whose scale depends on the whole batch, so "
+                "that a vote would depend on other samples: quantize it statically, or by weights alone"
+            )
+
+
+def _logits_of(output: Any) -> torch.Tensor:
+    """Take the logits out of what a module returned."""
+    logits = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if not isinstance(logits, torch.Tensor):
+        raise InvalidArgumentError(
+            f"module returned a {type(output).__name__} without logits: wrap it, so that it returns a tensor "
+            "(b, num_classes)"
+        )
+    return logits
 
 
 def _tensor_cores() -> dict[str, str]:
@@ -168,12 +219,3 @@ def _tensor_cores() -> dict[str, str]:
     except RuntimeError:  # PyTorch 2.9 and later: set for each kind of layer by itself
         convolutions = "set by layer"
     return {"convolutions": convolutions, "matrix_products": torch.get_float32_matmul_precision()}
-
-
-def _qualified_name(function: object) -> str:
-    if function is None:
-        return "none"
-    if isinstance(function, torch.nn.Module):
-        return repr(function)
-    module = getattr(function, "__module__", "")
-    return f"{module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
