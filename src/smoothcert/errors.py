@@ -6,6 +6,7 @@ Each message names the argument (or file), the value and what would be right.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ __all__ = [
     "SmoothcertError",
     "import_extra",
     "reading",
+    "require_extra",
 ]
 
 
@@ -83,6 +85,12 @@ def reading(
     except Exception as reason:  # parsers of hostile bytes raise anything
         text = f"{type(reason).__name__}: {reason}"[:300]
         raise error(f"{path} is damaged ({text}): {remedy}") from reason
+
+
+def require_extra(module: str, extra: str) -> None:
+    """Raise MissingExtraError where an optional dependency is not installed, without importing it."""
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(f"this needs {module!r}: pip install 'smoothcert[{extra}]'")
 
 
 def import_extra(module: str, extra: str) -> ModuleType:

@@ -4,6 +4,8 @@ from .base import votes_from_logits as votes_from_logits
 from .compiled import CompiledClassifier as CompiledClassifier
 from .fingerprint import module_fingerprint as module_fingerprint
 from .function import FunctionClassifier as FunctionClassifier
+from .kept_graphs import kept_graph as kept_graph
+from .kept_graphs import versions_of as versions_of
 from .onnx_export import INPUT as INPUT
 from .onnx_export import OUTPUT as OUTPUT
 from .onnx_export import ExportedClassifier as ExportedClassifier

@@ -8,10 +8,11 @@ from typing import Any, cast
 
 import torch
 
+from smoothcert.classifiers.kept_graphs import computed_by, kept_graph, versions_of
 from smoothcert.classifiers.onnx_file import OnnxClassifier
 from smoothcert.classifiers.quiet import in_one_line, quiet
 from smoothcert.classifiers.torch_module import TorchClassifier
-from smoothcert.errors import InvalidArgumentError, import_extra
+from smoothcert.errors import InvalidArgumentError, MissingExtraError, require_extra
 
 __all__ = ["INPUT", "OUTPUT", "ExportedClassifier", "export_onnx", "strip_metadata"]
 
@@ -88,17 +89,24 @@ def export_onnx(classifier: TorchClassifier, shape: tuple[int, ...]) -> bytes:
     'float32'
     """
     for package in ("onnx", "onnxruntime", "onnxscript"):
-        import_extra(package, "onnx")
+        require_extra(package, "onnx")
     try:
-        with quiet():
-            model = _export(_whole(classifier), shape)
-            strip_metadata(model)
-            data: bytes = model.SerializeToString(deterministic=True)
-            OnnxClassifier(data, classifier.num_classes)  # refuses a batch axis that the module has fixed
+        what = f"export {_OPSET}, {versions_of('torch', 'onnx', 'onnxscript')}, {computed_by(classifier, shape)}"
+        return kept_graph(what, lambda: _exported(classifier, shape))
+    except MissingExtraError:
+        raise
     except Exception as error:  # whatever the module raises, also on inputs of the wrong shape
         raise InvalidArgumentError(
             f"the module cannot be exported to ONNX for inputs of shape {shape}: {in_one_line(error)}"
         ) from error
+
+
+def _exported(classifier: TorchClassifier, shape: tuple[int, ...]) -> bytes:
+    with quiet():
+        model = _export(_whole(classifier), shape)
+        strip_metadata(model)
+        data: bytes = model.SerializeToString(deterministic=True)
+        OnnxClassifier(data, classifier.num_classes)  # refuses a batch axis that the module has fixed
     return data
 
 
