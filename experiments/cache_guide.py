@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     a = parser.parse_args()
     workspace = open_workspace(a.guide, model=None, data=None, device=None)
-    new = workspace.running(workspace.make(a.candidate))
+    new = workspace.make(a.candidate)
     made = sc.CertificationCache(a.guide).manifest
     x = workspace.dataset.inputs
     sc.certify(
@@ -68,7 +68,6 @@ def main() -> None:
         alpha=made.alpha,
         seed=made.seed + 1,
         cache=a.votes,
-        batch_size=new.batch_size,
     )
     store = sc.CertificationCache(a.votes)
     rows = [row for entry in store.entries for row in store.read(entry)]

@@ -114,7 +114,7 @@ def margins_of(cache: Path, data: Data, out: Path) -> NDArray[np.float32]:
             stop = min(n, start + BATCH)
             batch = np.empty((stop - start + noise.block(inputs[0].size), *inputs.shape[1:]), np.float32)
             SampleRange(i, key, Purpose.ESTIMATION, start, stop).perturb(noise, np.asarray(inputs[i]), batch)
-            top = np.partition(workspace.base.classifier.logits(batch[: stop - start]), -2, axis=1)
+            top = np.partition(workspace.base.logits(batch[: stop - start]), -2, axis=1)
             margins[i, start:stop] = top[:, -1] - top[:, -2]
         print(f"margins of {i + 1} of {len(inputs)} inputs", flush=True)
     out.mkdir(parents=True, exist_ok=True)

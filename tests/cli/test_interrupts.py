@@ -51,6 +51,7 @@ def test_ctrl_c_while_a_model_is_exported_ends_the_command(
 
     exported.clear()
     monkeypatch.setattr(onnx_export, "_export", export)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))  # no graph was kept
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         arguments = (

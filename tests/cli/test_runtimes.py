@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from smoothcert.classifiers import CompiledClassifier
-from smoothcert.cli.runtime import runtime_of_cache
-from smoothcert.cli.workspace import load_model
-from smoothcert.data import load_dataset
+from smoothcert.classifiers import CompiledClassifier, TorchClassifier
+from smoothcert.models import load_model
+from smoothcert.votes import run_as_made
 from smoothcert.votes.store import candidate_folder, votes_manifest
 
 for package in ("onnx", "onnxruntime", "onnxscript"):
@@ -34,16 +33,15 @@ def test_a_cache_goes_on_with_its_fingerprint_and_batch_size(
     model, data = str(trained / "checkpoint.safetensors"), ("--data", "digits", "--limit", "2")
     call = ("certify", model, *data, "--sigma", "0.25", "--n", "100", "--cache", tmp_path / "c")
     assert run(*call, "--runtime", runtime, "--batch-size", "48")[0] == 0
-    dataset = load_dataset("digits", limit=2)
-    _, module = load_model(model, None, dataset.num_classes)
-    running = runtime_of_cache(module, tmp_path / "c", dataset)
+    module, made = load_model(model).classifier, votes_manifest(tmp_path / "c")
+    assert isinstance(module, TorchClassifier)
+    running = run_as_made(module, made.fingerprint, made.input_shape)
     assert running is not None
-    assert running.classifier.fingerprint == votes_manifest(tmp_path / "c").fingerprint
-    assert running.batch_size == 48
-    _, other = load_model(model, None, dataset.num_classes)
-    torch.nn.init.zeros_(next(other.module.parameters()))
-    changed = type(other)(other.module, other.num_classes)
-    assert runtime_of_cache(changed, tmp_path / "c", dataset) is None
+    assert running.fingerprint == made.fingerprint
+    assert made.classifier["batch_size"] == "48"
+    torch.nn.init.zeros_(next(module.module.parameters()))
+    changed = TorchClassifier(module.module, module.num_classes)
+    assert run_as_made(changed, made.fingerprint, made.input_shape) is None
 
 
 def test_a_cache_goes_on_in_its_runtime_and_refuses_another(run: Any, trained: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from smoothcert.approximate.prune import prune_global, prune_layerwise
 from smoothcert.approximate.user_function import apply_function
 from smoothcert.classifiers import Classifier, OnnxClassifier, TorchClassifier
 from smoothcert.errors import InvalidArgumentError
+from smoothcert.models import function_name, load_model
 
 __all__ = ["SPECS", "Candidate", "make_candidate"]
 
@@ -26,13 +27,15 @@ SPECS = {
     "int8": "int8 weights, uint8 activations, by ONNX Runtime on the CPU (extra 'onnx')",
     "prune:AMOUNT": "the fraction AMOUNT of each layer's weights, the smallest ones, set to zero",
     "prune-global:AMOUNT": "the fraction AMOUNT of all layers' weights together, the smallest ones, set to zero",
-    "PACKAGE.MODULE:FUNCTION": "what your function makes of a copy of the base's torch module",
-    "FILE": "a checkpoint of the base's architecture (.pth.tar, .pth, .pt, .safetensors) or an .onnx model",
+    "PACKAGE.MODULE:FUNCTION": "what your function makes of a copy of the base's torch module, or by itself",
+    "FILE": "a checkpoint of the base's architecture (.pth.tar, .pth, .pt, .safetensors), an .onnx or .pt2 model",
+    "hf:FOLDER-OR-ID": "an image classifier of Hugging Face's transformers",
+    "timm:NAME[@FILE]": "a model of timm",
 }
 """The legal forms of a specification, and what each makes."""
 
 _CHECKPOINTS = (".pth.tar", ".pth", ".pt", ".safetensors")
-_FUNCTION = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)", re.ASCII)
+_OTHERS = ("hf", "timm")
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ def make_candidate(
     Traceback (most recent call last):
         ...
     smoothcert.errors.InvalidArgumentError: candidate 'fp8' is none of: fp16, bf16, int8, prune:AMOUNT,
-    prune-global:AMOUNT, PACKAGE.MODULE:FUNCTION, FILE (.pth.tar, .pth, .pt, .safetensors, .onnx)
+    prune-global:AMOUNT, PACKAGE.MODULE:FUNCTION, FILE, hf:FOLDER-OR-ID, timm:NAME[@FILE] (.pth.tar, .pth, .pt,
+    .safetensors, .onnx, .pt2)
     """
     if not isinstance(base, TorchClassifier):
         raise InvalidArgumentError(f"base is a {type(base).__qualname__}: give a TorchClassifier")
@@ -120,13 +124,16 @@ def make_candidate(
         amount = _amount(spec, argument)
         prune = prune_layerwise if form == "prune" else prune_global
         return Candidate(f"{form}-{amount!r}", *prune(base, amount))
+    if form in _OTHERS or spec.endswith(".pt2"):
+        made = load_model(spec, num_classes=base.num_classes, device=str(base.device)).classifier
+        return Candidate(_file_name(spec.replace(":", "-"), made), made, f"the model {spec}")
     if spec.endswith((*_CHECKPOINTS, ".onnx")):
         return _from_file(spec, base)
-    if match := _FUNCTION.fullmatch(spec):
-        made = apply_function(base, *match.groups())
+    if function_name(spec) is not None:
+        made = apply_function(base, spec)
         return Candidate(spec.replace(":", "-"), made, f"what {spec} makes of a copy of the base's module")
     raise InvalidArgumentError(
-        f"candidate {spec!r} is none of: {', '.join(SPECS)} ({', '.join(_CHECKPOINTS)}, .onnx)"
+        f"candidate {spec!r} is none of: {', '.join(SPECS)} ({', '.join(_CHECKPOINTS)}, .onnx, .pt2)"
     )
 
 
@@ -161,7 +168,11 @@ def _from_file(spec: str, base: TorchClassifier) -> Candidate:
     else:
         classifier, arch = load_candidate(base, spec)
         description = f"the {arch} checkpoint {spec}, in the arithmetic of the base"
+    return Candidate(_file_name(spec, classifier), classifier, description)
+
+
+def _file_name(spec: str, classifier: Classifier) -> str:
     name = Path(spec).name
-    stem = name.removesuffix(next(end for end in (*_CHECKPOINTS, ".onnx") if name.endswith(end)))
+    stem = name.removesuffix(next((end for end in (*_CHECKPOINTS, ".onnx", ".pt2") if name.endswith(end)), ""))
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-")[:64] or "file"
-    return Candidate(f"{slug}-{classifier.fingerprint[:8]}", classifier, description)
+    return f"{slug}-{classifier.fingerprint[:8]}"

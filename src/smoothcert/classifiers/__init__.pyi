@@ -12,6 +12,7 @@ from .onnx_export import ExportedClassifier as ExportedClassifier
 from .onnx_export import export_onnx as export_onnx
 from .onnx_export import strip_metadata as strip_metadata
 from .onnx_file import OnnxClassifier as OnnxClassifier
+from .quiet import in_one_line as in_one_line
 from .quiet import quiet as quiet
 from .rounding import beyond_rounding as beyond_rounding
 from .runtime import with_runtime as with_runtime

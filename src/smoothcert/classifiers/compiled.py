@@ -48,6 +48,7 @@ class CompiledClassifier(TorchClassifier):
         if batch_size < 1:
             raise InvalidArgumentError(f"batch_size is {batch_size}: compile for at least 1 input")
         vars(self).update(vars(source))  # the same module: it is compiled from an export of its own
+        self.runtime = "eager"  # as it is: procedures need not choose
         self._source = source
         self._fingerprint = hashlib.sha256(f"torch.compile\n{source.fingerprint}".encode()).hexdigest()
         self._batch_size = batch_size

@@ -46,11 +46,11 @@ def audit(
 
     Example: smoothcert audit received --model model.safetensors --candidate int8 --n-p 1000 --seed 271828
     """
-    from smoothcert.cli.workspace import keep_provenance, open_workspace
+    from smoothcert.cli.workspace import absolute, open_workspace
     from smoothcert.errors import InvalidArgumentError
     from smoothcert.procedures import audit as run_audit
     from smoothcert.votes import require_probability
-    from smoothcert.votes.store import read_provenance, write_candidate
+    from smoothcert.votes.store import read_provenance, write_candidate, write_provenance
 
     if model is None:
         raise InvalidArgumentError(
@@ -59,12 +59,12 @@ def audit(
         )
     level = require_probability("level", level)  # before any long work
     folder = Path(f"{str(cache).rstrip('/')}-audit-{seed}") if out is None else out
-    workspace = open_workspace(cache, model=model, data=data, device=device, batch_size=batch_size)
+    workspace = open_workspace(cache, model=model, data=data, device=device)
     made = workspace.make(candidate)
     with progress_bar("audit") as progress:
         found = run_audit(
-            workspace.base.classifier,
-            workspace.running(made).classifier,
+            workspace.base,
+            made.classifier,
             workspace.dataset.inputs,
             cache=cache,
             seed=seed,
@@ -73,12 +73,12 @@ def audit(
             n=n,
             alpha_zeta=alpha_zeta,
             name=made.name,
-            batch_size=workspace.base.batch_size,
+            batch_size=batch_size,
             progress=progress,
         )
     write_candidate(folder, _record(found, candidate, made, n_p, alpha_zeta))
     if (provenance := read_provenance(cache)) is not None:
-        keep_provenance(folder, replace(provenance, model=model))
+        write_provenance(folder, absolute(replace(provenance, model=model)))
     findings = found.findings(level)
     _print(found, findings, level, made.name, folder, as_json)
     if findings:

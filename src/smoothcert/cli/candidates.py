@@ -41,24 +41,25 @@ def recertify_candidate(
     bound: Joint | Irs,
     alpha_zeta: float,
     baseline: bool,
+    batch_size: int | None,
     progress: Progress,
 ) -> Recertification:
     """Recertify one candidate, and keep a record of it for `compare` to find."""
-    name, running = _name(candidate, samples), workspace.running(candidate)
+    name = _name(candidate, samples)
     even = spread_of(spread, bound, held_out=isinstance(samples, range)) == EVEN
     with _own_folder(workspace, spec, name) as folder:
         run = recertify(
-            running.classifier,
+            candidate.classifier,
             workspace.dataset.inputs,
             cache=workspace.cache,
             n_p=samples,
             spread=spread,
             alpha_zeta=alpha_zeta,
             bound=bound,
-            base=workspace.base.classifier,
+            base=workspace.base,
             n0=CertificationCache(workspace.cache).manifest.n0 if baseline and even else 0,
             out=folder,
-            batch_size=running.batch_size,
+            batch_size=batch_size,
             progress=progress,
         )
     record = CandidateRecord(
@@ -88,21 +89,21 @@ def decide_candidate(
     radius: float,
     samples: int | range | None,
     alpha_zeta: float,
+    batch_size: int | None,
     progress: Progress,
 ) -> RadiusDecisions:
     """Decide whether one candidate is still certified at a radius."""
-    running = workspace.running(candidate)
     with _own_folder(workspace, spec, f"{_name(candidate, samples)}-at-{radius:g}") as folder:
         return recertify_at_radius(
-            running.classifier,
+            candidate.classifier,
             workspace.dataset.inputs,
             radius,
             cache=workspace.cache,
             n_p=samples,
             alpha_zeta=alpha_zeta,
-            base=workspace.base.classifier,
+            base=workspace.base,
             out=folder,
-            batch_size=running.batch_size,
+            batch_size=batch_size,
             progress=progress,
         )
 

@@ -12,8 +12,7 @@ from smoothcert.cli.printing import print_result, print_run, progress_bar
 
 if TYPE_CHECKING:
     from smoothcert.classifiers import Classifier
-    from smoothcert.cli.runtime import Running
-    from smoothcert.data import Dataset
+    from smoothcert.cli.workspace import Opened
     from smoothcert.noise import NoiseName, NoiseStream
     from smoothcert.procedures import CertificationRun
     from smoothcert.sampling import Inputs
@@ -29,7 +28,7 @@ class _Shared(TypedDict):
     seed: int
     noise: NoiseName | NoiseStream
     cache: Path
-    batch_size: int
+    batch_size: int | None
     progress: Progress
 
 
@@ -64,6 +63,8 @@ def certify(
     runtime: options.Runtime = "auto",
     batch_size: options.BatchSize = None,
     device: options.Device = None,
+    arch: options.Arch = None,
+    normalization: options.Normalization = None,
     radius: Annotated[
         float | None,
         typer.Option(
@@ -81,21 +82,22 @@ def certify(
 
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
-    from smoothcert.cli.workspace import keep_provenance, noise_law, open_provenance
+    from smoothcert.cli.workspace import absolute, noise_law, open_inputs
     from smoothcert.reporting import write_cohen_log
-    from smoothcert.votes.store import Provenance
+    from smoothcert.votes.store import Provenance, recording_provenance
 
     _require_one_way(radius, budget, runner_up, guide)
     law = noise_law(noise, levels, sigma, seed)
-    provenance = Provenance(model=model, data=data, split=split, limit=limit, skip=skip)
-    dataset, running = open_provenance(
-        provenance, cache, runtime=runtime, sigma=sigma, device=device, batch_size=batch_size
+    provenance = Provenance(
+        model=model, data=data, split=split, limit=limit, skip=skip, arch=arch, normalization=normalization
     )
+    opened = open_inputs(provenance, sigma=sigma, device=device, runtime=runtime)
+    dataset = opened.dataset
     if dry_run:
         mean = n if budget is None else max(1, budget // len(dataset.labels) - n0)
-        _show_cost(running, dataset, sigma, n0, mean, radius, as_json)
+        _show_cost(opened, sigma, n0, mean, radius, batch_size, as_json)
         return
-    with progress_bar("certify") as progress:
+    with recording_provenance(cache, absolute(provenance)), progress_bar("certify") as progress:
         shared = _Shared(
             sigma=sigma,
             n0=n0,
@@ -103,11 +105,10 @@ def certify(
             seed=seed,
             noise=law,
             cache=cache,
-            batch_size=running.batch_size,
+            batch_size=batch_size,
             progress=progress,
         )
-        run = _run(running.classifier, dataset.inputs, radius, budget, guide, n, runner_up, shared)
-    keep_provenance(cache, provenance)
+        run = _run(opened.classifier, dataset.inputs, radius, budget, guide, n, runner_up, shared)
     if log is not None:
         write_cohen_log(log, run.certificates, dataset.labels)
     print_run(as_json, run, dataset.labels, cache)
@@ -134,12 +135,11 @@ def _run(
 
 
 def _show_cost(
-    running: Running, dataset: Dataset, sigma: float, n0: int, n: int, radius: float | None, as_json: bool
+    opened: Opened, sigma: float, n0: int, n: int, radius: float | None, batch_size: int | None, as_json: bool
 ) -> None:
     from smoothcert.procedures import estimate_cost
 
-    size = running.batch_size
-    cost = estimate_cost(running.classifier, dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=size)
+    cost = estimate_cost(opened.classifier, opened.dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=batch_size)
     most = "" if radius is None else "at most "
     time, space = f"{cost['seconds']:,.0f} s", f"{cost['bytes'] / 1e6:,.1f} MB"
     print_result(as_json, cost, f"{most}{cost['samples']:,} forward passes, about {time} and {space}")

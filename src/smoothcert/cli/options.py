@@ -7,7 +7,29 @@ from typing import Annotated, Literal
 
 import typer
 
-Model = Annotated[str, typer.Argument(help="Checkpoint: locuslab's .pth.tar, or safetensors.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A checkpoint, .onnx or .pt2 file; PACKAGE.MODULE:FUNCTION that returns a model; hf:FOLDER-OR-ID; "
+        "timm:NAME[@FILE]."
+    ),
+]
+MovedModel = Annotated[str | None, typer.Option("--model", help="Model of the base, if it has moved.")]
+Arch = Annotated[
+    str | None,
+    typer.Option(
+        "--arch",
+        help="For a plain state dict: cifar_resnet20, resnet50, …, or PACKAGE.MODULE:FUNCTION that returns the "
+        "module to fill.",
+    ),
+]
+Normalization = Annotated[
+    str | None,
+    typer.Option(
+        "--normalization",
+        help="What stands in front of a plain state dict's network: none, cifar10, imagenet or digits.",
+    ),
+]
 Data = Annotated[str, typer.Option("--data", help="'digits', or the path of a data set.")]
 MovedData = Annotated[str | None, typer.Option("--data", help="Data set, if it has moved.")]
 Split = Annotated[str, typer.Option("--split", help="Which part of the data set.")]

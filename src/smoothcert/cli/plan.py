@@ -87,10 +87,9 @@ def _probe(cache: Path, model: str | None, data: str | None, device: str | None)
 
     workspace = open_workspace(cache, model=model, data=data, device=device)
     return seconds_per_sample(
-        workspace.base.classifier,
+        workspace.base,
         workspace.dataset.inputs,
         sigma=CertificationCache(cache).manifest.sigma,
-        batch_size=workspace.base.batch_size,
     )
 
 

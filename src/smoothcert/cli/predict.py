@@ -22,24 +22,30 @@ def predict(
     seed: options.Seed = 0,
     noise: options.Noise = "auto",
     levels: options.Levels = None,
+    runtime: options.Runtime = "auto",
     batch_size: options.BatchSize = None,
     device: options.Device = None,
+    arch: options.Arch = None,
+    normalization: options.Normalization = None,
     as_json: options.Json = False,
 ) -> None:
     """Predict the smoothed classifier's class of each input, or abstain (-1).
 
     Example: smoothcert predict model/checkpoint.safetensors --data digits --sigma 0.25 --limit 20
     """
-    from smoothcert.cli.workspace import load_model, noise_law
-    from smoothcert.data import load_dataset
+    from smoothcert.cli.workspace import noise_law, open_inputs
     from smoothcert.procedures import predict as run_predict
+    from smoothcert.votes.store import Provenance
 
     law = noise_law(noise, levels, sigma, seed)
-    dataset = load_dataset(data, split, limit, skip)
-    _, classifier = load_model(model, device, dataset.num_classes)
+    provenance = Provenance(
+        model=model, data=data, split=split, limit=limit, skip=skip, arch=arch, normalization=normalization
+    )
+    opened = open_inputs(provenance, sigma=sigma, device=device, runtime=runtime)
+    dataset = opened.dataset
     with progress_bar("predict") as progress:
         labels = run_predict(
-            classifier,
+            opened.classifier,
             dataset.inputs,
             sigma=sigma,
             n=n,

@@ -71,7 +71,7 @@ def recertify(
             help="Samples of the cache that nobody looked at while the candidates were made; instead of --n-p.",
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Checkpoint of the base, if it has moved.")] = None,
+    model: options.MovedModel = None,
     data: options.MovedData = None,
     baseline: Annotated[
         bool,
@@ -98,21 +98,23 @@ def recertify(
         _require_no_bound(bound, runner_up, together, spread)
     chosen = _chosen(bound, gamma, runner_up=runner_up, together=len(candidate) if together else 1)
     spread_of(spread, chosen, held_out=isinstance(samples, range))  # refuses what the bound does not allow
-    workspace = open_workspace(cache, model=model, data=data, device=device, batch_size=batch_size)
+    workspace = open_workspace(cache, model=model, data=data, device=device)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
     if isinstance(samples, range):
-        reserve_holdout(cache, samples, [workspace.running(made).classifier for made in candidates])
+        reserve_holdout(cache, samples, [made.classifier for made in candidates])
     else:
         _warn_of_others(cache, {made.name for made in candidates})
     rows = []
     for spec, made in zip(candidate, candidates, strict=True):
         with progress_bar(made.name) as progress:
             if radius is not None:
-                decided = decide_candidate(workspace, spec, made, radius, samples, alpha_zeta, progress)
+                decided = decide_candidate(
+                    workspace, spec, made, radius, samples, alpha_zeta, batch_size, progress
+                )
                 row = {**_row(made, decided), **_decided(decided, radius, workspace.dataset.labels)}
             elif samples is not None:
                 run = recertify_candidate(
-                    workspace, spec, made, samples, spread, chosen, alpha_zeta, baseline, progress
+                    workspace, spec, made, samples, spread, chosen, alpha_zeta, baseline, batch_size, progress
                 )
                 row = {**_row(made, run), **_counted(run)}
         rows.append(row)

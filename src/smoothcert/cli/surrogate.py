@@ -38,28 +38,25 @@ def votes(
 
     Example: smoothcert surrogate votes model.safetensors --data digits --sigma 0.25 --n 1000 --out runs/votes
     """
-    from smoothcert.cli.workspace import keep_provenance, noise_law, open_provenance
+    from smoothcert.cli.workspace import absolute, noise_law, open_inputs
     from smoothcert.surrogate import collect_votes
-    from smoothcert.votes.store import Provenance
+    from smoothcert.votes.store import Provenance, recording_provenance
 
     law = noise_law(noise, levels, sigma, seed)
     provenance = Provenance(model=model, data=data, split=split, limit=limit, skip=skip)
-    dataset, running = open_provenance(
-        provenance, out, runtime=runtime, sigma=sigma, device=device, batch_size=batch_size
-    )
-    with progress_bar("votes") as progress:
+    opened = open_inputs(provenance, sigma=sigma, device=device, runtime=runtime)
+    with recording_provenance(out, absolute(provenance)), progress_bar("votes") as progress:
         found = collect_votes(
-            running.classifier,
-            dataset.inputs,
+            opened.classifier,
+            opened.dataset.inputs,
             sigma=sigma,
             n=n,
             cache=out,
             seed=seed,
             noise=law,
-            batch_size=running.batch_size,
+            batch_size=batch_size,
             progress=progress,
         )
-    keep_provenance(out, provenance)
     invalid = int(n * len(found) - found.counts.sum())
     print_result(
         as_json,

@@ -11,7 +11,7 @@ from smoothcert.cli import options
 from smoothcert.cli.printing import print_result, print_run, progress_bar
 
 if TYPE_CHECKING:
-    from smoothcert.cli.runtime import Running
+    from smoothcert.classifiers import Classifier
     from smoothcert.data import Dataset
     from smoothcert.surrogate import Surrogate
 
@@ -48,12 +48,12 @@ def certify(
     dataset = load_dataset(data, split, limit, skip)
     loaded = load_surrogate(surrogate, device=device)
     calibration = None if raw else load_calibration(surrogate, loaded)
-    running = None if model is None else _run_as_fitted(loaded, model, dataset, device)
+    classifier = None if model is None else _run_as_fitted(loaded, model, dataset, device)
     with progress_bar("agreement") as progress:
         run = certify_with_surrogate(
             loaded,
             dataset.inputs,
-            None if running is None else running.classifier,
+            classifier,
             n0=n0,
             n=n,
             alpha=alpha,
@@ -102,10 +102,10 @@ def guided(
 
     dataset = load_dataset(data, split, limit, skip)
     loaded = load_surrogate(surrogate, device=device)
-    running = _run_as_fitted(loaded, model, dataset, device)
+    classifier = _run_as_fitted(loaded, model, dataset, device)
     with progress_bar("guided") as progress:
         run = certify_with_budget(
-            running.classifier,
+            classifier,
             dataset.inputs,
             len(dataset) * (n0 + n),
             sigma=loaded.record.sigma,
@@ -115,7 +115,7 @@ def guided(
             seed=seed,
             noise=surrogate_noise(loaded, seed),
             cache=cache,
-            batch_size=running.batch_size if batch_size is None else batch_size,
+            batch_size=batch_size,
             progress=progress,
         )
     print_run(as_json, run, dataset.labels, cache)
@@ -159,16 +159,17 @@ def evaluate(
     print_result(as_json, evaluation_json(found), *tables, *([left_out] if found.left_out else []))
 
 
-def _run_as_fitted(surrogate: Surrogate, model: str, dataset: Dataset, device: str | None) -> Running:
-    """Run a checkpoint as the classifier that the surrogate was fitted for."""
-    from smoothcert.cli.runtime import runtime_by_fingerprint
-    from smoothcert.cli.workspace import load_model
+def _run_as_fitted(surrogate: Surrogate, model: str, dataset: Dataset, device: str | None) -> Classifier:
+    """Run a model as the classifier that the surrogate was fitted for."""
     from smoothcert.errors import InvalidArgumentError
+    from smoothcert.models import load_model
+    from smoothcert.votes import run_as_made
 
-    _, module = load_model(model, device, dataset.num_classes)
-    if running := runtime_by_fingerprint(surrogate.record.fingerprint, module, dataset):
-        return running
+    record = surrogate.record
+    module = load_model(model, num_classes=dataset.num_classes, device=device).classifier
+    if found := run_as_made(module, record.fingerprint, tuple(record.input_shape)):
+        return found
     raise InvalidArgumentError(
         f"{model} is not the model that the surrogate was fitted for (fingerprint "
-        f"{surrogate.record.fingerprint[:12]}): give its checkpoint, or fit a surrogate to this one's votes"
+        f"{record.fingerprint[:12]}): give its checkpoint, or fit a surrogate to this one's votes"
     )

@@ -10,27 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.approximate import Candidate, make_candidate
-from smoothcert.classifiers import TorchClassifier
-from smoothcert.cli import options
+from smoothcert.classifiers import Classifier
 from smoothcert.cli.printing import warn
-from smoothcert.cli.runtime import Running, runtime_by_name, runtime_of_cache, same_runtime
 from smoothcert.data import load_dataset
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.models import LoadedModel, load_checkpoint
+from smoothcert.models import OpenedModel, function_name
+from smoothcert.models import load_model as load
 from smoothcert.noise import GridNoise, NoiseName, NoiseStream, input_keys
 from smoothcert.sampling import calibration_batch
-from smoothcert.votes.store import CertificationCache, Provenance, read_provenance, write_provenance
+from smoothcert.votes import run_as_made
+from smoothcert.votes.store import CertificationCache, Provenance, read_provenance, recorded_batch_size
 
 if TYPE_CHECKING:
+    from smoothcert.classifiers import RuntimeName
     from smoothcert.data import Dataset
 
 __all__ = [
+    "Opened",
     "Workspace",
-    "keep_provenance",
+    "absolute",
     "load_model",
     "noise_law",
+    "open_inputs",
     "open_labels",
-    "open_provenance",
     "open_workspace",
 ]
 
@@ -40,88 +42,92 @@ class Workspace:
     """What recertification from a cache needs."""
 
     cache: Path
-    module: TorchClassifier  # the model that was certified, as PyTorch runs it
-    base: Running  # the same in the runtime that made the cache
+    module: Classifier  # the model that was certified, as candidates are made of it
+    base: Classifier  # the same in the runtime that made the cache
     dataset: Dataset
     calibration: NDArray[np.float32]  # noisy inputs, (b, *shape), whose noise no vote uses
-    batch_size: int | None  # what the user asked for; None leaves it to the runtime
 
     def make(self, spec: str) -> Candidate:
         """Make a candidate of the base."""
         return make_candidate(spec, self.module, calibration=self.calibration)
 
-    def running(self, candidate: Candidate) -> Running:
-        """Run a candidate as the base was run."""
-        sigma = CertificationCache(self.cache).manifest.sigma
-        return _sized(same_runtime(candidate.classifier, self.base, self.dataset, sigma), self.batch_size)
 
-
-def open_workspace(
-    cache: Path, *, model: str | None, data: str | None, device: str | None, batch_size: int | None = None
-) -> Workspace:
+def open_workspace(cache: Path, *, model: str | None, data: str | None, device: str | None) -> Workspace:
     """Load what a cache was made with, from its provenance or from where the user says."""
     store = CertificationCache(cache)
     dataset = open_labels(cache, data=data)
-    path = model or _provenance(cache).model
-    _, module = load_model(path, device, dataset.num_classes)
-    base = runtime_of_cache(module, cache, dataset)
+    known = read_provenance(cache)
+    if model is None and known is None:
+        raise InvalidArgumentError(f"{cache} does not say what its model is: name it with --model")
+    where = _with_model(known, model)
+    module = load_model(where, device, dataset.num_classes).classifier
+    made = store.manifest
+    base = run_as_made(module, made.fingerprint, made.input_shape, recorded_batch_size(made))
     if base is None:
         raise CacheMismatchError(
-            f"{cache} was made with another model than {path}: name its checkpoint with --model"
+            f"{cache} was made with another model than {where.model}: name its checkpoint with --model"
         )
     keys = list(input_keys(dataset.inputs))
     store.require(keys)
-    calibration = calibration_batch(dataset.inputs, keys, store.manifest.noise(str(cache)))
-    return Workspace(cache, module, _sized(base, batch_size), dataset, calibration, batch_size)
+    calibration = calibration_batch(dataset.inputs, keys, made.noise(str(cache)))
+    return Workspace(cache, module, base, dataset, calibration)
 
 
 def open_labels(cache: Path, *, data: str | None) -> Dataset:
     """Load the inputs and labels that a cache was made with."""
-    provenance, made = _provenance(cache), CertificationCache(cache).manifest
-    dataset = load_dataset(data or provenance.data, provenance.split, provenance.limit, provenance.skip)
+    store, provenance = CertificationCache(cache), read_provenance(cache)
+    made = store.manifest
+    if provenance is not None:
+        where = data or provenance.data
+        dataset = load_dataset(where, provenance.split, provenance.limit, provenance.skip)
+    elif data is not None:
+        where, dataset = data, load_dataset(data)
+    else:
+        raise InvalidArgumentError(f"{cache} does not say what its inputs are: name their data set with --data")
     have, want = (made.num_classes, made.input_shape), (dataset.num_classes, tuple(dataset.inputs.shape[1:]))
     if have != want:
         raise CacheMismatchError(
             f"{cache} was made with {have[0]} classes and inputs of shape {have[1]}, but "
-            f"{data or provenance.data} has {want[0]} and {want[1]}: name its data with --data"
+            f"{where} has {want[0]} and {want[1]}: name its data with --data"
         )
-    return dataset
+    return dataset if provenance is not None else _those_of(store, dataset)
 
 
-def open_provenance(
-    provenance: Provenance,
-    out: Path,
-    *,
-    runtime: options.RuntimeName,
-    sigma: float,
-    device: str | None,
-    batch_size: int | None,
-) -> tuple[Dataset, Running]:
-    """Load the inputs and the model whose votes will be kept in a folder, in the runtime that suits them."""
+def open_inputs(provenance: Provenance, *, sigma: float, device: str | None, runtime: RuntimeName) -> Opened:
+    """Load the inputs and the model that a command names."""
     dataset = load_dataset(provenance.data, provenance.split, provenance.limit, provenance.skip)
-    loaded, module = load_model(provenance.model, device, dataset.num_classes)
-    if loaded.sigma is not None and loaded.sigma != sigma:
-        warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
-    # Votes go on in the runtime that began them, unless the caller insists on another: then it is refused.
-    resumes = runtime == "auto" and any((out / name).exists() for name in ("manifest.json", "rounds.json"))
-    made = runtime_of_cache(module, out, dataset) if resumes else None
-    return dataset, _sized(made or runtime_by_name(module, runtime, dataset, sigma), batch_size)
+    model = load_model(provenance, device, dataset.num_classes, runtime)
+    if model.sigma is not None and model.sigma != sigma:
+        warn(f"the model was trained with sigma = {model.sigma:g}, not {sigma:g}")
+    return Opened(dataset, model.classifier)
 
 
-def keep_provenance(out: Path, provenance: Provenance) -> None:
-    """Write down where model and data of a cache were found, in words that hold in any folder."""
+@dataclass(frozen=True)
+class Opened:
+    """Inputs, and the model that votes on them."""
+
+    dataset: Dataset
+    classifier: Classifier
+
+
+def load_model(
+    where: Provenance, device: str | None, num_classes: int, runtime: RuntimeName = "auto"
+) -> OpenedModel:
+    """Load the model of a command or of a cache, for data of so many classes."""
+    return load(
+        where.model,
+        num_classes=num_classes,
+        arch=where.arch,
+        normalization=where.normalization,
+        device=device,
+        runtime=runtime,
+    )
+
+
+def absolute(provenance: Provenance) -> Provenance:
+    """Name model and data in words that hold in any folder."""
     data = provenance.data if provenance.data == "digits" else str(Path(provenance.data).resolve())
-    write_provenance(out, replace(provenance, model=str(Path(provenance.model).resolve()), data=data))
-
-
-def load_model(path: str, device: str | None, num_classes: int) -> tuple[LoadedModel, TorchClassifier]:
-    """Load a checkpoint as a classifier, checking it against the data's number of classes."""
-    model = load_checkpoint(Path(path))
-    if model.num_classes != num_classes:
-        raise InvalidArgumentError(
-            f"{path} has {model.num_classes} classes, but the data has {num_classes}: use data of the same classes"
-        )
-    return model, TorchClassifier(model.module, model.num_classes, device=device)
+    return replace(provenance, model=_absolute_model(provenance.model), data=data)
 
 
 def noise_law(noise: NoiseName, levels: int | None, sigma: float, seed: int) -> NoiseName | NoiseStream:
@@ -133,15 +139,33 @@ def noise_law(noise: NoiseName, levels: int | None, sigma: float, seed: int) -> 
     return GridNoise(sigma, seed, levels, quantise=noise == "quantised")
 
 
-def _sized(running: Running, batch_size: int | None) -> Running:
-    return running if batch_size is None else replace(running, batch_size=batch_size)
+def _absolute_model(spec: str) -> str:
+    """Make the paths in what names a model absolute."""
+    form, colon, rest = spec.partition(":")
+    if form == "timm":
+        name, at, file = rest.partition("@")
+        return f"timm:{name}{at}{Path(file).resolve() if file else ''}"
+    if form == "hf":
+        return f"hf:{Path(rest).resolve()}" if Path(rest).is_dir() else spec
+    return spec if colon and function_name(spec) else str(Path(spec).resolve())
 
 
-def _provenance(cache: Path) -> Provenance:
-    CertificationCache(cache)  # says what is wrong when this is no cache at all
-    provenance = read_provenance(cache)
-    if provenance is None:
-        raise InvalidArgumentError(
-            f"{cache} was not made by the command line: use the Python interface to recertify"
+def _with_model(known: Provenance | None, model: str | None) -> Provenance:
+    """Return what is known of a cache's model, unless the user names it."""
+    if model is None and known is not None:
+        return known
+    return replace(known or _NOTHING, model=model or "", arch=None, normalization=None)
+
+
+def _those_of(store: CertificationCache, dataset: Dataset) -> Dataset:
+    """Find the inputs of a cache in a data set."""
+    rows = [i for i, key in enumerate(input_keys(dataset.inputs)) if key in store]
+    if len(rows) < len(store):
+        raise CacheMismatchError(
+            f"{store.path} holds votes of {len(store)} inputs, of which {dataset.name} has {len(rows)}: name the "
+            "data that it was made with (--data)"
         )
-    return provenance
+    return dataset.select(rows)
+
+
+_NOTHING = Provenance(model="", data="", split="test", limit=None, skip=1)

@@ -46,8 +46,8 @@ def read_checked(path: Path) -> bytes:
     return data
 
 
-def parse_torch_file(data: bytes, path: Path) -> Mapping[Any, Any]:
-    """Return the dict with `arch` and `state_dict` in a file of ``torch.save``."""
+def load_plain(data: bytes, path: Path) -> Any:
+    """Return what is in a file of ``torch.save``, if it is tensors and plain Python objects."""
     if data.startswith(_ZIP):
         _refuse_inflating_records(data, path)
     elif data[:1] != b"\x80":
@@ -55,7 +55,7 @@ def parse_torch_file(data: bytes, path: Path) -> Mapping[Any, Any]:
             f"{path} ({len(data)} bytes) is neither a PyTorch nor a safetensors file: it starts with {data[:8]!r}"
         )
     try:
-        content = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+        return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # a parser of hostile bytes can raise anything
         wanted = re.search(r"GLOBAL (\S+)", str(error))
         if wanted is not None:
@@ -65,10 +65,18 @@ def parse_torch_file(data: bytes, path: Path) -> Mapping[Any, Any]:
             ) from error
         reason = f"{type(error).__name__}: {str(error)[-300:]}"
         raise CheckpointError(f"{path} ({len(data)} bytes) is damaged or no checkpoint: {reason}") from error
+
+
+def parse_torch_file(data: bytes, path: Path) -> Mapping[Any, Any]:
+    """Return the dict with `arch` and `state_dict` in a file of ``torch.save``."""
+    content = load_plain(data, path)
     if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
         raise CheckpointError(f"{path} holds no dict with 'arch' and 'state_dict', but {_describe(content)}")
     if not isinstance(content.get("arch"), str):
-        raise CheckpointError(f"{path} does not name its architecture: re-save it with 'arch' beside 'state_dict'")
+        raise CheckpointError(
+            f"{path} does not name its architecture: give arch (--arch), or re-save it with 'arch' beside "
+            "'state_dict'"
+        )
     return content
 
 
@@ -94,5 +102,5 @@ def _refuse_inflating_records(data: bytes, path: Path) -> None:
 def _describe(content: object) -> str:
     if isinstance(content, Mapping):
         tensors = sum(isinstance(value, torch.Tensor) for value in content.values())
-        return f"a bare dict of {len(content)} entries, {tensors} of them tensors: re-save it with both"
+        return f"a bare dict of {len(content)} entries, {tensors} of them tensors: give arch (--arch)"
     return f"a {type(content).__name__}"

@@ -100,7 +100,7 @@ def certify_at_radius(
     """
     radius, alpha = require_radius("radius", radius), require_probability("alpha", alpha)
     quota = Quota(n0=require_count("n0", n0), n=require_count("n", n), alpha=alpha)
-    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size, folder=cache)
     p0, drawn = threshold_of(radius, g.noise, g.size)
     test = RadiusTest(drawn, quota.n, alpha)
     if drawn >= test.largest_p0:

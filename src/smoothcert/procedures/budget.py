@@ -119,7 +119,7 @@ def certify_with_budget(
     """
     budget, alpha = require_count("budget", budget), require_probability("alpha", alpha)
     n0 = require_count("n0", n0, at_least=1 if guide is None else 0)
-    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size, folder=cache)
     fewest = len(g) * (n0 + smallest_n(alpha))
     if budget < fewest:
         raise InvalidArgumentError(

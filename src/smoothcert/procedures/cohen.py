@@ -101,7 +101,7 @@ def certify(
     (1, True)
     """
     n0, n, alpha = require_count("n0", n0), require_count("n", n), require_probability("alpha", alpha)
-    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size, folder=cache)
     return certify_smoothed(g, Quota(n0=n0, n=n, alpha=alpha), runner_up=runner_up, cache=cache, progress=progress)
 
 

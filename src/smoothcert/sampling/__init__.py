@@ -3,7 +3,7 @@
 from smoothcert.sampling.calibration import calibration_batch
 from smoothcert.sampling.checks import check_classifier, check_classifier_once, check_inputs
 from smoothcert.sampling.engine import default_batch_size, device_of, sample_votes
-from smoothcert.sampling.identity import Identity, identify
+from smoothcert.sampling.identity import Identity, identify, probe_batch
 from smoothcert.sampling.inputs import Inputs
 from smoothcert.sampling.requests import SampleIndices, SampleRange, SampleRequest, pieces
 from smoothcert.sampling.votes import Votes, count_votes, invalid_vote, most_voted, stored_dtype, votes_for
@@ -26,6 +26,7 @@ __all__ = [
     "invalid_vote",
     "most_voted",
     "pieces",
+    "probe_batch",
     "sample_votes",
     "stored_dtype",
     "votes_for",

@@ -22,7 +22,7 @@ from smoothcert.surrogate.calibration import Calibration, calibrated_probit
 from smoothcert.surrogate.inputs import Rows
 from smoothcert.surrogate.model import Surrogate
 from smoothcert.surrogate.prediction import Prediction
-from smoothcert.votes import Progress, require_classifier, require_count, require_probability
+from smoothcert.votes import Progress, require_classifier, require_count, require_probability, run_as_made
 from smoothcert.votes.store import Timing
 
 __all__ = ["SurrogateRun", "certify_with_surrogate", "surrogate_certificates"]
@@ -137,7 +137,8 @@ def certify_with_surrogate(
             f"n0 is {n0}, but there is no classifier to take samples of: give it, or n0 = 0"
         )
     if classifier is not None:
-        require_fitted_for(surrogate, require_classifier("classifier", classifier))
+        classifier = run_as_fitted(surrogate, require_classifier("classifier", classifier))
+        require_fitted_for(surrogate, classifier)
     if calibration is not None and calibration.surrogate != surrogate.record.digest:
         raise InvalidArgumentError("calibration is of another surrogate: calibrate this one")
     prediction = surrogate.predict(inputs, batch_size=batch_size)
@@ -260,6 +261,12 @@ def surrogate_noise(surrogate: Surrogate, seed: int) -> NoiseStream:
 def _drawn(law: str, sigma: float, seed: int) -> NoiseStream | None:
     """Keep a few streams: to make one's tables takes longer than a surrogate's forward pass."""
     return noise_of_law(law, sigma, seed)
+
+
+def run_as_fitted(surrogate: Surrogate, classifier: Classifier) -> Classifier:
+    """Run a torch module by the runtime of the votes that a surrogate was fitted to."""
+    record = surrogate.record
+    return run_as_made(classifier, record.fingerprint, tuple(record.input_shape)) or classifier
 
 
 def require_fitted_for(surrogate: Surrogate, classifier: Classifier, identity: Identity | None = None) -> None:

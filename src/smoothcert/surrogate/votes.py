@@ -127,7 +127,7 @@ def collect_votes(
            [1. , 0. ]], dtype=float32)
     """
     n = require_count("n", n)
-    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size, folder=cache)
     quota = Quota(n0=0, n=n, alpha=_ALPHA, purpose=_purpose(cache))
     with sampling_groups(g, quota, folder=cache) as votes:
         counts = votes.tally(progress).counts

@@ -10,9 +10,10 @@ from smoothcert.votes.arguments import (
 from smoothcert.votes.groups import PART_VOTES, GroupSampler, sampling_groups
 from smoothcert.votes.pairs import PairedCounts, pair, stack_pairs
 from smoothcert.votes.progress import Progress, reporter
-from smoothcert.votes.quota import Quota, recorded_batch_size
+from smoothcert.votes.quota import Quota
 from smoothcert.votes.repetition import REPEATED, REPETITION_TOLERANCE, repeat_cached
 from smoothcert.votes.rounds import RoundSampler, sampling_rounds
+from smoothcert.votes.running import run_as_made, run_like_cache
 from smoothcert.votes.smoothed import Smoothed
 from smoothcert.votes.tally import Tally, tally_of
 
@@ -28,7 +29,6 @@ __all__ = [
     "Smoothed",
     "Tally",
     "pair",
-    "recorded_batch_size",
     "repeat_cached",
     "reporter",
     "require_batch_size",
@@ -36,6 +36,8 @@ __all__ = [
     "require_count",
     "require_probability",
     "require_radius",
+    "run_as_made",
+    "run_like_cache",
     "sampling_groups",
     "sampling_rounds",
     "stack_pairs",

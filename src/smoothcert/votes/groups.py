@@ -14,10 +14,10 @@ from smoothcert.bounds import lower_confidence_bound
 from smoothcert.noise import Purpose
 from smoothcert.sampling import SampleRange, Votes, count_votes, most_voted, votes_for
 from smoothcert.votes.progress import Progress, reporter
-from smoothcert.votes.quota import Quota, make_manifest, recorded_batch_size
+from smoothcert.votes.quota import Quota, make_manifest
 from smoothcert.votes.repetition import repeat_cached
 from smoothcert.votes.smoothed import Smoothed
-from smoothcert.votes.store import CachedInput, CertificationCache, Timing, kept_sizes
+from smoothcert.votes.store import CachedInput, CertificationCache, Timing, kept_sizes, recorded_batch_size
 from smoothcert.votes.tally import Tally, tally_of
 
 __all__ = ["PART_VOTES", "GroupSampler", "sampling_groups"]

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from smoothcert.noise import Purpose
 from smoothcert.votes.smoothed import Smoothed
-from smoothcert.votes.store import BUDGET, EVEN, Manifest
+from smoothcert.votes.store import BATCH_SIZE, BUDGET, EVEN, Manifest
 
-__all__ = ["Quota", "make_manifest", "recorded_batch_size"]
-
-_BATCH_SIZE = "batch_size"
+__all__ = ["Quota", "make_manifest"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +59,7 @@ def make_manifest(g: Smoothed, quota: Quota, *, base: str = "") -> Manifest:
         fingerprint=g.classifier.fingerprint,
         purpose=quota.purpose.name.lower(),
         identity=asdict(g.identity),
-        classifier={**g.classifier.description, _BATCH_SIZE: str(g.forward_passes_at_once)},
+        classifier={**g.classifier.description, BATCH_SIZE: str(g.forward_passes_at_once)},
         base=base,
         spread=quota.spread,
         versions={
@@ -71,9 +69,3 @@ def make_manifest(g: Smoothed, quota: Quota, *, base: str = "") -> Manifest:
             "machine": platform.machine(),
         },
     )
-
-
-def recorded_batch_size(manifest: Manifest) -> int | None:
-    """Return the batch size that a cache was begun with; kernels may round by it, so a continued run keeps it."""
-    recorded = manifest.classifier.get(_BATCH_SIZE, "")
-    return int(recorded) if recorded.isdecimal() and int(recorded) else None

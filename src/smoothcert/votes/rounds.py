@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from smoothcert.sampling import SampleRange, SampleRequest, Votes, count_votes, pieces
 from smoothcert.votes.groups import PART_VOTES
 from smoothcert.votes.progress import Progress, reporter
-from smoothcert.votes.quota import Quota, make_manifest, recorded_batch_size
+from smoothcert.votes.quota import Quota, make_manifest
 from smoothcert.votes.repetition import REPEATED, require_repeated
 from smoothcert.votes.smoothed import Smoothed
-from smoothcert.votes.store import RoundJournal, Setting, Timing
+from smoothcert.votes.store import RoundJournal, Setting, Timing, recorded_batch_size
 
 __all__ = ["RoundSampler", "sampling_rounds"]
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import NoiseName, NoiseStream, choose_noise, input_keys
@@ -15,6 +19,7 @@ from smoothcert.sampling import (
     Inputs,
     SampleRequest,
     Votes,
+    calibration_batch,
     check_classifier_once,
     check_inputs,
     default_batch_size,
@@ -23,6 +28,8 @@ from smoothcert.sampling import (
     sample_votes,
 )
 from smoothcert.votes.arguments import require_batch_size, require_classifier
+from smoothcert.votes.running import run_as, run_as_made, run_like
+from smoothcert.votes.store import Manifest, manifest_in, recorded_batch_size
 
 __all__ = ["Smoothed"]
 
@@ -61,8 +68,12 @@ class Smoothed:
         seed: int,
         noise: NoiseName | NoiseStream,
         batch_size: int | None = None,
+        folder: str | Path | None = None,
     ) -> Smoothed:
-        """Check everything that can be checked before long work, and choose the noise; arguments as `certify`.
+        """Check everything that can be checked before long work, and choose noise and runtime.
+
+        Arguments are as in `certify`; `folder` is where votes may lie that are continued, in the runtime that they
+        were begun with.
 
         Raises
         ------
@@ -73,8 +84,10 @@ class Smoothed:
         inputs = check_inputs(x)
         stream = choose_noise(noise, sigma, seed, lambda: inputs)
         keys = list(input_keys(inputs))
-        check_classifier_once(classifier, inputs, keys[0], stream)
-        return cls(classifier=classifier, inputs=inputs, keys=keys, noise=stream, batch_size=batch_size)
+        g = cls(classifier=classifier, inputs=inputs, keys=keys, noise=stream, batch_size=batch_size)
+        g = g.run_as_made(folder) or g.run_as_named()
+        check_classifier_once(g.classifier, inputs, keys[0], stream)
+        return g
 
     def __len__(self) -> int:
         """Return the number of inputs m."""
@@ -94,6 +107,29 @@ class Smoothed:
     def forward_passes_at_once(self) -> int:
         """The batch size that is used."""
         return self.batch_size or default_batch_size(self.size, device_of(self.classifier))
+
+    def noisy_inputs(self, count: int) -> NDArray[np.float32]:
+        """Return noisy inputs, float32 (count, *shape), from noise that no vote uses."""
+        return calibration_batch(self.inputs, self.keys, self.noise, count)
+
+    def run_as_made(self, folder: str | Path | None) -> Smoothed | None:
+        """Run the classifier as votes in a folder were begun; None where they are not its own, or there are none."""
+        manifest = None if folder is None else manifest_in(Path(folder))
+        if manifest is None or getattr(self.classifier, "runtime", "auto") != "auto":
+            return None
+        size = self.batch_size or recorded_batch_size(manifest)
+        made = run_as_made(self.classifier, manifest.fingerprint, self.shape, size)
+        return None if made is None else replace(self, classifier=made)
+
+    def run_as_named(self) -> Smoothed:
+        """Run the classifier by the runtime that it names."""
+        return replace(self, classifier=run_as(self.classifier, self.noisy_inputs, self.forward_passes_at_once))
+
+    def run_like(self, manifest: Manifest) -> Smoothed:
+        """Run the classifier by the runtime of a cache, where that can."""
+        runtime = manifest.classifier.get("runtime", "")
+        made = run_like(self.classifier, runtime, self.noisy_inputs, self.forward_passes_at_once)
+        return replace(self, classifier=made)
 
     @cached_property
     def identity(self) -> Identity:

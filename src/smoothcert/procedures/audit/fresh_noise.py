@@ -190,6 +190,7 @@ def audit(
         raise InvalidArgumentError(f"n_p is {n_p}, but f gets n = {n} samples per input: give n_p <= n")
     folder = candidate_folder(Path(out), name)
     g = _on_fresh_noise(store, base, x, seed, batch_size)
+    candidate = replace(g, classifier=candidate).run_like(store.manifest).classifier
     quota = Quota(n0=store.manifest.n0, n=n, alpha=store.manifest.alpha)
     run = certify_smoothed(g, quota, cache=out, progress=progress)
     again = recertify(
@@ -200,7 +201,7 @@ def audit(
         spread="even",  # both sides' votes are compared sample by sample, on all inputs alike
         alpha_zeta=alpha_zeta,
         bound=bound,
-        base=base,
+        base=g.classifier,
         out=folder,
         batch_size=batch_size,
         progress=progress,
@@ -223,11 +224,6 @@ def _on_fresh_noise(
 ) -> Smoothed:
     """Put f under the cache's noise law with the auditor's seed."""
     manifest = store.manifest
-    if base.fingerprint != manifest.fingerprint:
-        raise CacheMismatchError(
-            f"{store.path} holds votes of {manifest.fingerprint!r}, but base is {base.fingerprint!r}: give the "
-            "model that made the cache, in the runtime that made it"
-        )
     if seed == manifest.seed:
         raise InvalidArgumentError(
             f"seed is {seed}, which is the cache's: whoever made the cache knows that noise; choose another one"
@@ -235,7 +231,14 @@ def _on_fresh_noise(
     stream = noise_of_law(manifest.noise_law, manifest.sigma, seed)
     if stream is None:
         raise CacheMismatchError(f"{store.path} was made with noise_law = {manifest.noise_law!r}, unknown here")
-    g = Smoothed.open(base, x, sigma=manifest.sigma, seed=seed, noise=stream, batch_size=batch_size)
+    g = Smoothed.open(
+        base, x, sigma=manifest.sigma, seed=seed, noise=stream, batch_size=batch_size, folder=store.path
+    )
+    if g.classifier.fingerprint != manifest.fingerprint:
+        raise CacheMismatchError(
+            f"{store.path} holds votes of {manifest.fingerprint!r}, but base is {base.fingerprint!r}: give the "
+            "model that made the cache, in the runtime that made it"
+        )
     store.require(g.keys)
     return g
 

@@ -109,7 +109,9 @@ def recertify_at_radius(
     radius = require_radius("radius", radius)
     if n_p is None:
         n_p = min(DEFAULT_SAMPLES, CertificationCache(cache).manifest.n)
-    opened = open_for(candidate, x, cache, n_p, n0=0, alpha_zeta=alpha_zeta, base=base, batch_size=batch_size)
+    opened = open_for(
+        candidate, x, cache, n_p, n0=0, alpha_zeta=alpha_zeta, base=base, out=out, batch_size=batch_size
+    )
     return _decisions(opened, radius, out, progress)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.sampling import identify
-from smoothcert.votes import require_classifier, require_count
+from smoothcert.sampling import identify, probe_batch
+from smoothcert.votes import require_classifier, require_count, run_like_cache
 from smoothcert.votes.store import CertificationCache, reserve
 
 __all__ = ["HELD_OUT", "PREMISE", "require_samples", "reserve_holdout"]
@@ -57,10 +57,10 @@ def reserve_holdout(cache: str | Path, n_p: range, candidates: Sequence[Classifi
     samples = require_samples(n_p)
     if samples.stop > manifest.n:
         raise InvalidArgumentError(f"n_p is {n_p!r}, but {store.path} holds n = {manifest.n} votes per input")
-    for candidate in candidates:
-        require_classifier("candidates", candidate)
     shape, noise = manifest.input_shape, manifest.noise(str(store.path))
-    named = [identify(c, shape, noise).name(c.fingerprint) for c in candidates]
+    asked = [require_classifier("candidates", c) for c in candidates]
+    run = [run_like_cache(c, manifest, probe_batch(shape, noise)) for c in asked]
+    named = [identify(c, shape, noise).name(c.fingerprint) for c in run]
     reserve(store.path, samples.start, samples.stop, named)
 
 

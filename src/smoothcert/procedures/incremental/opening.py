@@ -51,6 +51,7 @@ def open_for(
     n0: int,
     alpha_zeta: float,
     base: Classifier | None,
+    out: str | Path | None,
     batch_size: int | None,
 ) -> Opened:
     """Check everything that can be checked before f^p votes."""
@@ -61,11 +62,13 @@ def open_for(
         store, require_classifier("candidate", candidate), check_inputs(x), require_batch_size(batch_size)
     )
     _require_cached(store, g, samples)
-    logits = check_classifier(candidate, g.inputs, g.keys[0], g.noise)
-    identical = store.manifest.is_of(candidate, g.identity)
+    g = g.run_as_made(out) or g.run_like(store.manifest)
+    logits = check_classifier(g.classifier, g.inputs, g.keys[0], g.noise)
+    identical = store.manifest.is_of(g.classifier, g.identity)
     if base is not None:
         f = replace(g, classifier=require_classifier("base", base))
-        base_logits = check_classifier(base, f.inputs, f.keys[0], f.noise)
+        f = f.run_as_made(store.path) or f.run_like(store.manifest)
+        base_logits = check_classifier(f.classifier, f.inputs, f.keys[0], f.noise)
         store.manifest.require_identity(f.identity, str(store.path))
         repeat_cached(f, store)
         identical |= base_logits.tobytes() == logits.tobytes()

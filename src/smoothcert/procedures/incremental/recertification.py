@@ -139,7 +139,9 @@ def recertify(
     terms = Terms(bound=named_bound(bound), alpha_zeta=alpha_zeta)
     spread = spread_of(spread, terms.bound, held_out=isinstance(n_p, range))
     n0 = require_count("n0", n0, at_least=0)
-    opened = open_for(candidate, x, cache, n_p, n0=n0, alpha_zeta=alpha_zeta, base=base, batch_size=batch_size)
+    opened = open_for(
+        candidate, x, cache, n_p, n0=n0, alpha_zeta=alpha_zeta, base=base, out=out, batch_size=batch_size
+    )
     terms = replace(terms, candidate=opened.premise)
     if spread == "budget" and isinstance(terms.bound, Joint):
         opened = with_budget(opened, terms.bound)

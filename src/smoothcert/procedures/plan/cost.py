@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 from smoothcert.classifiers import Classifier
-from smoothcert.noise import Purpose, choose_noise, input_keys
-from smoothcert.sampling import SampleRange, check_inputs, default_batch_size, device_of, sample_votes
-from smoothcert.votes import require_batch_size, require_classifier, require_count
+from smoothcert.noise import Purpose
+from smoothcert.sampling import SampleRange, check_inputs
+from smoothcert.votes import Smoothed, require_count
 
 __all__ = ["BYTES_PER_VOTE", "estimate_cost", "seconds_per_sample"]
 
@@ -69,17 +69,11 @@ def seconds_per_sample(classifier: Classifier, x: Any, *, sigma: float, batch_si
     >>> 0 < seconds_per_sample(f, np.zeros((3, 2)), sigma=0.5) < 1
     True
     """
-    classifier = require_classifier("classifier", classifier)
-    inputs = check_inputs(x)
-    noise = choose_noise("auto", sigma, 0, lambda: inputs)
-    batch_size = require_batch_size(batch_size)
-    key = next(input_keys([inputs[0]]))
-    probe = 4 * (batch_size or default_batch_size(math.prod(inputs.shape[1:]), device_of(classifier)))
+    g = Smoothed.open(classifier, x, sigma=sigma, seed=0, noise="auto", batch_size=batch_size)
+    probe = 4 * g.forward_passes_at_once
     seconds = math.inf
     for _ in range(2):  # the first run pays for what is set up once
         began = time.perf_counter()
-        sample_votes(
-            classifier, inputs, noise, [SampleRange(0, key, Purpose.CALIBRATION, 0, probe)], batch_size=batch_size
-        )
+        g.sample([SampleRange(0, g.keys[0], Purpose.CALIBRATION, 0, probe)])
         seconds = min(seconds, time.perf_counter() - began)
     return seconds / probe

@@ -1,27 +1,31 @@
 """The certification cache on disk: schema, atomic append, resume, integrity check."""
 
-from smoothcert.votes.store.cache import CertificationCache, votes_manifest
+from smoothcert.votes.store.cache import CertificationCache, manifest_in, votes_manifest
 from smoothcert.votes.store.candidates import open_candidate
 from smoothcert.votes.store.comparisons import GatedComparison, note_comparison
 from smoothcert.votes.store.holdouts import Holdout, note_seen, read_holdouts, reserve
 from smoothcert.votes.store.index import PartEntry
 from smoothcert.votes.store.journal import RoundJournal, Setting
-from smoothcert.votes.store.manifest import BUDGET, EVEN, Manifest, is_identity
+from smoothcert.votes.store.manifest import BATCH_SIZE, BUDGET, EVEN, Manifest, is_identity, recorded_batch_size
 from smoothcert.votes.store.parts import CachedInput
+from smoothcert.votes.store.provenance import (
+    Provenance,
+    read_provenance,
+    recording_provenance,
+    write_provenance,
+)
 from smoothcert.votes.store.records import (
     CandidateRecord,
-    Provenance,
     candidate_folder,
     read_candidates,
-    read_provenance,
     write_candidate,
-    write_provenance,
 )
 from smoothcert.votes.store.sizes import kept_sizes
 from smoothcert.votes.store.timings import Timing
 from smoothcert.votes.store.verification import Verified, verify
 
 __all__ = [
+    "BATCH_SIZE",
     "BUDGET",
     "EVEN",
     "CachedInput",
@@ -39,12 +43,15 @@ __all__ = [
     "candidate_folder",
     "is_identity",
     "kept_sizes",
+    "manifest_in",
     "note_comparison",
     "note_seen",
     "open_candidate",
     "read_candidates",
     "read_holdouts",
     "read_provenance",
+    "recorded_batch_size",
+    "recording_provenance",
     "reserve",
     "verify",
     "votes_manifest",

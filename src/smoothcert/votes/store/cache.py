@@ -19,7 +19,7 @@ from smoothcert.votes.store.manifest import Manifest
 from smoothcert.votes.store.parts import CachedInput, decode_part, encode_part, rows_at_most
 from smoothcert.votes.store.timings import Timing, note_timing, total_timing
 
-__all__ = ["MANIFEST", "CertificationCache", "votes_manifest"]
+__all__ = ["MANIFEST", "CertificationCache", "manifest_in", "votes_manifest"]
 
 MANIFEST = "manifest.json"
 _LOCK = ".lock"
@@ -256,6 +256,12 @@ def votes_manifest(path: str | Path) -> Manifest:
     """
     folder = Path(path)
     return (RoundJournal(folder) if exists(folder, ROUNDS_MANIFEST) else CertificationCache(folder)).manifest
+
+
+def manifest_in(folder: Path) -> Manifest | None:
+    """Return the manifest of the votes in a folder, see `votes_manifest`; None where there are none."""
+    kept = exists(folder, ROUNDS_MANIFEST) or exists(folder, MANIFEST)
+    return votes_manifest(folder) if kept else None
 
 
 def _refuse_rounds(folder: Path) -> None:

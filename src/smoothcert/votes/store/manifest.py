@@ -16,12 +16,15 @@ from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.noise import NoiseStream, Purpose, noise_of_law
 from smoothcert.sampling import Identity
 
-__all__ = ["BUDGET", "EVEN", "FORMAT_VERSION", "Manifest", "is_identity"]
+__all__ = ["BATCH_SIZE", "BUDGET", "EVEN", "FORMAT_VERSION", "Manifest", "is_identity", "recorded_batch_size"]
 
 FORMAT_VERSION = 4
 """Version 2 records at which sample index each input's votes start; in version 1 all start at 0. Version 3 records
 what the classifier computes and what the noise is for; before, that was estimation. Version 4 records that inputs
 have different numbers of votes; where they have the same, version 3 is written."""
+
+BATCH_SIZE = "batch_size"
+"""Where a manifest keeps the batch size, among the classifier's description."""
 
 EVEN, BUDGET = "even", "budget"
 """How votes are spread over the inputs: n of each, or n of each on average."""
@@ -268,3 +271,9 @@ _LEGAL: dict[str, Callable[[Any], bool]] = {
     "versions": _is_text_map,
 }
 """The exact schema: every field and its legal values, in the order in which a mismatch is reported."""
+
+
+def recorded_batch_size(manifest: Manifest) -> int | None:
+    """Return the batch size that a cache was begun with; kernels may round by it, so a continued run keeps it."""
+    recorded = manifest.classifier.get(BATCH_SIZE, "")
+    return int(recorded) if recorded.isdecimal() and int(recorded) else None

@@ -1,4 +1,4 @@
-"""Small JSON records beside a cache: how the command line made it, and its recertified candidates."""
+"""Small JSON records of the candidates that were recertified from a cache."""
 
 from __future__ import annotations
 
@@ -14,45 +14,14 @@ from smoothcert.votes.store.manifest import BUDGET, EVEN
 
 __all__ = [
     "CandidateRecord",
-    "Provenance",
     "candidate_folder",
     "read_candidates",
-    "read_provenance",
     "write_candidate",
-    "write_provenance",
 ]
 
-_PROVENANCE = "recipe.json"  # the name that caches have had since before the class was called so
 _CANDIDATE, _CANDIDATES = "candidate.json", "candidates"
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _is_index = is_int(0, 1 << 40)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """Where the command line found the model and the inputs of a cache.
-
-    It saves typing the same again and is not trusted: fingerprint and keys decide what fits.
-
-    Attributes
-    ----------
-    model : str
-        Path of the checkpoint.
-    data : str
-        Name or path of the data set.
-    split : str
-        Its part.
-    limit : int or None
-        Number of inputs at most.
-    skip : int
-        Every skip-th input was taken.
-    """
-
-    model: str
-    data: str
-    split: str
-    limit: int | None
-    skip: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,18 +81,6 @@ class CandidateRecord:
         return self.start + (self.n_p if self.spread == EVEN else self.looked_at)
 
 
-_PROVENANCE_FORMAT = RecordFormat(
-    name="smoothcert-recipe",
-    version=2,
-    bare=True,
-    legal={
-        "model": is_text,
-        "data": is_text,
-        "split": is_text,
-        "limit": lambda v: v is None or _is_index(v),
-        "skip": lambda v: _is_index(v) and v > 0,
-    },
-)
 _CANDIDATE_FORMAT = RecordFormat(
     name="smoothcert-candidate",
     version=2,
@@ -161,16 +118,6 @@ def candidate_folder(cache: Path, name: str) -> Path:
     if _SLUG.fullmatch(name) is None:
         raise CacheMismatchError(f"candidate name {name!r} is not legal: use letters, digits, '.', '_' and '-'")
     return refuse_links(cache, f"{_CANDIDATES}/{name}")
-
-
-def write_provenance(cache: Path, provenance: Provenance) -> None:
-    """Write the provenance beside the cache."""
-    _PROVENANCE_FORMAT.write(cache, _PROVENANCE, dataclasses.asdict(provenance))
-
-
-def read_provenance(cache: Path) -> Provenance | None:
-    """Read the provenance; None when the cache was not made by the command line."""
-    return Provenance(**_PROVENANCE_FORMAT.read(cache, _PROVENANCE)) if exists(cache, _PROVENANCE) else None
 
 
 def write_candidate(cache: Path, record: CandidateRecord) -> None:

@@ -13,7 +13,8 @@ from smoothcert.votes.store.candidates import open_candidate
 from smoothcert.votes.store.holdouts import read_holdouts
 from smoothcert.votes.store.index import INDEX, PARTS
 from smoothcert.votes.store.journal import ROUNDS_MANIFEST, RoundJournal
-from smoothcert.votes.store.records import read_candidates, read_provenance
+from smoothcert.votes.store.provenance import read_provenance
+from smoothcert.votes.store.records import read_candidates
 from smoothcert.votes.store.sizes import read_sizes
 
 __all__ = ["Verified", "verify"]
