@@ -126,4 +126,5 @@ def certify_smoothed(
         keys=g.keys,
         timing=votes.timing,
         cache=None if cache is None else Path(cache),
+        labels=g.labels,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose, input_keys
-from smoothcert.sampling import Inputs, check_inputs
+from smoothcert.sampling import Inputs, as_inputs
 from smoothcert.votes import Progress, Quota, Smoothed, require_count, sampling_groups
 from smoothcert.votes.store import CertificationCache, Manifest
 
@@ -168,7 +168,7 @@ def read_votes(cache: str | Path, x: Any) -> VoteData:
         raise InvalidArgumentError(
             f"{store.path} holds the votes of no input: run smoothcert surrogate votes first"
         )
-    inputs = check_inputs(x)
+    inputs = as_inputs(x).inputs
     keys = list(input_keys(inputs))
     store.require(keys)
     counts = np.stack([store[key].counts for key in keys])

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import NoiseName, NoiseStream, choose_noise, input_keys
 from smoothcert.sampling import (
@@ -15,11 +18,12 @@ from smoothcert.sampling import (
     Inputs,
     SampleRequest,
     Votes,
+    as_inputs,
     check_classifier_once,
-    check_inputs,
     default_batch_size,
     device_of,
     identify,
+    require_labels,
     sample_votes,
 )
 from smoothcert.votes.arguments import require_batch_size, require_classifier
@@ -43,6 +47,8 @@ class Smoothed:
         The noise.
     batch_size : int or None
         Forward passes at once; None for one that follows from the inputs.
+    labels : ndarray of int64, shape (m,), or None
+        Labels that came with the inputs; no procedure looks at them.
     """
 
     classifier: Classifier
@@ -50,6 +56,7 @@ class Smoothed:
     keys: list[bytes]
     noise: NoiseStream
     batch_size: int | None = None
+    labels: NDArray[np.int64] | None = None
 
     @classmethod
     def open(
@@ -70,11 +77,20 @@ class Smoothed:
             Names the argument, the value and the remedy.
         """
         classifier, batch_size = require_classifier("classifier", classifier), require_batch_size(batch_size)
-        inputs = check_inputs(x)
+        given = as_inputs(x)
+        inputs = given.inputs
+        require_labels(given.labels, classifier)
         stream = choose_noise(noise, sigma, seed, lambda: inputs)
         keys = list(input_keys(inputs))
         check_classifier_once(classifier, inputs, keys[0], stream)
-        return cls(classifier=classifier, inputs=inputs, keys=keys, noise=stream, batch_size=batch_size)
+        return cls(
+            classifier=classifier,
+            inputs=inputs,
+            keys=keys,
+            noise=stream,
+            batch_size=batch_size,
+            labels=given.labels,
+        )
 
     def __len__(self) -> int:
         """Return the number of inputs m."""

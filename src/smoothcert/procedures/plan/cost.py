@@ -8,7 +8,7 @@ from typing import Any
 
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import Purpose, choose_noise, input_keys
-from smoothcert.sampling import SampleRange, check_inputs, default_batch_size, device_of, sample_votes
+from smoothcert.sampling import SampleRange, as_inputs, default_batch_size, device_of, sample_votes
 from smoothcert.votes import require_batch_size, require_classifier, require_count
 
 __all__ = ["BYTES_PER_VOTE", "estimate_cost", "seconds_per_sample"]
@@ -39,8 +39,9 @@ def estimate_cost(
     3000
     """
     n0, n = require_count("n0", n0), require_count("n", n)
-    seconds = seconds_per_sample(classifier, x, sigma=sigma, batch_size=batch_size)
-    inputs = check_inputs(x)
+    given = as_inputs(x)
+    inputs = given.inputs
+    seconds = seconds_per_sample(classifier, given, sigma=sigma, batch_size=batch_size)
     samples = len(inputs) * (n0 + n)
     return {
         "samples": samples,
@@ -70,7 +71,7 @@ def seconds_per_sample(classifier: Classifier, x: Any, *, sigma: float, batch_si
     True
     """
     classifier = require_classifier("classifier", classifier)
-    inputs = check_inputs(x)
+    inputs = as_inputs(x).inputs
     noise = choose_noise("auto", sigma, 0, lambda: inputs)
     batch_size = require_batch_size(batch_size)
     key = next(input_keys([inputs[0]]))
