@@ -79,7 +79,7 @@ def certify_with_surrogate(
     ----------
     surrogate : Surrogate
         From `fit_surrogate` or `load_surrogate`.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs in [0, 1].
     classifier : Classifier, optional
         The base classifier f that the surrogate was fitted for; needed unless n0 is 0.

@@ -65,7 +65,7 @@ class Surrogate:
 
         Parameters
         ----------
-        x : array, tensor or lazy sequence, shape (m, *shape)
+        x : array, tensor, sequence, data set or loader, shape (m, *shape)
             Inputs in [0, 1].
         batch_size : int, optional
             Forward passes at once.

@@ -83,7 +83,7 @@ def collect_votes(
     ----------
     classifier : Classifier
         The base classifier f.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs in [0, 1].
     sigma : float
         Standard deviation of the noise, in the units of the input.
@@ -149,7 +149,7 @@ def read_votes(cache: str | Path, x: Any) -> VoteData:
     ----------
     cache : str or Path
         Folder of the cache, from `collect_votes` or `certify`.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs, all of them in the cache, in any order.
 
     Returns

@@ -79,7 +79,7 @@ def recertify(
     ----------
     candidate : Classifier
         The changed classifier f^p.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs in [0, 1], all of them in the cache, in any order.
     cache : str or Path
         Folder of the certification cache of f.
