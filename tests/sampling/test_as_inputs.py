@@ -180,6 +180,20 @@ def test_colour_images_have_their_channels_first() -> None:
     np.testing.assert_array_equal(rows_of(images[0]), UInt8Images(COLOUR)[:1])
 
 
+def test_arrays_in_tables_and_archives_are_inputs(tmp_path: Path) -> None:
+    colour = UInt8Images(COLOUR)[:]
+    features = datasets.Features(
+        {"x": datasets.Array3D((3, 6, 5), "float32"), "fine_label": datasets.Value("int8")}
+    )
+    table = datasets.Dataset.from_dict({"x": colour.tolist(), "fine_label": [3, 1, 2, 0]}, features=features)
+    np.savez(tmp_path / "some.npz", x=colour, y=[3, 1, 2, 0])
+    with np.load(tmp_path / "some.npz") as archive:
+        for x in (table, table["x"], archive):
+            np.testing.assert_array_equal(rows_of(x), colour)
+        for labels in (as_inputs(table).labels, as_inputs(archive).labels):
+            np.testing.assert_array_equal(labels, [3, 1, 2, 0])
+
+
 def test_halves_are_taken_exactly() -> None:
     for dtype in (torch.float16, torch.bfloat16):
         halves = TENSORS.to(dtype)
@@ -295,7 +309,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a number": (np.float64(0.5), "x has shape ()"),
     "one axis": (np.zeros(3), "if it is one input, x[None]"),
     "a name": ("digits", "x is 'digits': give an array or a tensor"),
-    "paths": ([Path("a.png")], "smoothcert.load_dataset reads a folder of images"),
+    "paths": ([Path("a.png")], "smoothcert.data.load_dataset reads a folder of images"),
     "none": (None, "x is None: give an array"),
     "a module": (torch.nn.Linear(2, 2), "x is of type Linear: give an array"),
     "a generator": ((x for x in X), "read only once: give list(itertools.islice(x, m))"),

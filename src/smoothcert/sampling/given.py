@@ -114,7 +114,7 @@ def _gathered(x: Any) -> GivenInputs:
     if isinstance(x, RowsOnDemand):
         return GivenInputs(x, x.labels)
     if x is None or isinstance(x, str | bytes | PurePath):
-        raise InvalidArgumentError(f"x is {x!r:.60}: give {_FORMS}; smoothcert.load_dataset reads files")
+        raise InvalidArgumentError(f"x is {x!r:.60}: give {_FORMS}; smoothcert.data.load_dataset reads files")
     if is_image(x):
         return GivenInputs(float_values(x, "x")[None])
     if isinstance(x, Mapping):

@@ -132,7 +132,7 @@ def parts_of_row(item: Any, name: str) -> tuple[Any, Any]:
         return columns_of(item, name)
     if isinstance(item, str | bytes | PurePath):
         raise InvalidArgumentError(
-            f"{name} is {item!r:.60}: give arrays or images; smoothcert.load_dataset reads a folder of images"
+            f"{name} is {item!r:.60}: give arrays or images; smoothcert.data.load_dataset reads a folder of images"
         )
     if isinstance(item, list) and len(item) == 2 and depth(item[0]) > depth(item[1]):
         return item[0], item[1]

@@ -104,7 +104,7 @@ def _remedy(value: Any, array: NDArray[Any], name: str) -> str:
     """Say how to make floats in [0, 1] of other numbers."""
     kind = array.dtype.kind
     if kind in "US":
-        return ", which is text: give arrays of numbers; smoothcert.load_dataset reads files"
+        return ", which is text: give arrays of numbers; smoothcert.data.load_dataset reads files"
     if kind == "O":
         odd = next((type(each).__name__ for each in array.flat if not isinstance(each, int | float)), "number")
         return f" with a {odd} in it: give numbers alone"
