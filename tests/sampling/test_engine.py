@@ -16,7 +16,6 @@ from smoothcert.sampling import (
     SampleRequest,
     check_classifier,
     check_classifier_once,
-    check_inputs,
     count_votes,
     sample_votes,
 )
@@ -195,24 +194,3 @@ def test_only_what_cannot_change_is_tried_once(monkeypatch: pytest.MonkeyPatch) 
     eager.module.train()
     with pytest.raises(InvalidArgumentError, match="batch mates"):
         check_classifier_once(eager, X, KEYS[0], NOISE)
-
-
-@pytest.mark.parametrize(
-    ("x", "message"),
-    [
-        (np.zeros((0, 3)), "shape"),
-        (np.zeros(3), "shape"),
-        (np.zeros((2, 3), np.uint8), "dtype uint8"),
-        (np.full((2, 3), 255.0), "values from 255 to 255"),
-        (np.full((2, 3), -1.0), "values from -1 to -1"),
-        (np.array([[0.5, np.nan]]), "NaN"),
-        ([[0.5]], "shape None"),
-    ],
-)
-def test_bad_inputs_are_refused(x: object, message: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=message):
-        check_inputs(x)
-
-
-def test_tensors_are_inputs() -> None:
-    assert check_inputs(torch.rand(2, 3)).shape == (2, 3)

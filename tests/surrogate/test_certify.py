@@ -101,7 +101,7 @@ def test_misuse_is_refused_before_any_sampling() -> None:
         ("n0 is -1", {"n0": -1}),
         ("n is 0", {"n": 0}),
         ("alpha is 2", {"alpha": 2}),
-        ("values from 0 to 7", {"x": np.array([[0.0, 7.0]])}),
+        (r"values in \[0, 7\]", {"x": np.array([[0.0, 7.0]])}),
         ("even unanimous votes are no evidence", {"n0": 5, "classifier": classifier()}),
     ):
         with pytest.raises(InvalidArgumentError, match=words):

@@ -10,11 +10,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert._unit_range import layout_problem
 from smoothcert.data.dataset import MAX_CLASSES, Dataset
 from smoothcert.data.inputs import ArrayInputs, LazyInputs, UInt8Images
 from smoothcert.errors import DataError, reading
 
-_COLOUR_CHANNELS = (1, 3)
 _ALWAYS_BYTES = 1 << 26
 _INFLATION = 64  # zlib reaches 1032 on nothing but zeros; 8-bit digits reach 6
 _HEADERS = {
@@ -76,8 +76,8 @@ def _read(archive: ZipFile, name: str) -> NDArray[Any]:
 
 
 def _inputs(x: NDArray[Any], path: Path) -> LazyInputs:
-    if x.ndim == 4 and x.shape[1] not in _COLOUR_CHANNELS and x.shape[3] in _COLOUR_CHANNELS:
-        raise DataError(f"{path} has x of shape {x.shape}, channels last: give x.transpose(0, 3, 1, 2)")
+    if problem := layout_problem(x.shape):
+        raise DataError(f"{path} has x of {problem}")
     if x.dtype == np.uint8:
         return UInt8Images(x)
     if x.dtype.kind != "f":

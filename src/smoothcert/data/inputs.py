@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothcert._unit_range import from_levels, range_problem
 from smoothcert.data._decode import MAX_IMAGE_BYTES, Crop, decode_image
 from smoothcert.errors import DataError, reading
 
 __all__ = ["ArrayInputs", "EncodedImages", "FolderImages", "Images", "LazyInputs", "UInt8Images"]
 
-# One correctly rounded division per level. Computing x * (1/255) on the fly gives other values for 126 of the 256
-# levels, and then an input would depend on who decoded it.
-_LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
 _IN_MEMORY_BYTES = 2 << 30
 
 
@@ -94,7 +92,7 @@ class ArrayInputs(LazyInputs):
     Traceback (most recent call last):
         ...
     smoothcert.errors.DataError: scan.npz has values in [0, 255], but inputs are in [0, 1]: they look like 8-bit
-    levels, so store them as uint8 or divide by 255
+    levels, so divide by 255, and give sigma in the new units
     """
 
     def __init__(self, values: NDArray[np.floating], source: str = "the array") -> None:
@@ -117,15 +115,8 @@ def _check_unit_range(values: NDArray[np.floating], source: str) -> None:
         position = tuple(int(i) for i in where)
         raise DataError(f"{source} has the value {values[where]} at {position}: inputs are finite, in [0, 1]")
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    if low >= 0.0 and high <= 1.0:
-        return
-    if low >= 0.0 and high <= 255.0:
-        remedy = "they look like 8-bit levels, so store them as uint8 or divide by 255"
-    elif low >= -1.0 and high <= 1.0:
-        remedy = "they look like [-1, 1], so use (x + 1) / 2 and sigma in the new units"
-    else:
-        remedy = "they look normalized, so undo that here and put the normalization in front of the network"
-    raise DataError(f"{source} has values in [{low:g}, {high:g}], but inputs are in [0, 1]: {remedy}")
+    if problem := range_problem(low, high):
+        raise DataError(f"{source} has {problem}")
 
 
 class Images(LazyInputs):
@@ -142,7 +133,7 @@ class Images(LazyInputs):
         return UInt8Images(self.pixels(np.arange(len(self))))
 
     def _read(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.take(_LEVELS, self.pixels(indices))
+        return from_levels(self.pixels(indices))
 
 
 class UInt8Images(Images):

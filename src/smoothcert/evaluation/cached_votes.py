@@ -14,7 +14,7 @@ from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates
-from smoothcert.sampling import Inputs, Votes, check_inputs
+from smoothcert.sampling import Inputs, Votes, as_inputs
 from smoothcert.surrogate import Rows
 from smoothcert.votes import tally_of
 from smoothcert.votes.store import CachedInput, CertificationCache, Manifest
@@ -84,12 +84,17 @@ def read_sampled(cache: str | Path, x: Any, y: NDArray[np.int64]) -> SampledInpu
 
 def labelled_inputs(x: Any, y: NDArray[np.int64]) -> Inputs:
     """Return the inputs, checked, when there is a label for each."""
-    inputs = check_inputs(x)
-    if np.shape(y) != (len(inputs),):
+    given = as_inputs(x)
+    if np.shape(y) != (len(given.inputs),):
         raise InvalidArgumentError(
-            f"y has shape {np.shape(y)}, but x has {len(inputs)} inputs: give one label each"
+            f"y has shape {np.shape(y)}, but x has {len(given.inputs)} inputs: give one label each"
         )
-    return inputs
+    if given.labels is not None and (wrong := np.flatnonzero(given.labels != y)).size:
+        i = int(wrong[0])
+        raise InvalidArgumentError(
+            f"y[{i}] is {y[i]}, but x[{i}] came with the label {given.labels[i]}: give both in one order"
+        )
+    return given.inputs
 
 
 def cached_rows(cache: CertificationCache, keys: list[bytes]) -> Iterator[CachedInput]:

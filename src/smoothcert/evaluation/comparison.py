@@ -151,7 +151,7 @@ def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Compa
     ----------
     cache : str or Path
         Folder of the certification cache, with the candidates' votes below it.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs, all of them in the cache and in every candidate's votes.
     y : ndarray of int64, shape (m,)
         Their labels, used for accuracies alone.

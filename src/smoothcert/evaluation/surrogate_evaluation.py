@@ -96,7 +96,7 @@ def evaluate_surrogate(
         The surrogate.
     cache : str or Path
         Folder of a certification cache of the classifier that it was fitted for.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs, all of them in the cache.
     y : ndarray of int64, shape (m,)
         Their labels.

@@ -80,7 +80,20 @@ class Normalize(nn.Module):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalize a batch (b, c, h, w)."""
+        """Normalize a batch (b, c, h, w).
+
+        Raises
+        ------
+        InvalidArgumentError
+            When it has other channels than there are constants: PyTorch would repeat grey images for each.
+        """
+        channels = len(self.normalization.mean)
+        if x.ndim != 4 or x.shape[1] != channels:
+            raise InvalidArgumentError(
+                f"the model normalizes images of {channels} channels, but gets a batch of shape {tuple(x.shape)}: "
+                f"give x of shape (m, {channels}, height, width), a single image as x[None], and grey images to "
+                "a colour model as np.repeat(x, 3, axis=1)"
+            )
         return (x - self.mean) / self.std
 
     def extra_repr(self) -> str:

@@ -129,6 +129,7 @@ def certify_at_radius(
         keys=g.keys,
         timing=rounds.timing,
         cache=None if cache is None else Path(cache),
+        labels=g.labels,
     )
 
 

@@ -140,6 +140,7 @@ def certify_with_budget(
         keys=g.keys,
         timing=rounds.timing,
         cache=None if cache is None else Path(cache),
+        labels=g.labels,
     )
 
 

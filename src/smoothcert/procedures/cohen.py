@@ -40,8 +40,9 @@ def certify(
     ----------
     classifier : Classifier
         The base classifier f.
-    x : array, tensor or lazy sequence, shape (m, *shape)
-        Inputs in [0, 1].
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
+        Inputs in [0, 1], in any form that `smoothcert.sampling.as_inputs` takes; labels that come with them are
+        kept in the run.
     sigma : float
         Standard deviation of the noise, in the units of the input.
     n0 : int
@@ -126,4 +127,5 @@ def certify_smoothed(
         keys=g.keys,
         timing=votes.timing,
         cache=None if cache is None else Path(cache),
+        labels=g.labels,
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smoothcert.certificate import Certificates
 from smoothcert.votes import Tally
 from smoothcert.votes.store import Timing
@@ -28,6 +31,8 @@ class CertificationRun:
         Samples drawn and seconds spent by this call.
     cache : Path or None
         Where the votes are kept.
+    labels : ndarray of int64, shape (m,), or None
+        Labels that came with the inputs; nothing certified follows from them.
     """
 
     certificates: Certificates
@@ -35,3 +40,4 @@ class CertificationRun:
     keys: list[bytes]
     timing: Timing
     cache: Path | None
+    labels: NDArray[np.int64] | None = None

@@ -1,72 +1,22 @@
-"""Checks before any long work: the inputs' form and range, and that votes do not depend on batch mates."""
+"""Checks before any long work: that a classifier labels the inputs, each without regard to its batch mates."""
 
 from __future__ import annotations
 
 import weakref
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.classifiers import Classifier, OnnxClassifier
-from smoothcert.errors import InvalidArgumentError
+from smoothcert.errors import InvalidArgumentError, SmoothcertError
 from smoothcert.noise import NoiseStream, Purpose
 from smoothcert.sampling.inputs import Inputs
+from smoothcert.sampling.values import is_of
 
-__all__ = ["check_classifier", "check_classifier_once", "check_inputs"]
+__all__ = ["check_classifier", "check_classifier_once"]
 
 _PROBE = 16
 _passed: weakref.WeakKeyDictionary[OnnxClassifier, set[tuple[int, ...]]] = weakref.WeakKeyDictionary()
-
-
-def check_inputs(x: Any) -> Inputs:
-    """Check the form and the range of the inputs.
-
-    Parameters
-    ----------
-    x : array, tensor or Inputs, shape (m, *shape)
-        float32 or float64 values in [0, 1]; a lazy sequence is checked row by row as it is.
-
-    Returns
-    -------
-    Inputs
-        float32 rows.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When there is no input, the type is not floating, or a value is NaN, infinite or outside [0, 1].
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> check_inputs(np.full((2, 3), 255.0))
-    Traceback (most recent call last):
-        ...
-    smoothcert.errors.InvalidArgumentError: x[0] has values from 255 to 255: inputs are in [0, 1] before noise and
-    normalization; divide 8-bit images by 255
-    """
-    if type(x).__module__.startswith("torch"):
-        x = x.detach().cpu().numpy()
-    if len(getattr(x, "shape", ())) < 2 or x.shape[0] == 0:
-        raise InvalidArgumentError(f"x has shape {getattr(x, 'shape', None)}: give (m, *shape) with m >= 1 inputs")
-    if isinstance(x, np.ndarray):
-        if not np.issubdtype(x.dtype, np.floating):
-            raise InvalidArgumentError(
-                f"x has dtype {x.dtype}: give float32 in [0, 1]; divide 8-bit images by 255"
-            )
-        x = x.astype(np.float32, copy=False)
-    for i in range(len(x)):
-        low, high = float(np.min(x[i])), float(np.max(x[i]))
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise InvalidArgumentError(f"x[{i}] has NaN or infinite values: inputs are finite")
-        if low < 0 or high > 1:
-            raise InvalidArgumentError(
-                f"x[{i}] has values from {low:g} to {high:g}: inputs are in [0, 1] before noise and "
-                "normalization; divide 8-bit images by 255"
-            )
-    inputs: Inputs = x
-    return inputs
 
 
 def check_classifier(
@@ -96,11 +46,12 @@ def check_classifier(
     Raises
     ------
     InvalidArgumentError
-        When logits have the wrong shape or move with the batch mates by more than rounding can explain.
+        When the classifier fails on inputs of this shape, or logits have the wrong shape or move with the batch
+        mates by more than rounding can explain.
     """
     batch = np.empty((_PROBE, *inputs.shape[1:]), np.float32)
     noise.perturb(inputs[0], key, Purpose.CALIBRATION, 0, batch)
-    logits = classifier.logits(batch)
+    logits = _first_logits(classifier, batch, tuple(inputs.shape))
     if logits.shape != (_PROBE, classifier.num_classes):
         raise InvalidArgumentError(
             f"classifier returned logits of shape {logits.shape} for a batch of {_PROBE}: with num_classes = "
@@ -142,3 +93,41 @@ def check_classifier_once(classifier: Classifier, inputs: Inputs, key: bytes, no
     elif inputs.shape[1:] not in _passed.setdefault(classifier, set()):
         check_classifier(classifier, inputs, key, noise)
         _passed[classifier].add(inputs.shape[1:])
+
+
+def _first_logits(
+    classifier: Classifier, batch: NDArray[np.float32], shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Score a batch; what a classifier raises that was not made for such inputs names their shape and a remedy."""
+    try:
+        return classifier.logits(batch)
+    except (SmoothcertError, MemoryError):
+        raise
+    except Exception as error:
+        if is_of(error, "torch", "OutOfMemoryError"):
+            raise
+        said = (str(error).strip().splitlines() or ["no message"])[0]
+        raise InvalidArgumentError(
+            f"classifier cannot label inputs of shape {shape[1:]}: {type(error).__name__}: {said:.200}; "
+            f"{_remedy_for_shape(shape)}"
+        ) from error
+
+
+def _remedy_for_shape(shape: tuple[int, ...]) -> str:
+    """Say what else x may have been meant as, by its number of axes."""
+    own = "else give inputs of the channels and the size that it was made for"
+    if len(shape) == 2:
+        return (
+            f"x has shape {shape}: if that is a single input, give x[None]; if its rows are flattened images, "
+            f"x.reshape(m, channels, height, width); {own}"
+        )
+    if len(shape) == 3 and shape[2] in (1, 3, 4):
+        return f"x has shape {shape}: if that is one image with channels last, x.transpose(2, 0, 1)[None]; {own}"
+    if len(shape) == 3:
+        return (
+            f"x has shape {shape}: if that is a single input, give x[None]; if those are images without a channel "
+            f"axis, x[:, None]; {own}"
+        )
+    if len(shape) == 4 and shape[1] == 1:
+        return f"x has shape {shape}: a classifier of colour images takes np.repeat(x, 3, axis=1); {own}"
+    return f"x has shape {shape}: give inputs of the channels and the size that it was made for"

@@ -139,7 +139,7 @@ def calibrate_surrogate(
         From `fit_surrogate` or `load_surrogate`.
     votes : str, Path or VoteData
         A cache of votes of the same classifier under the same noise, from `collect_votes` or `certify`.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs to calibrate on, all of them in the cache; left out with VoteData.
     miss : float
         Share of inputs that may be missed.

@@ -17,7 +17,7 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseStream, noise_of_law
 from smoothcert.procedures import BELOW_HALF, predict
-from smoothcert.sampling import Identity, check_inputs, identify
+from smoothcert.sampling import Identity, as_inputs, identify
 from smoothcert.surrogate.calibration import Calibration, calibrated_probit
 from smoothcert.surrogate.inputs import Rows
 from smoothcert.surrogate.model import Surrogate
@@ -79,7 +79,7 @@ def certify_with_surrogate(
     ----------
     surrogate : Surrogate
         From `fit_surrogate` or `load_surrogate`.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs in [0, 1].
     classifier : Classifier, optional
         The base classifier f that the surrogate was fitted for; needed unless n0 is 0.
@@ -130,7 +130,7 @@ def certify_with_surrogate(
     began = time.perf_counter()
     n0, n = require_count("n0", n0, at_least=0), require_count("n", n)
     alpha = require_probability("alpha", alpha)
-    inputs = check_inputs(x)
+    inputs = as_inputs(x).inputs
     stream = surrogate_noise(surrogate, seed)
     if n0 and classifier is None:
         raise InvalidArgumentError(

@@ -74,7 +74,7 @@ def fit_surrogate(
     ----------
     votes : str, Path or VoteData
         A cache of votes, from `collect_votes` or `certify`, or what `collect_votes` returned.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs to fit to, all of them in the cache; left out with VoteData, which has them.
     arch : str, optional
         Architecture of the surrogate, such as ``"cifar_resnet20"``.

@@ -21,7 +21,7 @@ from smoothcert._folders import exists
 from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
 from smoothcert.models import Normalization, build_model, format_safetensors, read_safetensors
 from smoothcert.noise import KEY_BYTES
-from smoothcert.sampling import check_inputs, default_batch_size
+from smoothcert.sampling import as_inputs, default_batch_size
 from smoothcert.surrogate.inputs import take_rows
 from smoothcert.surrogate.prediction import ErrorScale, Prediction, predict_shares
 from smoothcert.surrogate.record import SurrogateRecord
@@ -65,7 +65,7 @@ class Surrogate:
 
         Parameters
         ----------
-        x : array, tensor or lazy sequence, shape (m, *shape)
+        x : array, tensor, sequence, data set or loader, shape (m, *shape)
             Inputs in [0, 1].
         batch_size : int, optional
             Forward passes at once.
@@ -79,7 +79,7 @@ class Surrogate:
         InvalidArgumentError
             When the inputs have another shape than those it was fitted to, or its outputs are not finite.
         """
-        inputs = check_inputs(x)
+        inputs = as_inputs(x).inputs
         self.record.require("x", input_shape=inputs.shape[1:])
         size = batch_size or default_batch_size(int(np.prod(inputs.shape[1:])))
         logits = [

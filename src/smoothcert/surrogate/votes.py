@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose, input_keys
-from smoothcert.sampling import Inputs, check_inputs
+from smoothcert.sampling import Inputs, as_inputs
 from smoothcert.votes import Progress, Quota, Smoothed, require_count, sampling_groups
 from smoothcert.votes.store import CertificationCache, Manifest
 
@@ -83,7 +83,7 @@ def collect_votes(
     ----------
     classifier : Classifier
         The base classifier f.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs in [0, 1].
     sigma : float
         Standard deviation of the noise, in the units of the input.
@@ -149,7 +149,7 @@ def read_votes(cache: str | Path, x: Any) -> VoteData:
     ----------
     cache : str or Path
         Folder of the cache, from `collect_votes` or `certify`.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs, all of them in the cache, in any order.
 
     Returns
@@ -168,7 +168,7 @@ def read_votes(cache: str | Path, x: Any) -> VoteData:
         raise InvalidArgumentError(
             f"{store.path} holds the votes of no input: run smoothcert surrogate votes first"
         )
-    inputs = check_inputs(x)
+    inputs = as_inputs(x).inputs
     keys = list(input_keys(inputs))
     store.require(keys)
     counts = np.stack([store[key].counts for key in keys])

@@ -19,12 +19,13 @@ from smoothcert.sampling import (
     Inputs,
     SampleRequest,
     Votes,
+    as_inputs,
     calibration_batch,
     check_classifier_once,
-    check_inputs,
     default_batch_size,
     device_of,
     identify,
+    require_labels,
     sample_votes,
 )
 from smoothcert.votes.arguments import require_batch_size, require_classifier
@@ -50,6 +51,8 @@ class Smoothed:
         The noise.
     batch_size : int or None
         Forward passes at once; None for one that follows from the inputs.
+    labels : ndarray of int64, shape (m,), or None
+        Labels that came with the inputs; no procedure looks at them.
     """
 
     classifier: Classifier
@@ -57,6 +60,7 @@ class Smoothed:
     keys: list[bytes]
     noise: NoiseStream
     batch_size: int | None = None
+    labels: NDArray[np.int64] | None = None
 
     @classmethod
     def open(
@@ -81,10 +85,19 @@ class Smoothed:
             Names the argument, the value and the remedy.
         """
         classifier, batch_size = require_classifier("classifier", classifier), require_batch_size(batch_size)
-        inputs = check_inputs(x)
+        given = as_inputs(x)
+        inputs = given.inputs
+        require_labels(given.labels, classifier)
         stream = choose_noise(noise, sigma, seed, lambda: inputs)
         keys = list(input_keys(inputs))
-        g = cls(classifier=classifier, inputs=inputs, keys=keys, noise=stream, batch_size=batch_size)
+        g = cls(
+            classifier=classifier,
+            inputs=inputs,
+            keys=keys,
+            noise=stream,
+            batch_size=batch_size,
+            labels=given.labels,
+        )
         g = g.run_as_made(folder) or g.run_as_named()
         check_classifier_once(g.classifier, inputs, keys[0], stream)
         return g
@@ -113,7 +126,7 @@ class Smoothed:
         return calibration_batch(self.inputs, self.keys, self.noise, count)
 
     def run_as_made(self, folder: str | Path | None) -> Smoothed | None:
-        """Run the classifier as votes in a folder were begun; None where they are not its own, or there are none."""
+        """Run the classifier as its votes in a folder were begun; None where there are none."""
         manifest = None if folder is None else manifest_in(Path(folder))
         if manifest is None or getattr(self.classifier, "runtime", "auto") != "auto":
             return None

@@ -41,11 +41,14 @@ class RadiusDecisions:
         Whether the candidate's outputs are bit-identical to the base's: then it is no approximation.
     timing : Timing
         Samples drawn and seconds spent by this call.
+    labels : ndarray of int64, shape (m,), or None
+        Labels that came with the inputs; nothing certified follows from them.
     """
 
     certificates: Certificates
     identical: bool
     timing: Timing
+    labels: NDArray[np.int64] | None = None
 
 
 def recertify_at_radius(
@@ -137,7 +140,10 @@ def _decisions(
         premise=f"{opened.premise}; {opened.g.noise.premise}",
     )
     return RadiusDecisions(
-        certificates=replace(certificates, branch=outcome.by), identical=opened.identical, timing=timing
+        certificates=replace(certificates, branch=outcome.by),
+        identical=opened.identical,
+        timing=timing,
+        labels=opened.g.labels,
     )
 
 

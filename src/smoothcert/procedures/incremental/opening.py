@@ -10,7 +10,7 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import Purpose, input_keys
 from smoothcert.procedures.incremental.holdout import HELD_OUT, PREMISE, require_samples
-from smoothcert.sampling import Inputs, check_classifier, check_inputs
+from smoothcert.sampling import GivenInputs, as_inputs, check_classifier, require_labels
 from smoothcert.votes import (
     Quota,
     Smoothed,
@@ -58,9 +58,7 @@ def open_for(
     store, samples = CertificationCache(cache), require_samples(n_p)
     alpha = store.manifest.alpha + require_probability("alpha_zeta", alpha_zeta)
     quota = Quota(n0=n0, n=len(samples), alpha=alpha)
-    g = _smoothed(
-        store, require_classifier("candidate", candidate), check_inputs(x), require_batch_size(batch_size)
-    )
+    g = _smoothed(store, require_classifier("candidate", candidate), as_inputs(x), require_batch_size(batch_size))
     _require_cached(store, g, samples)
     g = g.run_as_made(out) or g.run_like(store.manifest)
     logits = check_classifier(g.classifier, g.inputs, g.keys[0], g.noise)
@@ -83,11 +81,11 @@ def note_look(opened: Opened) -> None:
 
 
 def _smoothed(
-    store: CertificationCache, classifier: Classifier, inputs: Inputs, batch_size: int | None
+    store: CertificationCache, classifier: Classifier, given: GivenInputs, batch_size: int | None
 ) -> Smoothed:
     """Put f^p under the cache's noise, where it has the cache's classes and inputs."""
     manifest = store.manifest
-    noise = manifest.noise(str(store.path))
+    noise, inputs = manifest.noise(str(store.path)), given.inputs
     for name, have, want in (
         ("num_classes", manifest.num_classes, classifier.num_classes),
         ("input_shape", manifest.input_shape, tuple(inputs.shape[1:])),
@@ -95,7 +93,10 @@ def _smoothed(
         if have != want:
             raise CacheMismatchError(f"{store.path} was made with {name} = {have!r}, but the call has {want!r}")
     keys = list(input_keys(inputs))
-    return Smoothed(classifier=classifier, inputs=inputs, keys=keys, noise=noise, batch_size=batch_size)
+    require_labels(given.labels, classifier)
+    return Smoothed(
+        classifier=classifier, inputs=inputs, keys=keys, noise=noise, batch_size=batch_size, labels=given.labels
+    )
 
 
 def _require_cached(store: CertificationCache, g: Smoothed, samples: range) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smoothcert.bounds import prefers_direct
 from smoothcert.certificate import Certificates
 from smoothcert.classifiers import Classifier
@@ -38,6 +41,8 @@ class Recertification:
         Whether the candidate's outputs are bit-identical to the base's: then it is no approximation.
     timing : Timing
         Samples drawn and seconds spent by this call.
+    labels : ndarray of int64, shape (m,), or None
+        Labels that came with the inputs; nothing certified follows from them.
     """
 
     certificates: Certificates
@@ -46,6 +51,7 @@ class Recertification:
     spread: Spread
     identical: bool
     timing: Timing
+    labels: NDArray[np.int64] | None = None
 
 
 def recertify(
@@ -73,7 +79,7 @@ def recertify(
     ----------
     candidate : Classifier
         The changed classifier f^p.
-    x : array, tensor or lazy sequence, shape (m, *shape)
+    x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs in [0, 1], all of them in the cache, in any order.
     cache : str or Path
         Folder of the certification cache of f.
@@ -155,6 +161,7 @@ def recertify(
         spread=spread,
         identical=opened.identical and not pairs.n_disagree.any(),
         timing=timing,
+        labels=opened.g.labels,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import Purpose
-from smoothcert.sampling import SampleRange, check_inputs
+from smoothcert.sampling import SampleRange, as_inputs
 from smoothcert.votes import Smoothed, require_count
 
 __all__ = ["BYTES_PER_VOTE", "estimate_cost", "seconds_per_sample"]
@@ -39,8 +39,9 @@ def estimate_cost(
     3000
     """
     n0, n = require_count("n0", n0), require_count("n", n)
-    seconds = seconds_per_sample(classifier, x, sigma=sigma, batch_size=batch_size)
-    inputs = check_inputs(x)
+    given = as_inputs(x)
+    inputs = given.inputs
+    seconds = seconds_per_sample(classifier, given, sigma=sigma, batch_size=batch_size)
     samples = len(inputs) * (n0 + n)
     return {
         "samples": samples,
