@@ -50,8 +50,8 @@ def test_ctrl_c_while_a_model_is_exported_ends_the_command(
                 raise rewritten("the export failed") from error
 
     exported.clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))  # where no graph was kept
     monkeypatch.setattr(onnx_export, "_export", export)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))  # no graph was kept
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         arguments = (
@@ -72,4 +72,4 @@ def test_ctrl_c_while_a_model_is_exported_ends_the_command(
     assert (status, out) == (130, "")
     assert err.splitlines()[-1].startswith("interrupted: what was finished is kept")
     assert "Traceback" not in err
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.rglob("*")] == ["c", "recipe.json"]  # which says what it was

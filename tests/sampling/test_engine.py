@@ -194,3 +194,16 @@ def test_only_what_cannot_change_is_tried_once(monkeypatch: pytest.MonkeyPatch) 
     eager.module.train()
     with pytest.raises(InvalidArgumentError, match="batch mates"):
         check_classifier_once(eager, X, KEYS[0], NOISE)
+
+
+def test_scales_that_are_taken_from_the_batch_are_refused() -> None:
+    """Noisy copies of one input have nearly the same range: batches of them show nothing."""
+
+    def quantized(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        scale = np.abs(batch).max() / 127
+        return np.rint(batch / scale) * scale
+
+    dynamic = FunctionClassifier(quantized, num_classes=4, fingerprint="dynamic int8")
+    x, noise = np.full((1, 4), 0.5, np.float32), GaussianNoise(0.25, 0)
+    with pytest.raises(InvalidArgumentError, match=r"batch mates.*quantize statically"):
+        check_classifier(dynamic, x, b"key", noise)
