@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothcert.certificate import Certificates
+from smoothcert.certified_result import CertifiedResult
 from smoothcert.votes import Tally
 from smoothcert.votes.store import Timing
 
 __all__ = ["CertificationRun"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class CertificationRun:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CertificationRun(CertifiedResult):
     """What `certify`, `certify_at_radius` and `certify_with_budget` return.
+
+    It is as long as its inputs, and ``run[3]``, iteration and ``run.to_pandas()`` are those of its certificates.
 
     Attributes
     ----------
@@ -35,3 +38,7 @@ class CertificationRun:
     keys: list[bytes]
     timing: Timing
     cache: Path | None
+
+    def _more(self) -> list[str]:
+        kept = [] if self.cache is None else [f"votes in {str(self.cache)!r}"]
+        return [self.timing.words, *kept]

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from smoothcert._results import Framed
 from smoothcert.certificate import Certificates
+from smoothcert.certified_result import HasCertificates, certificates_in
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.printable import printable
 from smoothcert.reporting.files import replacing
@@ -49,7 +51,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Framed):
     """A title, columns, and rows with one cell for each column; None is a cell without a value.
 
     Raises
@@ -81,6 +83,9 @@ class Table:
                 raise InvalidArgumentError(
                     f"row {number} has {len(row)} cells: give {len(names)}, one for each column"
                 )
+
+    def _frame(self) -> dict[str, list[Cell]]:
+        return {column.name: [_plain(row[i]) for row in self.rows] for i, column in enumerate(self.columns)}
 
 
 def cells(table: Table) -> list[list[str]]:
@@ -187,7 +192,7 @@ def write_parquet(path: str | os.PathLike[str], table: Table) -> Path:
 
 
 def write_certificates(
-    path: str | os.PathLike[str], certificates: Certificates, y: ArrayLike | None = None
+    path: str | os.PathLike[str], certificates: Certificates | HasCertificates, y: ArrayLike | None = None
 ) -> Path:
     """Write certificates with everything that their claim depends on, one row for each input.
 
@@ -199,7 +204,7 @@ def write_certificates(
     ----------
     path : path-like
         The file to write or replace; its suffix decides: ``.csv`` or ``.parquet``.
-    certificates : Certificates
+    certificates : CertificationRun or another result, or Certificates
         Certificates of m inputs.
     y : array_like of int, shape (m,), optional
         True classes, written as the column ``label``.
@@ -217,6 +222,7 @@ def write_certificates(
     suffix = Path(path).suffix
     if suffix not in (".csv", ".parquet"):
         raise InvalidArgumentError(f"path is {str(path)!r}: give a file name that ends in .csv or .parquet")
+    certificates = certificates_in(certificates)
     columns: dict[str, list[Any]] = {name: values.tolist() for name, values in certificates.columns().items()}
     if y is not None:
         labels = np.asarray(y)

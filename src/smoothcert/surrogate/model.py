@@ -18,6 +18,7 @@ from torch import nn
 
 from smoothcert._files import read_regular, write_atomic
 from smoothcert._folders import exists
+from smoothcert._results import Brief
 from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
 from smoothcert.models import Normalization, build_model, format_safetensors, read_safetensors
 from smoothcert.noise import KEY_BYTES
@@ -34,8 +35,8 @@ _MOST_BYTES = 1 << 31
 _WEIGHT, _KEYS, _PROBIT = "model.", "fitted.keys", "held_out.probit"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Surrogate:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Surrogate(Brief):
     """A network h that predicts the votes of f under noise from the clean input.
 
     Attributes

@@ -8,6 +8,7 @@ from typing import Any
 
 from smoothcert.bounds import prefers_direct
 from smoothcert.certificate import Certificates
+from smoothcert.certified_result import CertifiedResult
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError
 from smoothcert.procedures.incremental.bounds import recertificates
@@ -20,8 +21,8 @@ from smoothcert.votes.store import Timing
 __all__ = ["Recertification", "recertify"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recertification:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Recertification(CertifiedResult):
     """What `recertify` returns.
 
     Attributes
@@ -46,6 +47,13 @@ class Recertification:
     spread: Spread
     identical: bool
     timing: Timing
+
+    def _more(self) -> list[str]:
+        return [
+            f"spread = {self.spread!r}",
+            *(["identical to the base"] if self.identical else []),
+            self.timing.words,
+        ]
 
 
 def recertify(
