@@ -4,6 +4,7 @@ from smoothcert.procedures.at_radius import certify_at_radius
 from smoothcert.procedures.audit import Audit, audit
 from smoothcert.procedures.budget import certify_with_budget
 from smoothcert.procedures.cache_guide import CacheGuide, predicted_from_cache
+from smoothcert.procedures.cautions import far_from_training, near_chance
 from smoothcert.procedures.certificates import BELOW_HALF, cohen_certificates, under_exact_noise
 from smoothcert.procedures.cohen import certify
 from smoothcert.procedures.guide import Guidance, Guide, divide_samples
@@ -67,7 +68,9 @@ __all__ = [
     "decide_class",
     "divide_samples",
     "estimate_cost",
+    "far_from_training",
     "named_bound",
+    "near_chance",
     "plan",
     "predict",
     "predicted_from_cache",

@@ -11,9 +11,11 @@ from smoothcert.certificate import Certificates
 from smoothcert.certified_result import CertifiedResult
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError
+from smoothcert.procedures.cautions import with_cautions
 from smoothcert.procedures.incremental.bounds import recertificates
 from smoothcert.procedures.incremental.methods import Bound, Joint, Terms, named_bound
 from smoothcert.procedures.incremental.opening import Opened, note_look, open_for
+from smoothcert.procedures.incremental.reach import out_of_reach
 from smoothcert.procedures.incremental.spread import Spread, spread_of, with_budget
 from smoothcert.votes import PairedCounts, Progress, pair, require_count, sampling_groups, stack_pairs
 from smoothcert.votes.store import Timing
@@ -153,9 +155,11 @@ def recertify(
         opened = with_budget(opened, terms.bound)
     note_look(opened)
     pairs, timing = _paired_votes(opened, terms, out, progress)
-    certificates, chosen = recertificates(pairs, opened.store.manifest, terms)
+    manifest = opened.store.manifest
+    certificates, chosen = recertificates(pairs, manifest, terms)
+    certificates = with_cautions(certificates, pairs.own)
     return Recertification(
-        certificates=certificates,
+        certificates=certificates.with_cautions(*out_of_reach(pairs, certificates, manifest, terms)),
         pairs=pairs,
         gamma=chosen,
         spread=spread,
