@@ -120,8 +120,8 @@ def test_what_takes_certificates_takes_a_run(
     )
     assert any_false([run, c]) == 2 * c.alpha
     assert mean_zeta(again) == mean_zeta(again.certificates)
-    written = [write_certificates(tmp_path / f"{i}.csv", found, Y) for i, found in enumerate((run, c))]
-    assert written[0].read_text() == written[1].read_text()
+    both = [write_certificates(tmp_path / "run.csv", run, Y), write_certificates(tmp_path / "c.csv", c, Y)]
+    assert both[0].read_text() == both[1].read_text()
     log = read_cohen_log(write_cohen_log(tmp_path / "log.tsv", run, Y))
     assert log.prediction.tolist() == c.prediction.tolist()
 

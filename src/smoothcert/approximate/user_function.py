@@ -23,7 +23,10 @@ def apply_function(base: TorchClassifier, module_name: str, function_name: str) 
     spec = f"{module_name}:{function_name}"
     with _current_directory_first():
         function = _import(spec, module_name, function_name)
-        made = function(copy_module(base))
+        try:
+            made = function(copy_module(base))
+        except Exception as error:  # the user's function may raise anything
+            raise InvalidArgumentError(f"candidate {spec!r} raised {type(error).__name__}: {error}") from error
     if isinstance(made, torch.nn.Module):  # it takes what the base's takes, behind the base's preprocessing
         return TorchClassifier(made, base.num_classes, preprocess=base.preprocess, device=base.device)
     if not isinstance(made, Classifier):

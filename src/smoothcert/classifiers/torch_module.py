@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from smoothcert.classifiers.base import INVALID_VOTE
+from smoothcert.classifiers.devices import usable_device
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = ["TorchClassifier", "labels_of", "module_fingerprint"]
@@ -34,7 +35,7 @@ class TorchClassifier:
     Raises
     ------
     InvalidArgumentError
-        When `num_classes` is less than 2.
+        When `num_classes` is less than 2, or the device cannot be used.
 
     Examples
     --------
@@ -56,7 +57,7 @@ class TorchClassifier:
             raise InvalidArgumentError(f"num_classes is {num_classes}: a classifier has at least 2 classes")
         parameter = next(module.parameters(), None)
         home = parameter.device if parameter is not None else torch.device("cpu")
-        self.device = torch.device(device) if device is not None else home
+        self.device = usable_device(device) if device is not None else home
         # channels_last is the layout of the CPU and GPU convolution kernels: 1.2 times as fast on CPU.
         self.module = module.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.preprocess = preprocess

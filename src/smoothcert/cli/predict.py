@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from smoothcert.cli import options
-from smoothcert.cli.printing import print_result, progress_bar
+from smoothcert.cli.printing import doing, print_result, progress_bar, warn_once
 
 
 def predict(
@@ -30,13 +30,17 @@ def predict(
 
     Example: smoothcert predict model/checkpoint.safetensors --data digits --sigma 0.25 --limit 20
     """
-    from smoothcert.cli.workspace import load_model, noise_law
-    from smoothcert.data import load_dataset
-    from smoothcert.procedures import predict as run_predict
+    with doing("loading PyTorch"):
+        from smoothcert.cli.inputs import open_dataset
+        from smoothcert.cli.workspace import load_model, noise_law
+        from smoothcert.procedures import far_from_training, near_chance
+        from smoothcert.procedures import predict as run_predict
+        from smoothcert.votes.store import Provenance
 
     law = noise_law(noise, levels, sigma, seed)
-    dataset = load_dataset(data, split, limit, skip)
-    _, classifier = load_model(model, device, dataset.num_classes)
+    dataset = open_dataset(Provenance(model=model, data=data, split=split, limit=limit, skip=skip))
+    loaded, classifier = load_model(model, device, dataset.num_classes)
+    warn_once(far_from_training(sigma, loaded.sigma))
     with progress_bar("predict") as progress:
         labels = run_predict(
             classifier,
@@ -49,10 +53,13 @@ def predict(
             batch_size=batch_size,
             progress=progress,
         )
+    claimed = labels != -1
+    cautions = near_chance(labels[claimed], dataset.labels[claimed], dataset.num_classes)
     abstained, right = int((labels == -1).sum()), int((labels == dataset.labels).sum())
     print_result(
         as_json,
-        {"predictions": labels.tolist(), "abstained": abstained, "correct": right},
+        {"predictions": labels.tolist(), "abstained": abstained, "correct": right, "cautions": list(cautions)},
         " ".join(str(label) for label in labels),
         f"{right} of {len(labels)} right, {abstained} abstained (-1), alpha = {alpha:g}",
     )
+    warn_once(cautions)

@@ -17,6 +17,7 @@ from smoothcert.classifiers import (
     with_runtime,
 )
 from smoothcert.cli import options
+from smoothcert.cli.printing import doing
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
 from smoothcert.noise import GaussianNoise, input_keys
 from smoothcert.sampling import calibration_batch, default_batch_size
@@ -45,7 +46,9 @@ def runtime_by_name(
     few = dataset.take(8).inputs
     keys = list(input_keys(few))
     batch = calibration_batch(few, keys, GaussianNoise(sigma, 0), size if runtime == "compile" else 64)
-    return Running(with_runtime(classifier, runtime, batch), size)
+    doings = {"compile": "compiling the model", "eager": "trying the model"}
+    with doing(doings.get(runtime, "exporting the model to ONNX")):
+        return Running(with_runtime(classifier, runtime, batch), size)
 
 
 def runtime_of_cache(classifier: TorchClassifier, cache: Path, dataset: Dataset) -> Running | None:
@@ -62,7 +65,7 @@ def runtime_by_fingerprint(
     for run in (classifier, CompiledClassifier(classifier, size)):  # which is not compiled before its first batch
         if run.fingerprint == fingerprint:
             return Running(run, size)
-    with contextlib.suppress(InvalidArgumentError, MissingExtraError):
+    with contextlib.suppress(InvalidArgumentError, MissingExtraError), doing("exporting the model to ONNX"):
         exported = ExportedClassifier(classifier, dataset.inputs.shape[1:])
         if exported.fingerprint == fingerprint:
             return Running(exported, size)

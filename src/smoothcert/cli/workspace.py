@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from smoothcert.approximate import Candidate, make_candidate
 from smoothcert.classifiers import TorchClassifier
 from smoothcert.cli import options
-from smoothcert.cli.printing import warn
+from smoothcert.cli.inputs import open_dataset
+from smoothcert.cli.printing import doing, warn_once
 from smoothcert.cli.runtime import Running, runtime_by_name, runtime_of_cache, same_runtime
 from smoothcert.data import load_dataset
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.models import LoadedModel, load_checkpoint
 from smoothcert.noise import GridNoise, NoiseName, NoiseStream, input_keys
+from smoothcert.procedures import far_from_training
 from smoothcert.sampling import calibration_batch
 from smoothcert.votes.store import CertificationCache, Provenance, read_provenance, write_provenance
 
@@ -48,7 +50,8 @@ class Workspace:
 
     def make(self, spec: str) -> Candidate:
         """Make a candidate of the base."""
-        return make_candidate(spec, self.module, calibration=self.calibration)
+        with doing(f"making candidate {spec}"):
+            return make_candidate(spec, self.module, calibration=self.calibration)
 
     def running(self, candidate: Candidate) -> Running:
         """Run a candidate as the base was run."""
@@ -78,7 +81,8 @@ def open_workspace(
 def open_labels(cache: Path, *, data: str | None) -> Dataset:
     """Load the inputs and labels that a cache was made with."""
     provenance, made = _provenance(cache), CertificationCache(cache).manifest
-    dataset = load_dataset(data or provenance.data, provenance.split, provenance.limit, provenance.skip)
+    with doing(f"reading {data or provenance.data}"):
+        dataset = load_dataset(data or provenance.data, provenance.split, provenance.limit, provenance.skip)
     have, want = (made.num_classes, made.input_shape), (dataset.num_classes, tuple(dataset.inputs.shape[1:]))
     if have != want:
         raise CacheMismatchError(
@@ -98,10 +102,9 @@ def open_provenance(
     batch_size: int | None,
 ) -> tuple[Dataset, Running]:
     """Load the inputs and the model whose votes will be kept in a folder, in the runtime that suits them."""
-    dataset = load_dataset(provenance.data, provenance.split, provenance.limit, provenance.skip)
+    dataset = open_dataset(provenance)
     loaded, module = load_model(provenance.model, device, dataset.num_classes)
-    if loaded.sigma is not None and loaded.sigma != sigma:
-        warn(f"the model was trained with sigma = {loaded.sigma:g}, not {sigma:g}")
+    warn_once(far_from_training(sigma, loaded.sigma))
     # Votes go on in the runtime that began them, unless the caller insists on another: then it is refused.
     resumes = runtime == "auto" and any((out / name).exists() for name in ("manifest.json", "rounds.json"))
     made = runtime_of_cache(module, out, dataset) if resumes else None
@@ -116,7 +119,8 @@ def keep_provenance(out: Path, provenance: Provenance) -> None:
 
 def load_model(path: str, device: str | None, num_classes: int) -> tuple[LoadedModel, TorchClassifier]:
     """Load a checkpoint as a classifier, checking it against the data's number of classes."""
-    model = load_checkpoint(Path(path))
+    with doing(f"loading {path}"):
+        model = load_checkpoint(Path(path))
     if model.num_classes != num_classes:
         raise InvalidArgumentError(
             f"{path} has {model.num_classes} classes, but the data has {num_classes}: use data of the same classes"

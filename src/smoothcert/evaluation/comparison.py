@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from smoothcert._results import Brief, Framed
 from smoothcert.bounds import largest_radius
@@ -114,12 +114,15 @@ class Comparison(Framed):
         By name.
     y : ndarray of int64, shape (m,)
         Labels.
+    chosen : ndarray of float64, shape (p,), optional
+        Radii at which accuracies are shown; by default those of a grid, see `radii`.
     """
 
     base: Certificates
     base_cost: Timing
     candidates: list[CandidateResult]
     y: NDArray[np.int64]
+    chosen: NDArray[np.float64] | None = None
 
     def __repr__(self) -> str:
         lines = [f"  {name}: ACR {acr:.4f}" for name, acr in zip(*self._acr(), strict=True)]
@@ -128,8 +131,12 @@ class Comparison(Framed):
 
     @property
     def radii(self) -> NDArray[np.float64]:
-        """Radii at which accuracies are shown, up to the largest that was certified."""
-        return radius_grid((self.base, *self.recertified.values()))
+        """Radii at which accuracies are shown: those chosen, or a grid up to the largest that was certified."""
+        return self.chosen if self.chosen is not None else radius_grid((self.base, *self.recertified.values()))
+
+    def at(self, radii: ArrayLike) -> Comparison:
+        """Return the same comparison, shown at other radii."""
+        return replace(self, chosen=np.unique(np.asarray(radii, np.float64)))
 
     @property
     def recertified(self) -> dict[str, Certificates]:

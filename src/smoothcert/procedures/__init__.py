@@ -9,6 +9,7 @@ from smoothcert.procedures.certificates import BELOW_HALF, cohen_certificates, u
 from smoothcert.procedures.cohen import certify
 from smoothcert.procedures.guide import Guidance, Guide, divide_samples
 from smoothcert.procedures.incremental import (
+    DEFAULT_SAMPLES,
     GAMMA_GRID,
     Bound,
     BoundName,
@@ -18,6 +19,7 @@ from smoothcert.procedures.incremental import (
     Recertification,
     Spread,
     Terms,
+    default_n_p,
     named_bound,
     recertificates,
     recertify,
@@ -29,6 +31,7 @@ from smoothcert.procedures.incremental import (
     terms_of,
 )
 from smoothcert.procedures.plan import (
+    BYTES_PER_VOTE,
     Plan,
     PlanBasis,
     PlannedMethod,
@@ -42,6 +45,8 @@ from smoothcert.procedures.run import CertificationRun
 
 __all__ = [
     "BELOW_HALF",
+    "BYTES_PER_VOTE",
+    "DEFAULT_SAMPLES",
     "GAMMA_GRID",
     "Audit",
     "Bound",
@@ -66,6 +71,7 @@ __all__ = [
     "certify_with_budget",
     "cohen_certificates",
     "decide_class",
+    "default_n_p",
     "divide_samples",
     "estimate_cost",
     "far_from_training",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from smoothcert.certificate import Certificates
 
@@ -84,8 +84,8 @@ def near_chance(top_class: Counts, labels: NDArray[np.int64], num_classes: int) 
     """
     m, right = len(labels), int((top_class == labels).sum())
     chance = 1 / num_classes
-    above_chance = binom.sf(right - 1, m, chance) <= _LEVEL
-    far_below = binom.cdf(right, m, (1 + chance) / 2) <= _LEVEL
+    above_chance = right > 0 and 1 - bdtr(right - 1, m, chance) <= _LEVEL
+    far_below = bdtr(right, m, (1 + chance) / 2) <= _LEVEL
     if above_chance or not far_below:
         return ()
     return (
