@@ -1,7 +1,9 @@
+__version__: str
 from .bounds import certified_radius as certified_radius
 from .bounds import lower_confidence_bound as lower_confidence_bound
 from .bounds import upper_confidence_bound as upper_confidence_bound
 from .certificate import ABSTAIN as ABSTAIN
+from .certificate import Certificate as Certificate
 from .certificate import Certificates as Certificates
 from .classifiers import Classifier as Classifier
 from .classifiers import FunctionClassifier as FunctionClassifier

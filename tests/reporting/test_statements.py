@@ -108,7 +108,7 @@ def test_nothing_is_said_to_be_true_of_estimates() -> None:
 
 
 def test_the_terminal_has_a_row_for_each_classifier() -> None:
-    table = terminal_intervals(comparison(candidate("a")))
+    table = terminal_intervals(comparison(candidate("a")), 160)
     assert [column.name for column in table.columns] == [
         "classifier",
         "CA 0",

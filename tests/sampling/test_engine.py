@@ -201,7 +201,7 @@ def test_scales_that_are_taken_from_the_batch_are_refused() -> None:
 
     def quantized(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         scale = np.abs(batch).max() / 127
-        return np.rint(batch / scale) * scale
+        return np.asarray(np.rint(batch / scale) * scale, np.float32)
 
     dynamic = FunctionClassifier(quantized, num_classes=4, fingerprint="dynamic int8")
     x, noise = np.full((1, 4), 0.5, np.float32), GaussianNoise(0.25, 0)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from smoothcert.classifiers.base import INVALID_VOTE
+from smoothcert.classifiers.devices import usable_device
 from smoothcert.classifiers.fingerprint import module_fingerprint, qualified_name
 from smoothcert.classifiers.own_copy import evaluation_copy
 from smoothcert.errors import InvalidArgumentError
@@ -51,8 +52,8 @@ class TorchClassifier:
     Raises
     ------
     InvalidArgumentError
-        When `num_classes` is less than 2, there is no such device, or the module cannot be copied or decides its
-        quantization by the batch at hand.
+        When `num_classes` is less than 2, the device cannot be used, or the module cannot be copied or decides
+        its quantization by the batch at hand.
 
     Examples
     --------
@@ -175,15 +176,7 @@ def _device(module: torch.nn.Module, device: str | torch.device | None) -> torch
     if device is None:
         parameter = next(module.parameters(), None)
         return parameter.device if parameter is not None else torch.device("cpu")
-    try:
-        asked = torch.device(device)
-        torch.empty(0, device=asked)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise InvalidArgumentError(
-            f"device is {str(device)!r}: it cannot be used here ({reason}); give 'cpu'"
-        ) from error
-    return asked
+    return usable_device(device)
 
 
 def _common_dtype(module: torch.nn.Module) -> torch.dtype:

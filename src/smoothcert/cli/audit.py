@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smoothcert.cli import options
-from smoothcert.cli.printing import print_result, progress_bar
+from smoothcert.cli.printing import doing, print_result, progress_bar, warn_once
 
 if TYPE_CHECKING:
     from smoothcert.approximate import Candidate
@@ -38,6 +38,7 @@ def audit(
     data: options.MovedData = None,
     batch_size: options.BatchSize = None,
     device: options.Device = None,
+    dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Re-check a model, a candidate and a cache on fresh noise of your own seed.
@@ -46,11 +47,8 @@ def audit(
 
     Example: smoothcert audit received --model model.safetensors --candidate int8 --n-p 1000 --seed 271828
     """
-    from smoothcert.cli.workspace import absolute, open_workspace
     from smoothcert.errors import InvalidArgumentError
-    from smoothcert.procedures import audit as run_audit
     from smoothcert.votes import require_probability
-    from smoothcert.votes.store import read_provenance, write_candidate, write_provenance
 
     if model is None:
         raise InvalidArgumentError(
@@ -58,6 +56,14 @@ def audit(
             "it loses against the base on the same noise; name the base's checkpoint with --model"
         )
     level = require_probability("level", level)  # before any long work
+    if dry_run:
+        _show_cost(cache, n, n_p, as_json)
+        return
+    with doing("loading PyTorch"):
+        from smoothcert.cli.workspace import absolute, open_workspace
+        from smoothcert.procedures import audit as run_audit
+        from smoothcert.votes.store import read_provenance, write_candidate, write_provenance
+
     folder = Path(f"{str(cache).rstrip('/')}-audit-{seed}") if out is None else out
     workspace = open_workspace(cache, model=model, data=data, device=device)
     made = workspace.make(candidate)
@@ -83,6 +89,19 @@ def audit(
     _print(found, findings, level, made.name, folder, as_json)
     if findings:
         raise typer.Exit(1)
+
+
+def _show_cost(cache: Path, n: int | None, n_p: int, as_json: bool) -> None:
+    from smoothcert.cli.dry_run import known_pace, show_cost
+    from smoothcert.votes import REPEATED, require_count
+    from smoothcert.votes.store import CertificationCache
+
+    store = CertificationCache(cache)
+    made = store.manifest
+    votes = len(store) * (require_count("n_p", n_p) + (made.n if n is None else require_count("n", n)))
+    repeated = len(store) * (made.n0 + min(REPEATED, made.n))
+    what = "that is the time of whoever made the cache"
+    show_cost(as_json, votes + repeated, votes, known_pace(cache), what=what)
 
 
 def _record(found: Audit, spec: str, made: Candidate, n_p: int, alpha_zeta: float) -> CandidateRecord:
@@ -116,6 +135,7 @@ def _print(found: Audit, findings: list[str], level: float, name: str, folder: P
         "candidate_certified": int(certificates.certified.sum()),
         "alpha": certificates.alpha,
         "premise": certificates.premise,
+        "cautions": list(certificates.cautions),
         "votes": str(folder),
     }
     candidate = "not in the cache" if found.candidate_votes is None else f"{found.candidate_votes.p_value:.3g}"
@@ -125,8 +145,9 @@ def _print(found: Audit, findings: list[str], level: float, name: str, folder: P
         f"cached votes repeated: {facts['changed_votes']} of {facts['repeated_votes']} are others now",
         f"cached votes no better than fresh ones: p = {found.base_votes.p_value:.3g} for the base, {candidate} "
         f"for {name}; an honest cache is accused with probability at most {level:g}",
-        f"{name} on fresh noise: {certificates.summary()}",
+        f"{name} on fresh noise: {certificates.claim()}",
         f"  provided that {certificates.premise}",
         f"fresh votes in {folder}; compare and report read them",
         *(f"FOUND {text}" for text in findings),
     )
+    warn_once(certificates.cautions)

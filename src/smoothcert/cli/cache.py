@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from smoothcert.cli import options
+from smoothcert.cli.failures import Command
 from smoothcert.cli.printing import print_result, show
 from smoothcert.printable import printable
 
@@ -15,7 +16,7 @@ app = typer.Typer(help="Look at a certification cache, check it, repair it.", no
 CacheArgument = Annotated[Path, typer.Argument(help="Folder of the cache.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def info(cache: CacheArgument, as_json: options.Json = False) -> None:
     """Show what a cache was made with, how large it is, and its digest.
 
@@ -48,7 +49,7 @@ def info(cache: CacheArgument, as_json: options.Json = False) -> None:
     print_result(as_json, facts, *(f"{name}: {value}" for name, value in facts.items()))
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(cache: CacheArgument) -> None:
     """Read every part of a cache, its candidates and journals; exits with status 2 when anything is damaged.
 
@@ -73,7 +74,7 @@ def verify(cache: CacheArgument) -> None:
         raise CacheCorruptError(f"{cache} has {damaged} damaged files, see above: restore them, or repair it")
 
 
-@app.command()
+@app.command(cls=Command)
 def repair(cache: CacheArgument) -> None:
     """Drop damaged parts, so that certify samples them again.
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from smoothcert.cli import options
-from smoothcert.cli.printing import print_result, print_run, progress_bar
+from smoothcert.cli.printing import doing, print_run, progress_bar
 
 if TYPE_CHECKING:
     from smoothcert.classifiers import Classifier
-    from smoothcert.cli.workspace import Opened
+    from smoothcert.data import Dataset
     from smoothcert.noise import NoiseName, NoiseStream
     from smoothcert.procedures import CertificationRun
     from smoothcert.sampling import Inputs
@@ -75,28 +75,30 @@ def certify(
         bool, typer.Option("--runner-up", help="Bound the other classes too, at half of alpha each.")
     ] = False,
     log: Annotated[Path | None, typer.Option("--log", help="Also write the tab-separated log.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
+    dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Certify a model's smoothed classifier around each input, and keep every vote.
 
     Example: smoothcert certify model/checkpoint.safetensors --data digits --sigma 0.25 --n 10000 --cache runs/base
     """
-    from smoothcert.cli.workspace import absolute, noise_law, open_inputs
-    from smoothcert.reporting import write_cohen_log
+    from smoothcert.cli.inputs import open_dataset
     from smoothcert.votes.store import Provenance, recording_provenance
 
     _require_one_way(radius, budget, runner_up, guide)
-    law = noise_law(noise, levels, sigma, seed)
     provenance = Provenance(
         model=model, data=data, split=split, limit=limit, skip=skip, arch=arch, normalization=normalization
     )
+    if dry_run:
+        _show_cost(open_dataset(provenance), cache, n0, n, budget, radius, as_json)
+        return
+    with doing("loading PyTorch"):
+        from smoothcert.cli.workspace import absolute, noise_law, open_inputs
+        from smoothcert.reporting import write_cohen_log
+
+    law = noise_law(noise, levels, sigma, seed)
     opened = open_inputs(provenance, sigma=sigma, device=device, runtime=runtime)
     dataset = opened.dataset
-    if dry_run:
-        mean = n if budget is None else max(1, budget // len(dataset.labels) - n0)
-        _show_cost(opened, sigma, n0, mean, radius, batch_size, as_json)
-        return
     with recording_provenance(cache, absolute(provenance)), progress_bar("certify") as progress:
         shared = _Shared(
             sigma=sigma,
@@ -110,8 +112,8 @@ def certify(
         )
         run = _run(opened.classifier, dataset.inputs, radius, budget, guide, n, runner_up, shared)
     if log is not None:
-        write_cohen_log(log, run.certificates, dataset.labels)
-    print_run(as_json, run, dataset.labels, cache)
+        write_cohen_log(log, run, dataset.labels)
+    print_run(as_json, run, dataset, cache)
 
 
 def _run(
@@ -135,14 +137,14 @@ def _run(
 
 
 def _show_cost(
-    opened: Opened, sigma: float, n0: int, n: int, radius: float | None, batch_size: int | None, as_json: bool
+    dataset: Dataset, cache: Path, n0: int, n: int, budget: int | None, radius: float | None, as_json: bool
 ) -> None:
-    from smoothcert.procedures import estimate_cost
+    from smoothcert.cli.dry_run import known_pace, show_cost
+    from smoothcert.votes import require_count
 
-    cost = estimate_cost(opened.classifier, opened.dataset.inputs, sigma=sigma, n0=n0, n=n, batch_size=batch_size)
-    most = "" if radius is None else "at most "
-    time, space = f"{cost['seconds']:,.0f} s", f"{cost['bytes'] / 1e6:,.1f} MB"
-    print_result(as_json, cost, f"{most}{cost['samples']:,} forward passes, about {time} and {space}")
+    m, n0, n = len(dataset), require_count("n0", n0, at_least=0), require_count("n", n)
+    samples = m * (n0 + n) if budget is None else require_count("budget", budget)
+    show_cost(as_json, samples, max(0, samples - m * n0), known_pace(cache), most=radius is not None)
 
 
 def _require_one_way(radius: float | None, budget: int | None, runner_up: bool, guide: Path | None) -> None:

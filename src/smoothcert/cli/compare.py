@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smoothcert.cli import options
-from smoothcert.cli.printing import print_result, warn
+from smoothcert.cli.printing import doing, print_result, terminal_width, warn
 
 if TYPE_CHECKING:
     from smoothcert.evaluation import Comparison, Gate, Verdict
@@ -33,6 +33,15 @@ def compare(
             "all gates and candidates at once; alpha is accounted for.",
         ),
     ] = None,
+    radii: Annotated[
+        str | None,
+        typer.Option(
+            "--radii",
+            metavar="RADIUS,…",
+            help="Radii at which accuracies are shown, as 0.25,0.5,1; by default multiples of 0.25, as many as "
+            "have room.",
+        ),
+    ] = None,
     data: options.MovedData = None,
     as_json: options.Json = False,
 ) -> None:
@@ -40,35 +49,40 @@ def compare(
 
     Example: smoothcert compare runs/base --min-certified-accuracy 0.60@0.5 --confidence 0.99
     """
-    from smoothcert.cli.workspace import open_labels
-    from smoothcert.errors import InvalidArgumentError
-    from smoothcert.evaluation import compare_candidates, judge, require_confidence
-    from smoothcert.reporting import (
-        CONFIDENCE,
-        comparison_json,
-        terminal_baselines,
-        terminal_intervals,
-        terminal_lines,
-        terminal_table,
-        verdict_line,
-    )
+    with doing("loading PyTorch"):
+        from smoothcert.cli.workspace import open_labels
+        from smoothcert.errors import InvalidArgumentError
+        from smoothcert.evaluation import compare_candidates, judge, require_confidence
+        from smoothcert.reporting import (
+            CONFIDENCE,
+            comparison_json,
+            terminal_baselines,
+            terminal_intervals,
+            terminal_lines,
+            terminal_table,
+            verdict_line,
+        )
 
+    at = None if radii is None else _radii(radii)
     parsed = [_gate(text) for text in gates or []]
     shown = CONFIDENCE if confidence is None else require_confidence(confidence)
     dataset = open_labels(cache, data=data)
-    comparison = compare_candidates(cache, dataset.inputs, dataset.labels)
+    with doing("comparing"):
+        comparison = compare_candidates(cache, dataset.inputs, dataset.labels)
+    comparison = comparison if at is None else comparison.at(at)
     if parsed and not comparison.candidates:
         raise InvalidArgumentError(f"{cache} has no recertified candidate to gate: run smoothcert recertify first")
     verdicts = judge(comparison.recertified, comparison.y, parsed, confidence=confidence)
     failures = [verdict_line(verdict, confidence) for verdict in verdicts if not verdict.passed]
     warnings = _warnings(comparison, verdicts, cache, confidence)
     gated = {"gates": [dataclasses.asdict(verdict) for verdict in verdicts], "failures": failures}
+    width = terminal_width()
     print_result(
         as_json,
         {**comparison_json(comparison, shown), **gated, "warnings": warnings},
-        terminal_table(comparison),
+        terminal_table(comparison, width),
         *([terminal_baselines(comparison)] if comparison.candidates else []),
-        terminal_intervals(comparison),
+        terminal_intervals(comparison, width),
         *terminal_lines(comparison, shown),
         *(f"passed {verdict_line(verdict, confidence)}" for verdict in verdicts if verdict.passed),
         *(f"FAILED {failure}" for failure in failures),
@@ -91,6 +105,18 @@ def _warnings(comparison: Comparison, verdicts: list[Verdict], cache: Path, conf
     found = repetition(comparison, confidence, *note_comparison(cache, confidence, gates, votes))
     selection = selection_warning(comparison) if any(verdict.passed for verdict in verdicts) else None
     return [selection, *found] if selection else found
+
+
+def _radii(text: str) -> list[float]:
+    from smoothcert.errors import InvalidArgumentError
+
+    try:
+        radii = [float(part) for part in text.split(",")]
+    except ValueError:
+        radii = [-1.0]
+    if not all(0 <= r < float("inf") for r in radii):
+        raise InvalidArgumentError(f"radii is {text!r}: give radii with commas between them, such as 0.25,0.5,1")
+    return radii
 
 
 def _gate(text: str) -> Gate:

@@ -58,6 +58,7 @@ AlphaZeta = Annotated[float, typer.Option("--alpha-zeta", help="Failure probabil
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise stream.")]
 Device = Annotated[str | None, typer.Option("--device", help="Where to run, such as 'cuda'.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Forward passes at once.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say at once what it would cost, and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 SurrogateFolder = Annotated[Path, typer.Argument(help="Folder of the surrogate.")]
 SamplingAlpha = Annotated[float, typer.Option("--alpha", help="Failure probability of what sampling certifies.")]

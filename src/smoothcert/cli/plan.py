@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smoothcert.cli import options
-from smoothcert.cli.printing import print_result
+from smoothcert.cli.printing import doing, print_result
 
 if TYPE_CHECKING:
     from smoothcert.procedures import PlanBasis
@@ -59,38 +59,43 @@ def plan(
 
     Example: smoothcert plan runs/base --acr-within 0.01 --candidates 20
     """
-    from smoothcert.errors import InvalidArgumentError
-    from smoothcert.procedures import plan as run_plan
-    from smoothcert.reporting import plan_json, plan_lines, plan_table
+    with doing("loading libraries"):
+        from smoothcert.errors import InvalidArgumentError
+        from smoothcert.procedures import plan as run_plan
+        from smoothcert.reporting import plan_json, plan_lines, plan_table
 
     if probe:
         if cache is None:
             raise InvalidArgumentError("probe is set, but there is no cache: give --seconds-per-sample instead")
         seconds_per_sample = _probe(cache, model, data, device)
-    found = run_plan(
-        _base(cache, p_a, beta, sigma=sigma, inputs=inputs, n0=n0, n=n, alpha=alpha),
-        acr_within=acr_within,
-        n_p=n_p,
-        radius=radius,
-        candidates=candidates,
-        alpha_zeta=alpha_zeta,
-        disagreement=disagreement,
-        seconds_per_sample=seconds_per_sample,
-    )
+    basis = _base(cache, p_a, beta, sigma=sigma, inputs=inputs, n0=n0, n=n, alpha=alpha)
+    with doing("planning"):
+        found = run_plan(
+            basis,
+            acr_within=acr_within,
+            n_p=n_p,
+            radius=radius,
+            candidates=candidates,
+            alpha_zeta=alpha_zeta,
+            disagreement=disagreement,
+            seconds_per_sample=seconds_per_sample,
+        )
     print_result(as_json, plan_json(found), plan_table(found), *plan_lines(found))
 
 
 def _probe(cache: Path, model: str | None, data: str | None, device: str | None) -> float:
-    from smoothcert.cli.workspace import open_workspace
-    from smoothcert.procedures import seconds_per_sample
-    from smoothcert.votes.store import CertificationCache
+    with doing("loading libraries"):
+        from smoothcert.cli.workspace import open_workspace
+        from smoothcert.procedures import seconds_per_sample
+        from smoothcert.votes.store import CertificationCache
 
     workspace = open_workspace(cache, model=model, data=data, device=device)
-    return seconds_per_sample(
-        workspace.base,
-        workspace.dataset.inputs,
-        sigma=CertificationCache(cache).manifest.sigma,
-    )
+    with doing("timing a few batches"):
+        return seconds_per_sample(
+            workspace.base,
+            workspace.dataset.inputs,
+            sigma=CertificationCache(cache).manifest.sigma,
+        )
 
 
 def _base(

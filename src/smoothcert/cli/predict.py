@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from smoothcert.cli import options
-from smoothcert.cli.printing import print_result, progress_bar
+from smoothcert.cli.printing import doing, print_result, progress_bar, warn_once
 
 
 def predict(
@@ -33,9 +33,11 @@ def predict(
 
     Example: smoothcert predict model/checkpoint.safetensors --data digits --sigma 0.25 --limit 20
     """
-    from smoothcert.cli.workspace import noise_law, open_inputs
-    from smoothcert.procedures import predict as run_predict
-    from smoothcert.votes.store import Provenance
+    with doing("loading PyTorch"):
+        from smoothcert.cli.workspace import noise_law, open_inputs
+        from smoothcert.procedures import near_chance
+        from smoothcert.procedures import predict as run_predict
+        from smoothcert.votes.store import Provenance
 
     law = noise_law(noise, levels, sigma, seed)
     provenance = Provenance(
@@ -55,10 +57,13 @@ def predict(
             batch_size=batch_size,
             progress=progress,
         )
+    claimed = labels != -1
+    cautions = near_chance(labels[claimed], dataset.labels[claimed], dataset.num_classes)
     abstained, right = int((labels == -1).sum()), int((labels == dataset.labels).sum())
     print_result(
         as_json,
-        {"predictions": labels.tolist(), "abstained": abstained, "correct": right},
+        {"predictions": labels.tolist(), "abstained": abstained, "correct": right, "cautions": list(cautions)},
         " ".join(str(label) for label in labels),
         f"{right} of {len(labels)} right, {abstained} abstained (-1), alpha = {alpha:g}",
     )
+    warn_once(cautions)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +16,9 @@ import typer
 from smoothcert.printable import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from rich.console import Console
 
+    from smoothcert.data import Dataset
     from smoothcert.fitting import EpochProgress
     from smoothcert.procedures import CertificationRun
     from smoothcert.reporting import Table
@@ -36,9 +37,52 @@ def warn(text: str) -> None:
     typer.echo(f"warning: {printable(text)}", err=True)
 
 
+def note(text: str) -> None:
+    """Say on standard error what was chosen for the user."""
+    typer.echo(printable(text), err=True)
+
+
+def warn_once(texts: Iterable[str], said: set[str] | None = None) -> None:
+    """Print warnings, but for those that were said."""
+    said = set() if said is None else said
+    for text in texts:
+        if text not in said:
+            warn(text)
+        said.add(text)
+
+
+_bars = 0  # that show by themselves that something is going on
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Say on standard error what takes its time: a status line on a terminal, a plain line elsewhere."""
+    if _bars:
+        yield
+    elif not sys.stderr.isatty():
+        typer.echo(f"{printable(what)} …", err=True)
+        yield
+    else:
+        from rich.console import Console
+        from rich.text import Text
+
+        with Console(stderr=True).status(Text(printable(what))):
+            yield
+
+
+@contextmanager
+def _bar_shown() -> Iterator[None]:
+    global _bars
+    _bars += 1
+    try:
+        yield
+    finally:
+        _bars -= 1
+
+
 def print_result(as_json: bool, facts: Any, *shown: Table | str) -> None:
     """Print a command's result: one JSON object, or tables and lines for people."""
-    from smoothcert.reporting import to_rich
+    from smoothcert.reporting import split_to_width, to_rich
 
     if as_json:
         print_json(facts)
@@ -47,15 +91,22 @@ def print_result(as_json: bool, facts: Any, *shown: Table | str) -> None:
         if isinstance(part, str):
             show(part)
         else:
-            _console().print(to_rich(part))
+            width = terminal_width()
+            for piece in split_to_width(part, width):
+                _console().print(to_rich(piece, width))
 
 
-def print_run(as_json: bool, run: CertificationRun, y: NDArray[np.int64], cache: Path) -> None:
+def print_run(as_json: bool, run: CertificationRun, dataset: Dataset, cache: Path) -> None:
     """Print what a certification found, and where its votes are."""
+    from smoothcert.procedures import near_chance
     from smoothcert.reporting import certification_json, certification_table
 
-    line = f"{run.certificates.summary()}; votes in {cache}"
+    y = dataset.labels
+    cautions = near_chance(run.certificates.top_class, y, dataset.num_classes)
+    run = replace(run, certificates=run.certificates.with_cautions(*cautions))
+    line = f"{run.certificates.claim()}; votes in {cache}"
     print_result(as_json, certification_json(run, y), certification_table(run, y), line)
+    warn_once(run.certificates.cautions)
 
 
 def print_json(value: Any) -> None:
@@ -63,10 +114,16 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
+def terminal_width() -> int:
+    """Return how many characters a line of standard output has: 160 where nobody says."""
+    return _console().width
+
+
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if known else 160)
 
 
 @contextmanager
@@ -83,7 +140,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
+    with _bar_shown(), Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
         task = bar.add_task(printable(what), total=None, rate="")
 
         def report(done: int, total: int) -> None:
@@ -106,7 +163,7 @@ def training_bar() -> Iterator[Callable[[EpochProgress], None]]:
         TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
+    with _bar_shown(), Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
         task = bar.add_task("train", total=None, state="")
 
         def report(p: EpochProgress) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from smoothcert.cli import options
-from smoothcert.cli.printing import print_json, progress_bar, show, warn
+from smoothcert.cli.printing import doing, note, print_json, progress_bar, show, warn, warn_once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,10 @@ def recertify(
         ),
     ],
     n_p: Annotated[
-        int | None, typer.Option("--n-p", help="Samples of each candidate per input, on average.")
+        int | None,
+        typer.Option(
+            "--n-p", help="Samples of each candidate per input, on average; by default a tenth of the cache's n."
+        ),
     ] = None,
     spread: Annotated[
         Literal["budget", "even"] | None,
@@ -81,29 +84,37 @@ def recertify(
     ] = True,
     batch_size: options.BatchSize = None,
     device: options.Device = None,
+    dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Recertify changed models from the votes of the base, with few samples each.
 
     Example: smoothcert recertify runs/base --candidate int8 --candidate prune:0.10 --n-p 1000
     """
-    from smoothcert.cli.candidates import decide_candidate, recertify_candidate
-    from smoothcert.cli.workspace import open_workspace
-    from smoothcert.procedures import require_samples, reserve_holdout, spread_of
+    with doing("loading libraries"):
+        from smoothcert.procedures import near_chance, require_samples, reserve_holdout, spread_of
 
     samples = _samples(n_p, holdout)
     if radius is None:
+        samples = _a_tenth(cache, alpha_zeta) if samples is None else samples
         require_samples(samples)
     else:
         _require_no_bound(bound, runner_up, together, spread)
     chosen = _chosen(bound, gamma, runner_up=runner_up, together=len(candidate) if together else 1)
-    spread_of(spread, chosen, held_out=isinstance(samples, range))  # refuses what the bound does not allow
+    spreads = spread_of(spread, chosen, held_out=isinstance(samples, range))  # refuses what no bound allows
+    if dry_run:
+        _show_cost(cache, len(candidate), samples, radius, baseline and spreads == "even", as_json)
+        return
+    with doing("loading PyTorch"):
+        from smoothcert.cli.candidates import decide_candidate, recertify_candidate
+        from smoothcert.cli.workspace import open_workspace
     workspace = open_workspace(cache, model=model, data=data, device=device)
     candidates = [workspace.make(spec) for spec in candidate]  # all of them, before any long work
     if isinstance(samples, range):
         reserve_holdout(cache, samples, [made.classifier for made in candidates])
     else:
         _warn_of_others(cache, {made.name for made in candidates})
+    dataset, said = workspace.dataset, set[str]()
     rows = []
     for spec, made in zip(candidate, candidates, strict=True):
         with progress_bar(made.name) as progress:
@@ -111,17 +122,50 @@ def recertify(
                 decided = decide_candidate(
                     workspace, spec, made, radius, samples, alpha_zeta, batch_size, progress
                 )
-                row = {**_row(made, decided), **_decided(decided, radius, workspace.dataset.labels)}
+                row = {**_row(made, decided), **_decided(decided, radius, dataset.labels)}
             elif samples is not None:
                 run = recertify_candidate(
                     workspace, spec, made, samples, spread, chosen, alpha_zeta, baseline, batch_size, progress
                 )
                 row = {**_row(made, run), **_counted(run)}
+        row["cautions"] += near_chance(row.pop("top_class"), dataset.labels, dataset.num_classes)
         rows.append(row)
         if not as_json:
-            show(*_lines(rows[-1]))
+            show(*_lines(row))
+        warn_once(row["cautions"], said)
     if as_json:
         print_json(rows)
+
+
+def _a_tenth(cache: Path, alpha_zeta: float) -> int:
+    """Choose n_p, and say so."""
+    from smoothcert.procedures import default_n_p
+    from smoothcert.votes import require_probability
+    from smoothcert.votes.store import CertificationCache
+
+    made = CertificationCache(cache).manifest
+    n_p = default_n_p(made.n, made.alpha + require_probability("alpha_zeta", alpha_zeta))
+    note(f"--n-p is {n_p:,}, as none is given: a tenth of the cache's {made.n:,}, and enough to certify anything")
+    return n_p
+
+
+def _show_cost(
+    cache: Path, candidates: int, samples: int | range | None, radius: float | None, selection: bool, as_json: bool
+) -> None:
+    from smoothcert.cli.dry_run import known_pace, show_cost
+    from smoothcert.errors import InvalidArgumentError
+    from smoothcert.procedures import DEFAULT_SAMPLES
+    from smoothcert.votes.store import CertificationCache
+
+    store = CertificationCache(cache)
+    n = store.manifest.n
+    n_p = min(DEFAULT_SAMPLES, n) if samples is None else len(samples) if isinstance(samples, range) else samples
+    if (samples.stop if isinstance(samples, range) else n_p) > n:
+        raise InvalidArgumentError(f"n_p is {n_p}, but the cache {cache} holds n = {n} votes per input")
+    votes = candidates * len(store) * n_p
+    drawn = votes + (candidates * len(store) * store.manifest.n0 if selection and radius is None else 0)
+    what = "candidates may be faster or slower than the base, and what is kept of them already is not drawn again"
+    show_cost(as_json, drawn, votes, known_pace(cache), most=True, what=what)
 
 
 def _warn_of_others(cache: Path, names: set[str]) -> None:
@@ -142,7 +186,9 @@ def _row(made: Candidate, run: Recertification | RadiusDecisions) -> dict[str, A
         "computes": made.description,
         "certified": int(certificates.certified.sum()),
         "inputs": len(certificates),
-        "summary": certificates.summary(),
+        "summary": certificates.claim(),
+        "cautions": list(certificates.cautions),
+        "top_class": certificates.top_class,
         "alpha": certificates.alpha,
         "method": certificates.method,
         "premise": certificates.premise,

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from smoothcert.cli import options
-from smoothcert.cli.printing import print_result, progress_bar, training_bar
+from smoothcert.cli.failures import Command
+from smoothcert.cli.printing import doing, print_result, progress_bar, training_bar
 from smoothcert.cli.surrogate_certify import certify, evaluate, guided
 
 app = typer.Typer(
@@ -16,7 +17,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def votes(
     model: options.Model,
     data: options.Data,
@@ -32,18 +33,28 @@ def votes(
     runtime: options.Runtime = "auto",
     batch_size: options.BatchSize = None,
     device: options.Device = None,
+    dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Sample a model's votes under noise, to fit or to calibrate a surrogate.
 
     Example: smoothcert surrogate votes model.safetensors --data digits --sigma 0.25 --n 1000 --out runs/votes
     """
-    from smoothcert.cli.workspace import absolute, noise_law, open_inputs
-    from smoothcert.surrogate import collect_votes
+    from smoothcert.cli.dry_run import known_pace, show_cost
+    from smoothcert.cli.inputs import open_dataset
+    from smoothcert.votes import require_count
     from smoothcert.votes.store import Provenance, recording_provenance
 
-    law = noise_law(noise, levels, sigma, seed)
     provenance = Provenance(model=model, data=data, split=split, limit=limit, skip=skip)
+    if dry_run:
+        samples = len(open_dataset(provenance)) * require_count("n", n)
+        show_cost(as_json, samples, samples, known_pace(out))
+        return
+    with doing("loading PyTorch"):
+        from smoothcert.cli.workspace import absolute, noise_law, open_inputs
+        from smoothcert.surrogate import collect_votes
+
+    law = noise_law(noise, levels, sigma, seed)
     opened = open_inputs(provenance, sigma=sigma, device=device, runtime=runtime)
     with recording_provenance(out, absolute(provenance)), progress_bar("votes") as progress:
         found = collect_votes(
@@ -65,7 +76,7 @@ def votes(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def fit(
     votes: Annotated[Path, typer.Argument(help="Folder of the votes.")],
     arch: Annotated[
@@ -93,6 +104,7 @@ def fit(
     data: options.MovedData = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order, and what is held out.")] = 0,
     device: options.Device = None,
+    dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Fit a surrogate to votes: a network that predicts them from the clean input.
@@ -101,13 +113,20 @@ def fit(
     """
     from dataclasses import replace
 
-    from smoothcert.cli.workspace import open_labels
-    from smoothcert.models import ARCHITECTURES, load_checkpoint
-    from smoothcert.surrogate import fit_surrogate, surrogate_recipe
+    with doing("loading PyTorch"):
+        from smoothcert.cli.dry_run import show_cost
+        from smoothcert.cli.workspace import absolute, open_labels
+        from smoothcert.models import ARCHITECTURES, load_checkpoint
+        from smoothcert.surrogate import fit_surrogate, surrogate_recipe
+        from smoothcert.votes.store import CertificationCache, read_provenance, write_provenance
 
     chosen = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     changes = {name: value for name, value in chosen.items() if value is not None}
     how = replace(surrogate_recipe(recipe), flip=flip, **changes)  # type: ignore[arg-type]
+    if dry_run:
+        inputs = len(CertificationCache(votes))
+        show_cost(as_json, how.epochs * inputs, most=True, what=f"{how.epochs} epochs of gradient steps")
+        return
     start = None if start_from is None else load_checkpoint(start_from)
     with training_bar() as progress:
         result = fit_surrogate(
@@ -121,6 +140,8 @@ def fit(
             device=device,
             progress=progress,
         )
+    if (provenance := read_provenance(votes)) is not None:
+        write_provenance(out, absolute(provenance if data is None else replace(provenance, data=data)))
     last, record = result.history[-1], result.surrogate.record
     facts = {
         "surrogate": str(out),
@@ -138,7 +159,7 @@ def fit(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def calibrate(
     surrogate: options.SurrogateFolder,
     votes: Annotated[Path, typer.Option("--votes", help="Votes of inputs that the surrogate was not fitted to.")],
@@ -155,23 +176,19 @@ def calibrate(
 
     Example: smoothcert surrogate calibrate runs/surrogate --votes runs/calibration --miss 0.05
     """
-    from smoothcert.cli.workspace import open_labels
-    from smoothcert.surrogate import calibrate_surrogate, load_surrogate
+    with doing("loading PyTorch"):
+        from smoothcert.cli.workspace import open_labels
+        from smoothcert.surrogate import calibrate_surrogate, load_surrogate
 
-    found = calibrate_surrogate(
-        load_surrogate(surrogate),
-        votes,
-        open_labels(votes, data=data).inputs,
-        miss=miss,
-        beta=beta,
-        groups=groups,
-        alpha=alpha,
-        out=surrogate,
-    )
+    loaded, inputs = load_surrogate(surrogate), open_labels(votes, data=data).inputs
+    with doing("calibrating"):
+        found = calibrate_surrogate(
+            loaded, votes, inputs, miss=miss, beta=beta, groups=groups, alpha=alpha, out=surrogate
+        )
     facts = {"promise": found.summary(), "thresholds": found.thresholds, "counts": found.counts}
     print_result(as_json, facts, f"calibrated: {found.summary()}")
 
 
-app.command()(certify)
-app.command()(guided)
-app.command()(evaluate)
+app.command(cls=Command)(certify)
+app.command(cls=Command)(guided)
+app.command(cls=Command)(evaluate)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smoothcert.cli import options
-from smoothcert.cli.printing import print_result, training_bar
+from smoothcert.cli.printing import doing, print_result, training_bar
 
 
 def train(
@@ -36,16 +36,19 @@ def train(
     """
     from dataclasses import replace
 
-    from smoothcert.data import load_dataset
-    from smoothcert.training import default_recipe, noisy_accuracy
-    from smoothcert.training import train as run_train
+    with doing("loading PyTorch"):
+        from smoothcert.data import load_dataset
+        from smoothcert.training import default_recipe, noisy_accuracy
+        from smoothcert.training import train as run_train
 
     chosen = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     recipe = replace(default_recipe(arch), **{k: v for k, v in chosen.items() if v is not None})  # type: ignore[arg-type]
-    dataset = load_dataset(data, split, limit, skip)
+    with doing(f"reading {data}"):
+        dataset = load_dataset(data, split, limit, skip)
     with training_bar() as progress:
         result = run_train(dataset, recipe, sigma=sigma, out=out, seed=seed, device=device, progress=progress)
-    accuracy = noisy_accuracy(result.model.module, dataset, sigma=sigma)
+    with doing("measuring the accuracy under noise"):
+        accuracy = noisy_accuracy(result.model.module, dataset, sigma=sigma)
     checkpoint = out / "checkpoint.safetensors"
     facts = {"checkpoint": str(checkpoint), "epochs": recipe.epochs, "accuracy_under_noise": accuracy}
     print_result(

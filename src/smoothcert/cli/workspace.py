@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from smoothcert.approximate import Candidate, make_candidate
 from smoothcert.classifiers import Classifier
-from smoothcert.cli.printing import warn
-from smoothcert.data import load_dataset
+from smoothcert.cli.inputs import open_dataset
+from smoothcert.cli.printing import doing, warn_once
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.models import OpenedModel, function_name
 from smoothcert.models import load_model as load
 from smoothcert.noise import GridNoise, NoiseName, NoiseStream, input_keys
+from smoothcert.procedures import far_from_training
 from smoothcert.sampling import calibration_batch
 from smoothcert.votes import run_as_made
 from smoothcert.votes.store import CertificationCache, Provenance, read_provenance, recorded_batch_size
@@ -49,7 +50,8 @@ class Workspace:
 
     def make(self, spec: str) -> Candidate:
         """Make a candidate of the base."""
-        return make_candidate(spec, self.module, calibration=self.calibration)
+        with doing(f"making candidate {spec}"):
+            return make_candidate(spec, self.module, calibration=self.calibration)
 
 
 def open_workspace(cache: Path, *, model: str | None, data: str | None, device: str | None) -> Workspace:
@@ -77,13 +79,10 @@ def open_labels(cache: Path, *, data: str | None) -> Dataset:
     """Load the inputs and labels that a cache was made with."""
     store, provenance = CertificationCache(cache), read_provenance(cache)
     made = store.manifest
-    if provenance is not None:
-        where = data or provenance.data
-        dataset = load_dataset(where, provenance.split, provenance.limit, provenance.skip)
-    elif data is not None:
-        where, dataset = data, load_dataset(data)
-    else:
+    where = data or (provenance.data if provenance else None)
+    if where is None:
         raise InvalidArgumentError(f"{cache} does not say what its inputs are: name their data set with --data")
+    dataset = open_dataset(replace(provenance or _NOTHING, data=where))
     have, want = (made.num_classes, made.input_shape), (dataset.num_classes, tuple(dataset.inputs.shape[1:]))
     if have != want:
         raise CacheMismatchError(
@@ -95,10 +94,9 @@ def open_labels(cache: Path, *, data: str | None) -> Dataset:
 
 def open_inputs(provenance: Provenance, *, sigma: float, device: str | None, runtime: RuntimeName) -> Opened:
     """Load the inputs and the model that a command names."""
-    dataset = load_dataset(provenance.data, provenance.split, provenance.limit, provenance.skip)
+    dataset = open_dataset(provenance)
     model = load_model(provenance, device, dataset.num_classes, runtime)
-    if model.sigma is not None and model.sigma != sigma:
-        warn(f"the model was trained with sigma = {model.sigma:g}, not {sigma:g}")
+    warn_once(far_from_training(sigma, model.sigma))
     return Opened(dataset, model.classifier)
 
 
@@ -114,14 +112,15 @@ def load_model(
     where: Provenance, device: str | None, num_classes: int, runtime: RuntimeName = "auto"
 ) -> OpenedModel:
     """Load the model of a command or of a cache, for data of so many classes."""
-    return load(
-        where.model,
-        num_classes=num_classes,
-        arch=where.arch,
-        normalization=where.normalization,
-        device=device,
-        runtime=runtime,
-    )
+    with doing(f"loading {where.model}"):
+        return load(
+            where.model,
+            num_classes=num_classes,
+            arch=where.arch,
+            normalization=where.normalization,
+            device=device,
+            runtime=runtime,
+        )
 
 
 def absolute(provenance: Provenance) -> Provenance:

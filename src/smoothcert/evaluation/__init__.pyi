@@ -21,6 +21,7 @@ from .gates import judge as judge
 from .intervals import average_certified_radius_interval as average_certified_radius_interval
 from .intervals import certified_accuracy_interval as certified_accuracy_interval
 from .metrics import RADIUS_STEP as RADIUS_STEP
+from .metrics import Claims as Claims
 from .metrics import HasRadius as HasRadius
 from .metrics import average_certified_radius as average_certified_radius
 from .metrics import certified_accuracy as certified_accuracy

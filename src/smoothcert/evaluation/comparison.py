@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from smoothcert._results import Brief, Framed
 from smoothcert.bounds import largest_radius
 from smoothcert.certificate import Certificates
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.evaluation.baselines import SamplesFromScratch, expected_curve, samples_from_scratch
 from smoothcert.evaluation.cached_votes import cached_rows, certify_first, labelled_inputs
-from smoothcert.evaluation.metrics import average_certified_radius, radius_grid
+from smoothcert.evaluation.metrics import average_certified_radius, certified_accuracy, radius_grid
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
 from smoothcert.procedures import recertificates, terms_of
@@ -39,8 +40,8 @@ CURVE_POINTS = 10
 """Numbers of samples on a curve: 10 %, 20 %, … of those that there are, as in the incremental paper."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CandidateResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CandidateResult(Brief):
     """A candidate, certified incrementally and from scratch with the same total alpha.
 
     Attributes
@@ -99,9 +100,9 @@ class CandidateResult:
         return float(np.mean(certified & (direct if branch == "direct" else ~direct)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """The base and all candidates that were recertified from its cache.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison(Framed):
+    """The base and all candidates that were recertified from its cache; as a data frame, one row for each.
 
     Attributes
     ----------
@@ -113,17 +114,29 @@ class Comparison:
         By name.
     y : ndarray of int64, shape (m,)
         Labels.
+    chosen : ndarray of float64, shape (p,), optional
+        Radii at which accuracies are shown; by default those of a grid, see `radii`.
     """
 
     base: Certificates
     base_cost: Timing
     candidates: list[CandidateResult]
     y: NDArray[np.int64]
+    chosen: NDArray[np.float64] | None = None
+
+    def __repr__(self) -> str:
+        lines = [f"  {name}: ACR {acr:.4f}" for name, acr in zip(*self._acr(), strict=True)]
+        title = f"Comparison({len(self.base)} inputs, sigma = {self.base.sigma:g}"
+        return "\n".join([title, *lines]) + ")"
 
     @property
     def radii(self) -> NDArray[np.float64]:
-        """Radii at which accuracies are shown, up to the largest that was certified."""
-        return radius_grid((self.base, *self.recertified.values()))
+        """Radii at which accuracies are shown: those chosen, or a grid up to the largest that was certified."""
+        return self.chosen if self.chosen is not None else radius_grid((self.base, *self.recertified.values()))
+
+    def at(self, radii: ArrayLike) -> Comparison:
+        """Return the same comparison, shown at other radii."""
+        return replace(self, chosen=np.unique(np.asarray(radii, np.float64)))
 
     @property
     def recertified(self) -> dict[str, Certificates]:
@@ -142,6 +155,29 @@ class Comparison:
         for name, c in self.recertified.items():
             found[name] = largest_radius(n + int(c.n.max()), c.alpha, c.sigma)
         return found
+
+    def _acr(self) -> tuple[list[str], list[float]]:
+        everything = {BASE: self.base, **self.recertified}
+        return list(everything), [average_certified_radius(c, self.y) for c in everything.values()]
+
+    def _frame(self) -> dict[str, Any]:
+        everything = {BASE: self.base, **self.recertified}
+        accuracy = np.stack([certified_accuracy(c, self.y, self.radii) for c in everything.values()])
+        costs = [self.base_cost, *(result.cost for result in self.candidates)]
+        names, acr = self._acr()
+        return {
+            "classifier": names,
+            "by": ["certify", *(c.method for c in self.recertified.values())],
+            "n": [float(c.n.mean()) for c in everything.values()],
+            "certified": [float(c.certified.mean()) for c in everything.values()],
+            **{f"CA@{r:g}": accuracy[:, i] for i, r in enumerate(self.radii)},
+            "ACR": acr,
+            "samples": [cost.samples for cost in costs],
+            "seconds": [cost.seconds for cost in costs],
+            "speedup": [None, *(result.area_speedup for result in self.candidates)],
+            "alpha": [c.alpha for c in everything.values()],
+            "premise": [c.premise for c in everything.values()],
+        }
 
 
 def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Comparison:

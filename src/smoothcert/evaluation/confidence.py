@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betainc
 
+from smoothcert.certified_result import certificates_in
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation._arguments import require_confidence
-from smoothcert.evaluation.metrics import HasRadius, certified_accuracy, credited_radius
+from smoothcert.evaluation.metrics import Claims, certified_accuracy, credited_radius
 
 __all__ = [
     "average_certified_radius_lower",
@@ -100,7 +101,7 @@ def truly_certified(k: int, m: int, alpha: float, *, confidence: float) -> int:
 
 
 def certified_accuracy_lower(
-    certificates: HasRadius, y: ArrayLike, radius: float, *, alpha: float, confidence: float
+    certificates: Claims, y: ArrayLike, radius: float, *, alpha: float, confidence: float
 ) -> float:
     """Bound the true certified accuracy on these inputs from below.
 
@@ -110,7 +111,7 @@ def certified_accuracy_lower(
 
     Parameters
     ----------
-    certificates : Certificates or HasRadius
+    certificates : CertificationRun or another result, Certificates or HasRadius
         Predictions and radii of m inputs, with independent noise (see `false_certificates`).
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -139,13 +140,13 @@ def certified_accuracy_lower(
     >>> certified_accuracy_lower(claims, [1] * 500, 0.25, alpha=0.002, confidence=0.99)
     0.596
     """
-    m = len(certificates.prediction)
+    m = len(certificates_in(certificates).prediction)
     k = round(float(certified_accuracy(certificates, y, radius)) * m)
     return truly_certified(k, m, alpha, confidence=confidence) / m
 
 
 def average_certified_radius_lower(
-    certificates: HasRadius, y: ArrayLike, *, alpha: float, confidence: float
+    certificates: Claims, y: ArrayLike, *, alpha: float, confidence: float
 ) -> float:
     """Bound the true mean radius on these inputs from below.
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothcert._results import Brief
 from smoothcert.certificate import Certificates
+from smoothcert.certified_result import HasCertificates, certificates_in
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = [
@@ -22,8 +24,8 @@ QUANTILE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """The levels at which a `Distribution` gives quantiles."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Distribution:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Distribution(Brief):
     """Values of some inputs, as a histogram and quantiles.
 
     Attributes
@@ -93,15 +95,15 @@ def distribution(values: ArrayLike, edges: ArrayLike) -> Distribution:
     )
 
 
-def mean_zeta(certificates: Certificates) -> float:
+def mean_zeta(certificates: Certificates | HasCertificates) -> float:
     """Mean upper bound on the disparity zeta, over the inputs where it was bounded.
 
     An input without a bound is left out, not counted as 0.
 
     Parameters
     ----------
-    certificates : Certificates
-        Recertificates.
+    certificates : Recertification or Certificates
+        Of a changed classifier.
 
     Returns
     -------
@@ -113,6 +115,7 @@ def mean_zeta(certificates: Certificates) -> float:
     InvalidArgumentError
         When no input has a bound on zeta.
     """
+    certificates = certificates_in(certificates)
     if certificates.zeta is None:
         raise InvalidArgumentError(
             f"certificates of method {certificates.method!r} have no zeta: give those of an incremental procedure"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from smoothcert.certificate import Certificates
+from smoothcert.certified_result import HasCertificates, certificates_in
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation.confidence import certified_accuracy_lower
 from smoothcert.evaluation.metrics import certified_accuracy
@@ -61,7 +62,11 @@ class Verdict:
 
 
 def judge(
-    candidates: Mapping[str, Certificates], y: ArrayLike, gates: Iterable[Gate], *, confidence: float | None = None
+    candidates: Mapping[str, Certificates | HasCertificates],
+    y: ArrayLike,
+    gates: Iterable[Gate],
+    *,
+    confidence: float | None = None,
 ) -> list[Verdict]:
     """Hold every candidate against every gate.
 
@@ -74,8 +79,8 @@ def judge(
 
     Parameters
     ----------
-    candidates : mapping of str to Certificates
-        For each name, certificates of the same m inputs.
+    candidates : mapping of str to a result or Certificates
+        For each name, those of the same m inputs.
     y : array_like of int, shape (m,)
         True classes, not negative.
     gates : iterable of Gate
@@ -103,13 +108,14 @@ def judge(
     >>> verdict.observed, verdict.together, verdict.passed
     (0.6, 0.58, True)
     """
-    for name, certificates in candidates.items():
+    found = {name: certificates_in(each) for name, each in candidates.items()}
+    for name, certificates in found.items():
         if confidence is not None and certificates.guarantee != "certified":
             raise InvalidArgumentError(
                 f"confidence is {confidence}, but {name} is {certificates.guarantee}: only certificates that each "
                 "hold with probability 1 - alpha give a confidence"
             )
-    asked = [(gate, name, certificates) for gate in gates for name, certificates in candidates.items()]
+    asked = [(gate, name, certificates) for gate in gates for name, certificates in found.items()]
 
     def lower(gate: Gate, certificates: Certificates, statements: int) -> float | None:
         if confidence is None:
@@ -129,7 +135,7 @@ def judge(
     ]
 
 
-def any_false(candidates: Sequence[Certificates]) -> float:
+def any_false(candidates: Sequence[Certificates | HasCertificates]) -> float:
     """Bound the probability that, for one input, any of the candidates' certificates is false.
 
     It also bounds how often the certificate of the best-looking candidate is false. Candidates that were
@@ -139,7 +145,7 @@ def any_false(candidates: Sequence[Certificates]) -> float:
 
     Parameters
     ----------
-    candidates : sequence of Certificates
+    candidates : sequence of results or Certificates
         Of the same inputs, recertified from the same cache.
 
     Returns
@@ -154,6 +160,7 @@ def any_false(candidates: Sequence[Certificates]) -> float:
     >>> round(any_false([alone] * 10), 6), any_false([together] * 10)
     (0.02, 0.002)
     """
-    if len({(c.together, c.alpha) for c in candidates}) == 1 and len(candidates) <= candidates[0].together:
-        return candidates[0].alpha
-    return min(1.0, sum(c.alpha for c in candidates))
+    found = [certificates_in(each) for each in candidates]
+    if len({(c.together, c.alpha) for c in found}) == 1 and len(found) <= found[0].together:
+        return found[0].alpha
+    return min(1.0, sum(c.alpha for c in found))

@@ -7,16 +7,17 @@ import math
 from numpy.typing import ArrayLike
 from scipy.special import betaincinv, stdtrit
 
+from smoothcert.certified_result import certificates_in
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation._arguments import require_confidence
 from smoothcert.evaluation.betting import bounded_mean_interval
-from smoothcert.evaluation.metrics import HasRadius, certified_accuracy, credited_radius
+from smoothcert.evaluation.metrics import Claims, certified_accuracy, credited_radius
 
 __all__ = ["average_certified_radius_interval", "certified_accuracy_interval"]
 
 
 def certified_accuracy_interval(
-    certificates: HasRadius, y: ArrayLike, radius: float, *, confidence: float = 0.95
+    certificates: Claims, y: ArrayLike, radius: float, *, confidence: float = 0.95
 ) -> tuple[float, float]:
     """Confidence interval on certified accuracy over the draw of the inputs (Clopper-Pearson).
 
@@ -25,7 +26,7 @@ def certified_accuracy_interval(
 
     Parameters
     ----------
-    certificates : Certificates or HasRadius
+    certificates : CertificationRun or another result, Certificates or HasRadius
         Predictions and radii of m inputs drawn independently.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -58,7 +59,7 @@ def certified_accuracy_interval(
     (0.6915, 1.0)
     """
     tail = (1 - require_confidence(confidence)) / 2
-    m = len(certificates.prediction)
+    m = len(certificates_in(certificates).prediction)
     k = round(float(certified_accuracy(certificates, y, radius)) * m)
     low = float(betaincinv(k, m - k + 1, tail)) if k > 0 else 0.0
     high = float(betaincinv(k + 1, m - k, 1 - tail)) if k < m else 1.0
@@ -66,7 +67,7 @@ def certified_accuracy_interval(
 
 
 def average_certified_radius_interval(
-    certificates: HasRadius, y: ArrayLike, *, confidence: float = 0.95, largest: float | None = None
+    certificates: Claims, y: ArrayLike, *, confidence: float = 0.95, largest: float | None = None
 ) -> tuple[float, float]:
     """Confidence interval on the ACR over the draw of the inputs.
 
@@ -75,7 +76,7 @@ def average_certified_radius_interval(
 
     Parameters
     ----------
-    certificates : Certificates or HasRadius
+    certificates : CertificationRun or another result, Certificates or HasRadius
         Predictions and radii of at least two inputs drawn independently.
     y, confidence
         As in `certified_accuracy_interval`.

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothcert.certificate import ABSTAIN
+from smoothcert.certified_result import HasCertificates, certificates_in
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = [
     "RADIUS_STEP",
+    "Claims",
     "HasRadius",
     "average_certified_radius",
     "certified_accuracy",
@@ -40,14 +42,18 @@ class HasRadius(Protocol):
         ...
 
 
-def certified_accuracy(certificates: HasRadius, y: ArrayLike, radii: ArrayLike) -> NDArray[np.float64]:
+Claims = HasRadius | HasCertificates
+"""What the metrics take: what has predictions and radii, or the result of a procedure."""
+
+
+def certified_accuracy(certificates: Claims, y: ArrayLike, radii: ArrayLike) -> NDArray[np.float64]:
     """Fraction of all inputs whose class is right and whose radius is at least r.
 
     An abstention counts as wrong at every r, also at r = 0, whatever radius stands beside it.
 
     Parameters
     ----------
-    certificates : Certificates or HasRadius
+    certificates : CertificationRun or another result, Certificates or HasRadius
         Predictions and radii of m inputs.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -87,12 +93,12 @@ def certified_accuracy(certificates: HasRadius, y: ArrayLike, radii: ArrayLike) 
     return np.asarray((len(ascending) - below) / len(right), dtype=np.float64)
 
 
-def radius_grid(certificates: Iterable[HasRadius]) -> NDArray[np.float64]:
+def radius_grid(certificates: Iterable[Claims]) -> NDArray[np.float64]:
     """Radii at which accuracies are shown: 0, 0.25, 0.5, … up to the largest radius of any input.
 
     Parameters
     ----------
-    certificates : iterable of Certificates or HasRadius
+    certificates : iterable of results, Certificates or HasRadius
         One or more, with at least one input each.
 
     Returns
@@ -107,18 +113,18 @@ def radius_grid(certificates: Iterable[HasRadius]) -> NDArray[np.float64]:
     >>> radius_grid([SimpleNamespace(prediction=np.array([3, 1]), radius=np.array([0.3, 0.6]))]).tolist()
     [0.0, 0.25, 0.5]
     """
-    largest = max(float(np.max(each.radius)) for each in certificates)
+    largest = max(float(np.max(certificates_in(each).radius)) for each in certificates)
     return np.asarray(RADIUS_STEP * np.arange(int(largest // RADIUS_STEP) + 1), dtype=np.float64)
 
 
-def average_certified_radius(certificates: HasRadius, y: ArrayLike) -> float:
+def average_certified_radius(certificates: Claims, y: ArrayLike) -> float:
     """Mean over all inputs of the radius where the class is right, and 0 where it is wrong or abstained.
 
     It equals the area under the certified accuracy as a function of the radius.
 
     Parameters
     ----------
-    certificates : Certificates or HasRadius
+    certificates : CertificationRun or another result, Certificates or HasRadius
         Predictions and radii of m inputs.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -148,7 +154,7 @@ def average_certified_radius(certificates: HasRadius, y: ArrayLike) -> float:
     return float(credited_radius(certificates, y).mean())
 
 
-def correct(certificates: HasRadius, y: ArrayLike) -> NDArray[np.bool_]:
+def correct(certificates: Claims, y: ArrayLike) -> NDArray[np.bool_]:
     """Say where the class claimed is the true one; an abstention is not.
 
     Parameters
@@ -176,7 +182,7 @@ def correct(certificates: HasRadius, y: ArrayLike) -> NDArray[np.bool_]:
     return right
 
 
-def credited_radius(certificates: HasRadius, y: ArrayLike) -> NDArray[np.float64]:
+def credited_radius(certificates: Claims, y: ArrayLike) -> NDArray[np.float64]:
     """Radius of each input where the class is right, 0 where it is wrong or abstained.
 
     Its mean is the ACR; differences of two, input by input, compare two models on the same inputs.
@@ -208,8 +214,9 @@ def credited_radius(certificates: HasRadius, y: ArrayLike) -> NDArray[np.float64
     return np.where(right, claimed, 0.0)
 
 
-def _correct_and_radius(certificates: HasRadius, y: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _correct_and_radius(certificates: Claims, y: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return where a claim is right, and the radii claimed."""
+    certificates = certificates_in(certificates)
     m = len(certificates.prediction)
     if m == 0:
         raise InvalidArgumentError("certificates has 0 inputs: a fraction of inputs needs at least 1")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert._results import Brief
 from smoothcert.certificate import Certificates
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.evaluation.cached_votes import SampledInputs, read_sampled
@@ -44,8 +45,8 @@ class GuidedPoint:
     unselected: float  # guided without selection samples: the surrogate's class is certified, or none
 
 
-@dataclass(frozen=True, kw_only=True)
-class SurrogateEvaluation:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SurrogateEvaluation(Brief):
     """A surrogate against sampling.
 
     Attributes

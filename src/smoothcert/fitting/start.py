@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from smoothcert.classifiers import usable_device
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.fitting.optimization import stream_seed
 from smoothcert.models import Normalization, build_model
@@ -53,12 +54,7 @@ def check_start(
             tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InvalidArgumentError(f"out={folder} cannot be written: {error}") from error
-    try:
-        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise InvalidArgumentError(f"device is {device!r}, which cannot be used here: {error}") from error
-    return folder, chosen
+    return folder, usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def fresh_model(

@@ -4,10 +4,12 @@ from smoothcert.procedures.at_radius import certify_at_radius
 from smoothcert.procedures.audit import Audit, audit
 from smoothcert.procedures.budget import certify_with_budget
 from smoothcert.procedures.cache_guide import CacheGuide, predicted_from_cache
+from smoothcert.procedures.cautions import far_from_training, near_chance
 from smoothcert.procedures.certificates import BELOW_HALF, cohen_certificates, under_exact_noise
 from smoothcert.procedures.cohen import certify
 from smoothcert.procedures.guide import Guidance, Guide, divide_samples
 from smoothcert.procedures.incremental import (
+    DEFAULT_SAMPLES,
     GAMMA_GRID,
     Bound,
     BoundName,
@@ -17,6 +19,7 @@ from smoothcert.procedures.incremental import (
     Recertification,
     Spread,
     Terms,
+    default_n_p,
     named_bound,
     recertificates,
     recertify,
@@ -28,6 +31,7 @@ from smoothcert.procedures.incremental import (
     terms_of,
 )
 from smoothcert.procedures.plan import (
+    BYTES_PER_VOTE,
     Plan,
     PlanBasis,
     PlannedMethod,
@@ -41,6 +45,8 @@ from smoothcert.procedures.run import CertificationRun
 
 __all__ = [
     "BELOW_HALF",
+    "BYTES_PER_VOTE",
+    "DEFAULT_SAMPLES",
     "GAMMA_GRID",
     "Audit",
     "Bound",
@@ -65,9 +71,12 @@ __all__ = [
     "certify_with_budget",
     "cohen_certificates",
     "decide_class",
+    "default_n_p",
     "divide_samples",
     "estimate_cost",
+    "far_from_training",
     "named_bound",
+    "near_chance",
     "plan",
     "predict",
     "predicted_from_cache",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from smoothcert.bounds import CERTIFIED, FIRST_SIZE, GIVEN_UP, UNDECIDED, RadiusTest
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import NoiseName, NoiseStream, Purpose
+from smoothcert.procedures.cautions import with_cautions
 from smoothcert.procedures.certificates import certificates_of, claim_at_radius
 from smoothcert.procedures.run import CertificationRun
 from smoothcert.procedures.threshold import threshold_of, unreachable
@@ -124,7 +125,7 @@ def certify_at_radius(
         premise=g.noise.premise,
     )
     return CertificationRun(
-        certificates=certificates,
+        certificates=with_cautions(certificates, tally.counts, labels=g.labels),
         tally=tally,
         keys=g.keys,
         timing=rounds.timing,

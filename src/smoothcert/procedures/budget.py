@@ -16,6 +16,7 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose
 from smoothcert.procedures.cache_guide import CacheGuide
+from smoothcert.procedures.cautions import with_cautions
 from smoothcert.procedures.certificates import cohen_certificates
 from smoothcert.procedures.guide import Guidance, Guide
 from smoothcert.procedures.run import CertificationRun
@@ -135,7 +136,9 @@ def certify_with_budget(
         tally = _adaptive(g, quota, rounds) if told is None else _guided(g, quota, rounds, told)
     certificates = cohen_certificates(tally, alpha, g.noise, g.size, runner_up=runner_up)
     return CertificationRun(
-        certificates=replace(certificates, method=str(settings["name"])),
+        certificates=with_cautions(
+            replace(certificates, method=str(settings["name"])), tally.counts, labels=g.labels
+        ),
         tally=tally,
         keys=g.keys,
         timing=rounds.timing,

@@ -9,6 +9,7 @@ from smoothcert.bounds import smallest_n
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream
+from smoothcert.procedures.cautions import with_cautions
 from smoothcert.procedures.certificates import cohen_certificates
 from smoothcert.procedures.run import CertificationRun
 from smoothcert.votes import Progress, Quota, Smoothed, require_count, require_probability, sampling_groups
@@ -121,8 +122,9 @@ def certify_smoothed(
         )
     with sampling_groups(g, quota, folder=cache) as votes:
         tally = votes.tally(progress)
+    certificates = cohen_certificates(tally, quota.alpha, g.noise, g.size, runner_up=runner_up)
     return CertificationRun(
-        certificates=cohen_certificates(tally, quota.alpha, g.noise, g.size, runner_up=runner_up),
+        certificates=with_cautions(certificates, tally.counts, labels=g.labels),
         tally=tally,
         keys=g.keys,
         timing=votes.timing,

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert._results import Brief
 from smoothcert.bounds import Predicted, allocate_samples
 from smoothcert.votes import Smoothed
 from smoothcert.votes.store import Setting
@@ -18,8 +19,8 @@ __all__ = ["Guidance", "Guide", "divide_samples"]
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Guidance:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Guidance(Brief):
     """What a guide says of m inputs.
 
     Attributes

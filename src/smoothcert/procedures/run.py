@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.certificate import Certificates
+from smoothcert.certified_result import CertifiedResult
 from smoothcert.votes import Tally
 from smoothcert.votes.store import Timing
 
 __all__ = ["CertificationRun"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class CertificationRun:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CertificationRun(CertifiedResult):
     """What `certify`, `certify_at_radius` and `certify_with_budget` return.
+
+    It is as long as its inputs, and ``run[3]``, iteration and ``run.to_pandas()`` are those of its certificates.
 
     Attributes
     ----------
@@ -41,3 +44,7 @@ class CertificationRun:
     timing: Timing
     cache: Path | None
     labels: NDArray[np.int64] | None = None
+
+    def _more(self) -> list[str]:
+        kept = [] if self.cache is None else [f"votes in {str(self.cache)!r}"]
+        return [self.timing.words, *kept]

@@ -29,7 +29,9 @@ from .surrogate_evaluation import write_evaluation as write_evaluation
 from .tables import Column as Column
 from .tables import Table as Table
 from .tables import cells as cells
-from .tables import to_rich as to_rich
 from .tables import write_certificates as write_certificates
 from .tables import write_csv as write_csv
 from .tables import write_parquet as write_parquet
+from .terminal import split_to_width as split_to_width
+from .terminal import to_rich as to_rich
+from .terminal import width_of as width_of

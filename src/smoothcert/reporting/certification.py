@@ -68,6 +68,7 @@ def certification_json(run: CertificationRun, y: NDArray[np.int64]) -> dict[str,
         "invalid_votes": int(c.n.sum() - run.tally.counts.sum()),
         "samples": run.timing.samples,
         "seconds": round(run.timing.seconds, 2),
+        "cautions": list(c.cautions),
     }
 
 

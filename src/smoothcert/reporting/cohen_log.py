@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothcert._results import Brief
 from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.certified_result import HasCertificates, certificates_in
 from smoothcert.errors import DataError, InvalidArgumentError
 from smoothcert.evaluation import correct
 from smoothcert.reporting.files import replacing
@@ -25,8 +27,8 @@ _HEADER = ("idx", "label", "predict", "radius", "correct", "time")
 _CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CohenLog:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class CohenLog(Brief):
     """A log of certification, as its author wrote it.
 
     It has the `prediction` and `radius` that the metrics of `smoothcert.evaluation` read. It is no `Certificates`:
@@ -63,7 +65,7 @@ class CohenLog:
 
 def write_cohen_log(
     path: str | os.PathLike[str],
-    certificates: Certificates,
+    certificates: Certificates | HasCertificates,
     y: ArrayLike,
     *,
     idx: ArrayLike | None = None,
@@ -75,7 +77,7 @@ def write_cohen_log(
     ----------
     path : path-like
         The file to write or replace.
-    certificates : Certificates
+    certificates : CertificationRun or another result, or Certificates
         Certificates of m inputs with guarantee ``"certified"``: the format has no place to name a weaker one.
     y : array_like of int, shape (m,)
         True classes, not negative.
@@ -98,6 +100,7 @@ def write_cohen_log(
     ----------
     https://github.com/locuslab/smoothing, ``code/certify.py``.
     """
+    certificates = certificates_in(certificates)
     m = len(certificates)
     if certificates.guarantee != "certified":
         raise InvalidArgumentError(

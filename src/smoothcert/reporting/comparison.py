@@ -27,6 +27,7 @@ from smoothcert.reporting.intervals import COVERAGE, INTERVALS, interval_table
 from smoothcert.reporting.plot_curves import accuracy_curves, plot_acr_versus_cost, plot_certified_accuracy
 from smoothcert.reporting.plot_distributions import plot_p_a_distribution, plot_zeta_distribution
 from smoothcert.reporting.plot_style import save_figure
+from smoothcert.reporting.radii import at_fewer_radii
 from smoothcert.reporting.statements import premises, statements
 from smoothcert.reporting.tables import (
     Cell,
@@ -52,6 +53,7 @@ __all__ = [
 CONFIDENCE = 0.99
 """Of statements about these inputs, where the caller asks for no other."""
 
+_HEAD = ("classifier", "by", "n", "ACR")
 _WIDE = ("pointwise", "note", "alpha", "premise")
 _FORMATS = ("csv", "parquet")
 _BANDS = 4  # more of them would hide each other
@@ -103,14 +105,24 @@ def _measured(comparison: Comparison, c: Certificates, cost: Timing) -> list[Cel
     return [*(float(a) for a in accuracy), acr, cost.samples, cost.seconds]
 
 
-def terminal_table(comparison: Comparison) -> Table:
-    """Return `comparison_table` without the columns that a terminal has no room for."""
+def terminal_table(comparison: Comparison, width: int) -> Table:
+    """Return `comparison_table` as a terminal shows it: what says most first, what says least left out."""
+    return at_fewer_radii(comparison, width, _for_terminal, _accuracies)
+
+
+def _for_terminal(comparison: Comparison) -> Table:
     table = comparison_table(comparison)
-    kept = [i for i, column in enumerate(table.columns) if column.name not in _WIDE]
-    rows = tuple([row[i] for i in kept] for row in table.rows)
+    names = [column.name for column in table.columns]
+    first = [i for i, name in enumerate(names) if name in _HEAD or name.startswith("CA@")]
+    order = [*first, *(i for i, name in enumerate(names) if i not in first and name not in _WIDE)]
     # A heading of two words takes two lines and leaves room for more columns.
-    columns = tuple(replace(table.columns[i], name=table.columns[i].name.replace("@", " ")) for i in kept)
-    return Table(title=table.title, columns=columns, rows=rows)
+    columns = tuple(replace(table.columns[i], name=names[i].replace("@", " ")) for i in order)
+    return Table(title=table.title, columns=columns, rows=tuple([row[i] for i in order] for row in table.rows))
+
+
+def _accuracies(table: Table) -> Table:
+    size = len(_HEAD) + sum(column.name.startswith("CA ") for column in table.columns)
+    return Table("", table.columns[:size], tuple(row[:size] for row in table.rows))
 
 
 def terminal_lines(comparison: Comparison, confidence: float = CONFIDENCE) -> list[str]:

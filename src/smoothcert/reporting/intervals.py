@@ -16,6 +16,7 @@ from smoothcert.evaluation import (
     certified_accuracy_interval,
     false_certificates,
 )
+from smoothcert.reporting.radii import at_fewer_radii
 from smoothcert.reporting.rounding import to_decimals
 from smoothcert.reporting.tables import Cell, Column, Table
 
@@ -68,8 +69,12 @@ def interval_table(comparison: Comparison, confidence: float) -> Table:
     return Table(title=title, columns=columns, rows=rows)
 
 
-def terminal_intervals(comparison: Comparison) -> Table:
+def terminal_intervals(comparison: Comparison, width: int) -> Table:
     """Return the intervals over the draw of the inputs, one row for each classifier."""
+    return at_fewer_radii(comparison, width, _intervals)
+
+
+def _intervals(comparison: Comparison) -> Table:
     rows: dict[str, dict[str, Cell]] = {}
     for x in _metrics(comparison):
         interval = f"{to_decimals(x.low, 3, 'lower')}-{to_decimals(x.high, 3, 'upper')}"

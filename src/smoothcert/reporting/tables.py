@@ -10,21 +10,28 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from smoothcert._results import Framed
 from smoothcert.certificate import Certificates
+from smoothcert.certified_result import HasCertificates, certificates_in
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.printable import printable
 from smoothcert.reporting.files import replacing
 from smoothcert.reporting.rounding import Kind, to_decimals
 
-if TYPE_CHECKING:
-    import rich.table
-
-__all__ = ["Column", "Table", "cells", "json_rows", "to_rich", "write_certificates", "write_csv", "write_parquet"]
+__all__ = [
+    "Column",
+    "Table",
+    "cells",
+    "is_number",
+    "json_rows",
+    "write_certificates",
+    "write_csv",
+    "write_parquet",
+]
 
 Cell = str | int | float | bool | np.generic | None
 
@@ -49,7 +56,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Framed):
     """A title, columns, and rows with one cell for each column; None is a cell without a value.
 
     Raises
@@ -82,6 +89,9 @@ class Table:
                     f"row {number} has {len(row)} cells: give {len(names)}, one for each column"
                 )
 
+    def _frame(self) -> dict[str, list[Cell]]:
+        return {column.name: [_plain(row[i]) for row in self.rows] for i, column in enumerate(self.columns)}
+
 
 def cells(table: Table) -> list[list[str]]:
     """Write every cell as it is shown: with the decimals of its column, rounded the way its kind allows.
@@ -103,35 +113,6 @@ def json_rows(table: Table) -> list[dict[str, Any]]:
     """Return a table's rows as objects that JSON can hold: what is no finite number becomes None."""
     names = [column.name for column in table.columns]
     return [dict(zip(names, (_finite(cell) for cell in row), strict=True)) for row in table.rows]
-
-
-def to_rich(table: Table) -> rich.table.Table:
-    """Lay out a table for the terminal.
-
-    Parameters
-    ----------
-    table : Table
-        The table; its texts are shown as they are, not as console markup, and control characters as escapes.
-
-    Returns
-    -------
-    rich.table.Table
-        Numbers to the right, text to the left.
-    """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    # No vertical lines: a comparison at many radii should fit a terminal.
-    title = Text(printable(table.title)) if table.title else None
-    shown = RichTable(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
-    for index, column in enumerate(table.columns):
-        numeric = any(_is_number(row[index]) for row in table.rows)
-        # Names in the first column are what a reader looks for: on a narrow terminal others give way.
-        shown.add_column(Text(printable(column.name)), justify="right" if numeric else "left", no_wrap=index == 0)
-    for row in cells(table):
-        shown.add_row(*(Text(printable(cell)) for cell in row))
-    return shown
 
 
 def write_csv(path: str | os.PathLike[str], table: Table) -> Path:
@@ -187,7 +168,7 @@ def write_parquet(path: str | os.PathLike[str], table: Table) -> Path:
 
 
 def write_certificates(
-    path: str | os.PathLike[str], certificates: Certificates, y: ArrayLike | None = None
+    path: str | os.PathLike[str], certificates: Certificates | HasCertificates, y: ArrayLike | None = None
 ) -> Path:
     """Write certificates with everything that their claim depends on, one row for each input.
 
@@ -199,7 +180,7 @@ def write_certificates(
     ----------
     path : path-like
         The file to write or replace; its suffix decides: ``.csv`` or ``.parquet``.
-    certificates : Certificates
+    certificates : CertificationRun or another result, or Certificates
         Certificates of m inputs.
     y : array_like of int, shape (m,), optional
         True classes, written as the column ``label``.
@@ -217,6 +198,7 @@ def write_certificates(
     suffix = Path(path).suffix
     if suffix not in (".csv", ".parquet"):
         raise InvalidArgumentError(f"path is {str(path)!r}: give a file name that ends in .csv or .parquet")
+    certificates = certificates_in(certificates)
     columns: dict[str, list[Any]] = {name: values.tolist() for name, values in certificates.columns().items()}
     if y is not None:
         labels = np.asarray(y)
@@ -278,5 +260,6 @@ def _finite(cell: Cell) -> Cell:
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
-def _is_number(cell: Cell) -> bool:
+def is_number(cell: Cell) -> bool:
+    """Tell whether a cell holds a number."""
     return isinstance(_plain(cell), int | float)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from smoothcert._folders import exists
 from smoothcert._records import RecordFormat, is_bool, is_hex, is_int, is_list, is_number, is_share
+from smoothcert._results import Brief
 from smoothcert.bounds import smallest_calibration_set, smallest_n
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.sampling import Identity
@@ -57,8 +58,8 @@ _FORMAT = RecordFormat(
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Calibration(Brief):
     """How far a surrogate's radii are lowered, and what they then promise.
 
     Attributes

@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from smoothcert.bounds import certified_radius, lower_confidence_bound
 from smoothcert.certificate import ABSTAIN, Certificates
+from smoothcert.certified_result import CertifiedResult
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseStream, noise_of_law
@@ -32,8 +33,8 @@ DISAGREES = "f's class in n0 samples is another"
 _ESTIMATED = "the surrogate is trusted: nothing bounds its error"
 
 
-@dataclass(frozen=True, kw_only=True)
-class SurrogateRun:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SurrogateRun(CertifiedResult):
     """What `certify_with_surrogate` returns.
 
     Attributes
@@ -49,6 +50,9 @@ class SurrogateRun:
     certificates: Certificates
     prediction: Prediction
     timing: Timing
+
+    def _more(self) -> list[str]:
+        return [self.timing.words]
 
 
 def certify_with_surrogate(

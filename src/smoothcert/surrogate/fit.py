@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import nn
 
+from smoothcert._results import Brief
 from smoothcert.classifiers import module_fingerprint
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.fitting import EpochProgress, check_start, fresh_model, optimize
@@ -35,8 +36,8 @@ _LEAST_HELD_OUT = 20
 _ALPHA = 0.001  # of the radii on whose scale errors are learned
 
 
-@dataclass(frozen=True, eq=False)
-class FitResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResult(Brief):
     """A fitted surrogate and how it got there.
 
     Attributes

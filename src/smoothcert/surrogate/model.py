@@ -18,6 +18,8 @@ from torch import nn
 
 from smoothcert._files import read_regular, write_atomic
 from smoothcert._folders import exists
+from smoothcert._results import Brief
+from smoothcert.classifiers import usable_device
 from smoothcert.errors import CheckpointError, InvalidArgumentError, reading
 from smoothcert.models import Normalization, build_model, format_safetensors, read_safetensors
 from smoothcert.noise import KEY_BYTES
@@ -34,8 +36,8 @@ _MOST_BYTES = 1 << 31
 _WEIGHT, _KEYS, _PROBIT = "model.", "fitted.keys", "held_out.probit"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Surrogate:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Surrogate(Brief):
     """A network h that predicts the votes of f under noise from the clean input.
 
     Attributes
@@ -166,7 +168,7 @@ def load_surrogate(
     CheckpointError
         When a file is missing, damaged or does not fit the network.
     InvalidArgumentError
-        When `module` is needed and missing, or given and not needed.
+        When `module` is needed and missing, or given and not needed, or the device cannot be used.
     """
     folder = Path(folder)
     if not exists(folder, RECORD_FILE):
@@ -186,7 +188,7 @@ def load_surrogate(
         network.load_state_dict(weights, strict=True)
     if keys.shape[1:] != (KEY_BYTES,) or keys.dtype != np.uint8:
         raise CheckpointError(f"{path} holds keys of shape {keys.shape}: fit again")
-    network = network.eval().to(device or "cpu")
+    network = network.eval().to(usable_device(device or "cpu"))
     return Surrogate(module=network, record=record, keys=keys, held_out_probit=probit)
 
 

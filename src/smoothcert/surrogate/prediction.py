@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import ndtri, softmax, xlogy
 
+from smoothcert._results import Brief
 from smoothcert.bounds import lower_confidence_bound
 
 __all__ = ["ErrorScale", "Prediction", "error_features", "fit_error_scale", "predict_shares", "sampling_probit"]
@@ -21,8 +22,8 @@ _SCALES = (0.02, 3.0)
 _RIDGE = 1e-2
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(Brief):
     """Predicted votes of m inputs.
 
     Attributes

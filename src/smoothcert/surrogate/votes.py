@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert._results import Brief
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose, input_keys
@@ -21,8 +22,8 @@ __all__ = ["VoteData", "collect_votes", "read_votes"]
 _ALPHA = 0.001  # of the bounds that a cache keeps; without selection votes there is nothing to bound
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class VoteData:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class VoteData(Brief):
     """Inputs and their votes.
 
     Attributes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert._results import Brief
 from smoothcert.errors import CacheMismatchError
 from smoothcert.sampling import count_votes, votes_for
 from smoothcert.votes.store import CachedInput
@@ -14,8 +15,8 @@ from smoothcert.votes.store import CachedInput
 __all__ = ["PairedCounts", "pair", "stack_pairs"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PairedCounts:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PairedCounts(Brief):
     """What the votes of f and f^p amount to, for each of N inputs.
 
     A row is *paired* when f^p voted on noise of the cache, and *fresh* when on noise that f never saw.

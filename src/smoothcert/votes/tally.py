@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert._results import Brief
 from smoothcert.sampling import count_votes, most_voted, votes_for
 from smoothcert.votes.store import CachedInput
 
 __all__ = ["Tally", "tally_of"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tally:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Tally(Brief):
     """The counts of m inputs, from which certificates follow.
 
     Attributes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothcert._results import Brief
 from smoothcert.bounds import excess_p_values, pooled_excess_p_value
 from smoothcert.sampling import votes_for
 from smoothcert.votes import PairedCounts
@@ -15,8 +16,8 @@ from smoothcert.votes.store import CachedInput
 __all__ = ["Consistency", "compare_counts", "compare_pairs"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Consistency:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Consistency(Brief):
     """Exact tests of cached counts against fresh ones.
 
     Attributes

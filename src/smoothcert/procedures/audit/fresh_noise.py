@@ -38,7 +38,7 @@ PREMISE = "base and candidate were fixed before the auditor chose the seed {seed
 _CANDIDATE = "candidate"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Audit:
     """What `audit` returns.
 
@@ -67,6 +67,11 @@ class Audit:
     base_votes: Consistency
     candidate_votes: Consistency | None
     otherwise: str = ""
+
+    def __repr__(self) -> str:
+        found = self.findings()
+        verdict = "; ".join(found) or f"nothing speaks against the cache, p = {self.base_votes.p_value:.3g}"
+        return f"Audit({verdict}; candidate on fresh noise: {self.candidate.certificates.facts()})"
 
     def findings(self, level: float = 0.001) -> list[str]:
         """Say what speaks against the cache; nothing where nothing does.

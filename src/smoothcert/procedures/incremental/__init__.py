@@ -3,7 +3,7 @@
 from smoothcert.procedures.incremental.at_radius import DEFAULT_SAMPLES, RadiusDecisions, recertify_at_radius
 from smoothcert.procedures.incremental.bounds import recertificates
 from smoothcert.procedures.incremental.gamma import GAMMA_GRID, select_gamma
-from smoothcert.procedures.incremental.holdout import require_samples, reserve_holdout
+from smoothcert.procedures.incremental.holdout import default_n_p, require_samples, reserve_holdout
 from smoothcert.procedures.incremental.lost_votes import decide_all
 from smoothcert.procedures.incremental.methods import Bound, BoundName, Irs, Joint, Terms, named_bound, terms_of
 from smoothcert.procedures.incremental.recertification import Recertification, recertify
@@ -23,6 +23,7 @@ __all__ = [
     "StoppingRule",
     "Terms",
     "decide_all",
+    "default_n_p",
     "named_bound",
     "recertificates",
     "recertify",

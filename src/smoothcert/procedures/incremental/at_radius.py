@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.certificate import Certificates
+from smoothcert.certified_result import CertifiedResult
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import Purpose
 from smoothcert.procedures.certificates import certificates_of, claim_at_radius
@@ -29,8 +30,8 @@ DEFAULT_SAMPLES = 10_000
 """Most samples of the changed classifier per input, where the cache has so many and nothing else is asked for."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RadiusDecisions:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RadiusDecisions(CertifiedResult):
     """What `recertify_at_radius` returns.
 
     Attributes
@@ -49,6 +50,9 @@ class RadiusDecisions:
     identical: bool
     timing: Timing
     labels: NDArray[np.int64] | None = None
+
+    def _more(self) -> list[str]:
+        return [*(["identical to the base"] if self.identical else []), self.timing.words]
 
 
 def recertify_at_radius(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from smoothcert.bounds import smallest_n
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.sampling import identify, probe_batch
 from smoothcert.votes import require_classifier, require_count, run_like_cache
 from smoothcert.votes.store import CertificationCache, reserve
 
-__all__ = ["HELD_OUT", "PREMISE", "require_samples", "reserve_holdout"]
+__all__ = ["HELD_OUT", "PREMISE", "default_n_p", "require_samples", "reserve_holdout"]
 
 PREMISE = "the candidate was fixed without looking at the noise or the votes of the cache"
 HELD_OUT = (
@@ -62,6 +63,17 @@ def reserve_holdout(cache: str | Path, n_p: range, candidates: Sequence[Classifi
     run = [run_like_cache(c, manifest, probe_batch(shape, noise)) for c in asked]
     named = [identify(c, shape, noise).name(c.fingerprint) for c in run]
     reserve(store.path, samples.start, samples.stop, named)
+
+
+def default_n_p(n: int, alpha: float) -> int:
+    """Return a candidate's samples if nobody says: a tenth of the cache's n, and enough to certify anything.
+
+    Examples
+    --------
+    >>> default_n_p(10_000, 0.002), default_n_p(50, 0.002), default_n_p(5, 0.002)
+    (1000, 9, 5)
+    """
+    return min(n, max(n // 10, smallest_n(alpha)))
 
 
 def require_samples(n_p: int | range | None) -> range:

@@ -11,20 +11,24 @@ from numpy.typing import NDArray
 
 from smoothcert.bounds import prefers_direct
 from smoothcert.certificate import Certificates
+from smoothcert.certified_result import CertifiedResult
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError
+from smoothcert.procedures.cautions import with_cautions
 from smoothcert.procedures.incremental.bounds import recertificates
+from smoothcert.procedures.incremental.holdout import default_n_p
 from smoothcert.procedures.incremental.methods import Bound, Joint, Terms, named_bound
 from smoothcert.procedures.incremental.opening import Opened, note_look, open_for
+from smoothcert.procedures.incremental.reach import out_of_reach
 from smoothcert.procedures.incremental.spread import Spread, spread_of, with_budget
 from smoothcert.votes import PairedCounts, Progress, pair, require_count, sampling_groups, stack_pairs
-from smoothcert.votes.store import Timing
+from smoothcert.votes.store import CertificationCache, Timing
 
 __all__ = ["Recertification", "recertify"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recertification:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Recertification(CertifiedResult):
     """What `recertify` returns.
 
     Attributes
@@ -53,13 +57,20 @@ class Recertification:
     timing: Timing
     labels: NDArray[np.int64] | None = None
 
+    def _more(self) -> list[str]:
+        return [
+            f"spread = {self.spread!r}",
+            *(["identical to the base"] if self.identical else []),
+            self.timing.words,
+        ]
+
 
 def recertify(
     candidate: Classifier,
     x: Any,
     *,
     cache: str | Path,
-    n_p: int | range,
+    n_p: int | range | None = None,
     spread: Spread | None = None,
     alpha_zeta: float = 0.001,
     bound: Bound = "auto",
@@ -83,11 +94,11 @@ def recertify(
         Inputs in [0, 1], all of them in the cache, in any order.
     cache : str or Path
         Folder of the certification cache of f.
-    n_p : int or range
-        Samples of f^p per input, at most the n of the cache. A range of sample indices that nobody looked at while
-        the candidate was made is for candidates that were tuned on other cached votes. It serves one candidate (or
-        several that were fixed together, see `reserve_holdout`): what was learned from it makes it unfit for the
-        next.
+    n_p : int or range, optional
+        Samples of f^p per input, at most the n of the cache, and by default a tenth of it. A range of sample
+        indices that nobody looked at while the candidate was made is for candidates that were tuned on other
+        cached votes. It serves one candidate (or several that were fixed together, see `reserve_holdout`): what
+        was learned from it makes it unfit for the next.
     spread : {"budget", "even"}, optional
         ``"budget"`` divides n_p samples an input, on average, so that they buy most radius: the cached counts say
         which inputs they help. None gets more than 100 n_p, some get none. ``"even"`` gives n_p to each, as in the
@@ -145,6 +156,9 @@ def recertify(
     terms = Terms(bound=named_bound(bound), alpha_zeta=alpha_zeta)
     spread = spread_of(spread, terms.bound, held_out=isinstance(n_p, range))
     n0 = require_count("n0", n0, at_least=0)
+    if n_p is None:
+        made = CertificationCache(cache).manifest
+        n_p = default_n_p(made.n, (made.alpha + alpha_zeta) / terms.together)
     opened = open_for(
         candidate, x, cache, n_p, n0=n0, alpha_zeta=alpha_zeta, base=base, out=out, batch_size=batch_size
     )
@@ -153,9 +167,11 @@ def recertify(
         opened = with_budget(opened, terms.bound)
     note_look(opened)
     pairs, timing = _paired_votes(opened, terms, out, progress)
-    certificates, chosen = recertificates(pairs, opened.store.manifest, terms)
+    manifest = opened.store.manifest
+    certificates, chosen = recertificates(pairs, manifest, terms)
+    certificates = with_cautions(certificates, pairs.own, labels=opened.g.labels)
     return Recertification(
-        certificates=certificates,
+        certificates=certificates.with_cautions(*out_of_reach(pairs, certificates, manifest, terms)),
         pairs=pairs,
         gamma=chosen,
         spread=spread,

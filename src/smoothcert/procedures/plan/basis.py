@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from smoothcert._results import Brief
 from smoothcert.bounds import certified_radius, lower_confidence_bound
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.procedures.plan.cost import BYTES_PER_VOTE
@@ -21,8 +22,8 @@ __all__ = ["PlanBasis", "assumed_base", "basis_from_cache"]
 _REPRESENTATIVES = 64
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PlanBasis:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class PlanBasis(Brief):
     """The inputs of a plan, as at most 64 groups of similar ones, and what is known about their cost.
 
     Attributes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
 
+from smoothcert._results import Framed
 from smoothcert.certificate import Guarantee
 
 __all__ = ["Plan", "PlannedMethod", "Target"]
@@ -44,9 +45,9 @@ class PlannedMethod:
     reaches: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What `plan` returns.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Plan(Framed):
+    """What `plan` returns; as a data frame, one row for each method.
 
     Attributes
     ----------
@@ -78,3 +79,21 @@ class Plan:
     disagreement: float
     methods: list[PlannedMethod]
     guarantee: Guarantee = field(default="estimated")
+
+    def __repr__(self) -> str:
+        asked = f"{self.target} {self.value:.4g} for {self.candidates} candidates on {self.inputs} inputs"
+        lines = [f"  {each.method}: {_needs(each)}" for each in self.methods]
+        return (
+            "\n".join([f"Plan({asked}; sigma = {self.sigma:g}, alpha = {self.alpha:g}; estimated", *lines]) + ")"
+        )
+
+    def _frame(self) -> dict[str, Any]:
+        rows = [asdict(method) for method in self.methods]
+        return {each.name: [row[each.name] for row in rows] for each in fields(PlannedMethod)}
+
+
+def _needs(method: PlannedMethod) -> str:
+    if method.samples is None:
+        return f"out of reach, gets to {method.reaches:.3f}"
+    time = "" if method.seconds is None else f", {method.seconds:,.0f} s"
+    return f"{method.samples:,.0f} samples an input{time}, gets to {method.reaches:.3f}"

@@ -97,6 +97,13 @@ class CertificationCache:
             cache.manifest.require_same(manifest, str(folder))
             yield cache
 
+    def __repr__(self) -> str:
+        made = self.manifest
+        return (
+            f"CertificationCache({str(self.path)!r}: {len(self)} inputs, n = {made.n:,}, n0 = {made.n0:,}, "
+            f"alpha = {made.alpha:g}, sigma = {made.sigma:g}, noise = {made.noise_law!r})"
+        )
+
     def __contains__(self, key: bytes) -> bool:
         """Tell whether an input's votes are there."""
         return key in self._where

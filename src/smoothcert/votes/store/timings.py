@@ -30,6 +30,11 @@ class Timing:
     samples: int
     seconds: float
 
+    @property
+    def words(self) -> str:
+        """Samples and seconds, in words."""
+        return f"{self.samples:,} samples in {self.seconds:,.1f} s"
+
     def __add__(self, other: Timing) -> Timing:
         """Return what both cost together."""
         return Timing(self.samples + other.samples, self.seconds + other.seconds)
