@@ -4,6 +4,8 @@ from .bounds import upper_confidence_bound as upper_confidence_bound
 from .certificate import ABSTAIN as ABSTAIN
 from .certificate import Certificates as Certificates
 from .classifiers import Classifier as Classifier
+from .classifiers import Denoised as Denoised
+from .classifiers import DiffusionDenoiser as DiffusionDenoiser
 from .classifiers import FunctionClassifier as FunctionClassifier
 from .classifiers import OnnxClassifier as OnnxClassifier
 from .classifiers import TorchClassifier as TorchClassifier

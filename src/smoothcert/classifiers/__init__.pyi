@@ -2,6 +2,8 @@ from .base import INVALID_VOTE as INVALID_VOTE
 from .base import Classifier as Classifier
 from .base import votes_from_logits as votes_from_logits
 from .compiled import CompiledClassifier as CompiledClassifier
+from .denoised import Denoised as Denoised
+from .diffusion import DiffusionDenoiser as DiffusionDenoiser
 from .function import FunctionClassifier as FunctionClassifier
 from .onnx_export import INPUT as INPUT
 from .onnx_export import OUTPUT as OUTPUT

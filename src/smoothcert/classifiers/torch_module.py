@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smoothcert.classifiers.base import INVALID_VOTE
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["TorchClassifier", "labels_of", "module_fingerprint"]
+__all__ = ["TorchClassifier", "labels_of", "module_fingerprint", "qualified_name"]
 
 
 class TorchClassifier:
@@ -81,7 +81,7 @@ class TorchClassifier:
             "runtime": f"torch {torch.__version__}",
             "device": self.device.type,
             "dtype": "+".join(sorted(dtypes)) or "none",
-            "preprocess": _qualified_name(self.preprocess),
+            "preprocess": qualified_name(self.preprocess),
         } | (_tensor_cores() if self.device.type == "cuda" else {})
 
     @torch.inference_mode()
@@ -157,7 +157,7 @@ def module_fingerprint(
     if isinstance(preprocess, torch.nn.Module):
         digest.update(module_fingerprint(preprocess).encode())
     else:
-        digest.update(_qualified_name(preprocess).encode())
+        digest.update(qualified_name(preprocess).encode())
     return digest.hexdigest()
 
 
@@ -170,7 +170,8 @@ def _tensor_cores() -> dict[str, str]:
     return {"convolutions": convolutions, "matrix_products": torch.get_float32_matmul_precision()}
 
 
-def _qualified_name(function: object) -> str:
+def qualified_name(function: object) -> str:
+    """Name a function by its module and name, a module by what it prints, nothing by `none`."""
     if function is None:
         return "none"
     if isinstance(function, torch.nn.Module):
