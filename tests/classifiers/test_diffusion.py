@@ -221,6 +221,8 @@ def changed(folder: Path, to: Path, name: str, **fields: Any) -> Path:
         ("unet/config.json", {"block_out_channels": [16]}, "give the weights that belong to"),
         ("unet/config.json", {"block_out_channels": [1 << 40]}, "give the weights that belong to"),
         ("unet/config.json", {"down_block_types": ["x"]}, "give the weights that belong to"),
+        ("unet/config.json", {"layers_per_block": 10**12}, "layers_per_block is 1000000000000, with"),
+        ("scheduler/scheduler_config.json", {"beta_schedule": None}, "DDPMScheduler without beta_schedule"),
         ("scheduler/scheduler_config.json", {"num_train_timesteps": 10**12}, "num_train_timesteps = 10000"),
         ("scheduler/scheduler_config.json", {"num_train_timesteps": "1000"}, "num_train_timesteps = '1000'"),
         ("scheduler/scheduler_config.json", {"beta_schedule": "x"}, "give the configuration of a DDPMScheduler"),

@@ -143,10 +143,7 @@ class DiffusionDenoiser(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Name what is computed and not in the state dict."""
-        return (
-            f"prediction_type={self.prediction_type!r}, timestep={self.timestep}, signal={self._signal!r}, "
-            f"noise={self._noise!r}"
-        )
+        return f"prediction_type={self.prediction_type!r}, timestep={self.timestep}, noise={self._noise!r}"
 
     def _check_shape(self, noisy: torch.Tensor) -> None:
         if noisy.ndim != 4:

@@ -75,7 +75,9 @@ def _build_unet(config: dict[str, Any], folder: Path) -> torch.nn.Module:
         )
     with reading(path, CheckpointError, f"give the weights that belong to {folder / _CONFIG}"):
         tensors = {name: tensor.float() for name, tensor in parse_safetensors(_read(path, _MAX_WEIGHTS)).items()}
-        # On the meta device nothing is allocated, whatever sizes a configuration names.
+        # On the meta device nothing is allocated, whatever sizes a configuration names; each layer has tensors.
+        if config.get("layers_per_block", 0) > len(tensors):
+            raise ValueError(f"layers_per_block is {config['layers_per_block']}, with {len(tensors)} tensors")
         with quiet(), torch.device("meta"):
             unet: torch.nn.Module = model.from_config(config)
         unet.load_state_dict(tensors, strict=True, assign=True)
@@ -87,6 +89,11 @@ def _build_unet(config: dict[str, Any], folder: Path) -> torch.nn.Module:
 
 def _build_scheduler(path: Path) -> Any:
     config = _read_json(path)
+    if config.get("beta_schedule") is None:
+        raise CheckpointError(
+            f"{path} describes a {config.get('_class_name')} without beta_schedule: only models with the noise of "
+            "a DDPM, such as those of a DDPMScheduler or DDIMScheduler, work here"
+        )
     timesteps = config.get("num_train_timesteps")
     if type(timesteps) is not int or not 0 < timesteps <= _MAX_TIMESTEPS:
         raise CheckpointError(
