@@ -6,6 +6,8 @@ from .certificate import ABSTAIN as ABSTAIN
 from .certificate import Certificate as Certificate
 from .certificate import Certificates as Certificates
 from .classifiers import Classifier as Classifier
+from .classifiers import Denoised as Denoised
+from .classifiers import DiffusionDenoiser as DiffusionDenoiser
 from .classifiers import FunctionClassifier as FunctionClassifier
 from .classifiers import OnnxClassifier as OnnxClassifier
 from .classifiers import TorchClassifier as TorchClassifier

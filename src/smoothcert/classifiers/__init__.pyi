@@ -2,7 +2,9 @@ from .base import INVALID_VOTE as INVALID_VOTE
 from .base import Classifier as Classifier
 from .base import votes_from_logits as votes_from_logits
 from .compiled import CompiledClassifier as CompiledClassifier
+from .denoised import Denoised as Denoised
 from .devices import usable_device as usable_device
+from .diffusion import DiffusionDenoiser as DiffusionDenoiser
 from .fingerprint import module_fingerprint as module_fingerprint
 from .function import FunctionClassifier as FunctionClassifier
 from .kept_graphs import kept_graph as kept_graph

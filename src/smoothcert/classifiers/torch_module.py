@@ -88,7 +88,7 @@ class TorchClassifier:
             self.preprocess = evaluation_copy(preprocess, self.device)
         self.runtime = runtime
         self._num_classes = num_classes
-        self._input_dtype = input_dtype or _common_dtype(self.module)
+        self.input_dtype = input_dtype or _common_dtype(self.module)
         self._fingerprint = module_fingerprint(self.module, self.preprocess)
 
     @property
@@ -117,9 +117,9 @@ class TorchClassifier:
         )
 
     def _cast(self) -> dict[str, str]:
-        if self._input_dtype == torch.float32:
+        if self.input_dtype == torch.float32:
             return {}
-        return {"input": f"float32, cast to {str(self._input_dtype).removeprefix('torch.')} before the module"}
+        return {"input": f"float32, cast to {str(self.input_dtype).removeprefix('torch.')} before the module"}
 
     def run_by(self, runtime: RuntimeName) -> TorchClassifier:
         """Return the same classifier, around the same module, for procedures to run by another runtime."""
@@ -155,7 +155,7 @@ class TorchClassifier:
         x = batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
         if self.preprocess is not None:
             x = self.preprocess(x)
-        logits = self.module(x.to(self._input_dtype))
+        logits = self.module(x.to(self.input_dtype))
         if not isinstance(logits, torch.Tensor):
             logits = _logits_of(logits)
         if logits.ndim != 2 or logits.shape[1] != self._num_classes:

@@ -18,6 +18,23 @@ _MAX_BYTES = 2 << 30
 _ZIP = b"PK\x03\x04"
 
 
+class _NumpyScalar:
+    """In place of NumPy's numbers, which trainings keep beside the weights and no model needs: holds nothing."""
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+# Nothing of NumPy is called with what a file holds.
+_INERT: list[Any] = [
+    (_NumpyScalar, name)
+    for name in ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+]
+
+
 def read_checked(path: Path) -> bytes:
     """Read a checkpoint file, unless it is something else that downloads leave behind."""
     try:
@@ -55,7 +72,8 @@ def load_plain(data: bytes, path: Path) -> Any:
             f"{path} ({len(data)} bytes) is neither a PyTorch nor a safetensors file: it starts with {data[:8]!r}"
         )
     try:
-        return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_INERT):
+            return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # a parser of hostile bytes can raise anything
         wanted = re.search(r"GLOBAL (\S+)", str(error))
         if wanted is not None:

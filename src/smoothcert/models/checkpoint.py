@@ -25,6 +25,8 @@ __all__ = ["LoadedModel", "load_checkpoint", "read_safetensors", "save_checkpoin
 
 _VERSION = "1"
 _MAX_EPOCHS = 1 << 63
+# What SmoothAdv's code calls the network that it trains on ImageNet at 32x32 first.
+_OTHER_NAMES = {"imagenet32_resnet110": "cifar_resnet110"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,12 +70,15 @@ def load_checkpoint(path: str | Path, *, normalization: Normalization | None = N
     ----------
     path : str or Path
         A safetensors file of `save_checkpoint`, or a PyTorch file ``{"arch": …, "state_dict": …}`` as published
-        with "Certified Adversarial Robustness via Randomized Smoothing", from one or several GPUs (``module.`` in
-        front of the names or behind the ``1.`` of the network); its normalization is the architecture's. Weights
-        of lower precision are widened to float32.
+        with "Certified Adversarial Robustness via Randomized Smoothing" and by the codes that build on it
+        (SmoothAdv, Consistency, SmoothMix), from one or several GPUs (``module.`` in front of the names or behind
+        the ``1.`` of the network). Weights of lower precision are widened to float32.
     normalization : Normalization, optional
-        For PyTorch files whose names do not start with ``1.``, so that nothing says what stood in front of the
-        network: its normalization; mean 0 and std 1 if it takes inputs in [0, 1] as they are.
+        For PyTorch files, which do not say what stood in front of the network. By default the architecture's;
+        needed where names do not start with ``1.``, with mean 0 and std 1 for a network that takes inputs in
+        [0, 1] as they are. SmoothAdv's code has two layers to choose from: models that were trained with the one
+        that only subtracts the mean need ``Normalization(CIFAR10.mean, (1.0, 1.0, 1.0))``. With the wrong one the
+        accuracy under noise (`smoothcert.training.noisy_accuracy`) is low.
 
     Returns
     -------
@@ -86,11 +91,14 @@ def load_checkpoint(path: str | Path, *, normalization: Normalization | None = N
         When the file is missing, damaged, not a checkpoint, wants to run code, has compressed records, or does not
         fit its architecture exactly.
     InvalidArgumentError
-        When `normalization` is given for a file that records its own.
+        When `normalization` is given for a safetensors file, which records its own.
 
     References
     ----------
-    Cohen, Rosenfeld, Kolter, ICML 2019; https://github.com/locuslab/smoothing.
+    Cohen, Rosenfeld, Kolter, ICML 2019; https://github.com/locuslab/smoothing. Salman et al., NeurIPS 2019;
+    https://github.com/Hadisalman/smoothing-adversarial. Jeong and Shin, NeurIPS 2020;
+    https://github.com/jh-jeong/smoothing-consistency. Jeong et al., NeurIPS 2021;
+    https://github.com/jh-jeong/smoothmix.
 
     Examples
     --------
@@ -206,13 +214,15 @@ def _from_safetensors(data: bytes, path: Path) -> LoadedModel:
 
 
 def _from_torch_file(content: Mapping[Any, Any], path: Path, normalization: Normalization | None) -> LoadedModel:
-    arch, epoch, sigma = content["arch"], content.get("epoch"), content.get("sigma")
+    arch = _OTHER_NAMES.get(content["arch"], content["arch"])
+    epoch, sigma = content.get("epoch"), content.get("sigma")
     if arch not in ARCHITECTURES:
-        raise CheckpointError(f"{path} is of the architecture {arch[:80]!r}: known are {', '.join(ARCHITECTURES)}")
+        raise CheckpointError(
+            f"{path} is of the architecture {arch[:80]!r}: known are {', '.join(ARCHITECTURES)}; build another "
+            "network in PyTorch, load the state dict into it and give it to smoothcert.TorchClassifier"
+        )
     info = ARCHITECTURES[arch]
     state, has_normalization = network_state(content["state_dict"], path)
-    if has_normalization and normalization is not None:
-        raise InvalidArgumentError(f"{path} has its own normalization in front: leave normalization out")
     if not has_normalization and normalization is None:
         first = next(iter(state)).removeprefix("1.")
         raise CheckpointError(
