@@ -28,7 +28,7 @@ from attacks.world import ALPHA, COMMANDS, SIGMA
 from smoothcert.approximate import make_candidate
 from smoothcert.data import load_dataset
 from smoothcert.errors import SmoothcertError
-from smoothcert.evaluation import compare_candidates
+from smoothcert.evaluation import compare as compare_cache
 from smoothcert.models import load_checkpoint
 from smoothcert.surrogate import fit_surrogate, load_calibration, surrogate_recipe
 from smoothcert.training import default_recipe, train
@@ -143,7 +143,7 @@ def recertify_on_spent_range() -> Any:
 
 def compare() -> Any:
     b = _bench[0]
-    found = compare_candidates("base", b.x, b.y)
+    found = compare_cache("base", b.x, b.y)
     results = {
         r.record.name: {
             "incremental": certificates_of(r.incremental),

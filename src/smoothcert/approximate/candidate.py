@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +53,14 @@ class Candidate:
         Labels noisy batches.
     description : str
         What exactly it computes, in one sentence.
+    spec : str
+        What was asked for, where that is another text than the name.
     """
 
     name: str
     classifier: Classifier
     description: str
+    spec: str = ""
 
 
 def make_candidate(
@@ -110,6 +113,10 @@ def make_candidate(
     """
     if not isinstance(base, TorchClassifier):
         raise InvalidArgumentError(f"base is a {type(base).__qualname__}: give a TorchClassifier")
+    return replace(_made(spec, base, calibration), spec=spec)
+
+
+def _made(spec: str, base: TorchClassifier, calibration: NDArray[np.float32] | None) -> Candidate:
     form, _, argument = spec.partition(":")
     if spec in ("fp16", "bf16"):
         return _in_precision(spec, base)

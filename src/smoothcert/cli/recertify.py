@@ -92,7 +92,7 @@ def recertify(
     Example: smoothcert recertify runs/base --candidate int8 --candidate prune:0.10 --n-p 1000
     """
     with doing("loading libraries"):
-        from smoothcert.procedures import near_chance, require_samples, reserve_holdout, spread_of
+        from smoothcert.procedures import require_samples, reserve_holdout, spread_of
 
     samples = _samples(n_p, holdout)
     if radius is None:
@@ -116,19 +116,16 @@ def recertify(
         _warn_of_others(cache, {made.name for made in candidates})
     dataset, said = workspace.dataset, set[str]()
     rows = []
-    for spec, made in zip(candidate, candidates, strict=True):
+    for made in candidates:
         with progress_bar(made.name) as progress:
             if radius is not None:
-                decided = decide_candidate(
-                    workspace, spec, made, radius, samples, alpha_zeta, batch_size, progress
-                )
+                decided = decide_candidate(workspace, made, radius, samples, alpha_zeta, batch_size, progress)
                 row = {**_row(made, decided), **_decided(decided, radius, dataset.labels)}
             elif samples is not None:
                 run = recertify_candidate(
-                    workspace, spec, made, samples, spread, chosen, alpha_zeta, baseline, batch_size, progress
+                    workspace, made, samples, spread, chosen, alpha_zeta, baseline, batch_size, progress
                 )
                 row = {**_row(made, run), **_counted(run)}
-        row["cautions"] += near_chance(row.pop("top_class"), dataset.labels, dataset.num_classes)
         rows.append(row)
         if not as_json:
             show(*_lines(row))
@@ -188,7 +185,6 @@ def _row(made: Candidate, run: Recertification | RadiusDecisions) -> dict[str, A
         "inputs": len(certificates),
         "summary": certificates.claim(),
         "cautions": list(certificates.cautions),
-        "top_class": certificates.top_class,
         "alpha": certificates.alpha,
         "method": certificates.method,
         "premise": certificates.premise,

@@ -8,6 +8,7 @@ from .cohen_log import read_cohen_log as read_cohen_log
 from .cohen_log import write_cohen_log as write_cohen_log
 from .comparison import CONFIDENCE as CONFIDENCE
 from .comparison import comparison_json as comparison_json
+from .comparison import report as report
 from .comparison import terminal_lines as terminal_lines
 from .comparison import terminal_table as terminal_table
 from .comparison import write_report as write_report

@@ -18,6 +18,7 @@ from smoothcert.evaluation import (
     Comparison,
     average_certified_radius,
     certified_accuracy,
+    compare,
     mean_zeta,
 )
 from smoothcert.reporting.baselines import BASELINES, baseline_table
@@ -45,6 +46,7 @@ __all__ = [
     "comparison_json",
     "comparison_table",
     "curve_table",
+    "report",
     "terminal_lines",
     "terminal_table",
     "write_report",
@@ -269,3 +271,28 @@ def _scratch(result: CandidateResult) -> str:
 
 def _none_if_nan(value: float) -> float | None:
     return None if math.isnan(value) else value
+
+
+def report(cache: str | Path, out: str | Path, x: Any = None, y: NDArray[np.int64] | None = None) -> list[Path]:
+    """Compare a base with its candidates, and write tables, certificates, logs and plots.
+
+    Parameters
+    ----------
+    cache, x, y
+        As for `smoothcert.compare`.
+    out : str or Path
+        Folder for the files; made when absent.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    CacheError, InvalidArgumentError
+        As `smoothcert.compare`; or when the folder cannot be made.
+    MissingExtraError
+        When Matplotlib is not installed.
+    """
+    return write_report(compare(cache, x, y), Path(out))
