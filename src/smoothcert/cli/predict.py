@@ -33,7 +33,7 @@ def predict(
     with doing("loading PyTorch"):
         from smoothcert.cli.inputs import open_dataset
         from smoothcert.cli.workspace import load_model, noise_law
-        from smoothcert.procedures import far_from_training, near_chance
+        from smoothcert.procedures import far_from_training, near_chance, odd_sigma
         from smoothcert.procedures import predict as run_predict
         from smoothcert.votes.store import Provenance
 
@@ -54,7 +54,7 @@ def predict(
             progress=progress,
         )
     claimed = labels != -1
-    cautions = near_chance(labels[claimed], dataset.labels[claimed], dataset.num_classes)
+    cautions = (*odd_sigma(sigma), *near_chance(labels[claimed], dataset.labels[claimed], dataset.num_classes))
     abstained, right = int((labels == -1).sum()), int((labels == dataset.labels).sum())
     print_result(
         as_json,

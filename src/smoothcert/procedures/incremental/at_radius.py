@@ -13,6 +13,7 @@ from smoothcert.certificate import Certificates
 from smoothcert.certified_result import CertifiedResult
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import Purpose
+from smoothcert.procedures.cautions import odd_sigma
 from smoothcert.procedures.certificates import certificates_of, claim_at_radius
 from smoothcert.procedures.incremental.lost_votes import Outcome, decide_all
 from smoothcert.procedures.incremental.opening import Opened, note_look, open_for
@@ -138,8 +139,11 @@ def _decisions(
         noise=opened.g.noise,
         premise=f"{opened.premise}; {opened.g.noise.premise}",
     )
+    certificates = replace(certificates, branch=outcome.by)
     return RadiusDecisions(
-        certificates=replace(certificates, branch=outcome.by), identical=opened.identical, timing=timing
+        certificates=certificates.with_cautions(*odd_sigma(certificates.sigma)),
+        identical=opened.identical,
+        timing=timing,
     )
 
 
