@@ -60,7 +60,7 @@ def verify(cache: CacheArgument) -> None:
     from smoothcert.errors import CacheCorruptError
     from smoothcert.votes.store import verify as verify_all
 
-    with doing("reading every part"):
+    with doing("reading every part", in_logs=False):
         found = verify_all(cache)
     for each in found:
         missing = each.notes or each.damage

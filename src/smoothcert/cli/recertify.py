@@ -12,7 +12,6 @@ from smoothcert.cli.candidate_rows import counted, decided_at, lines_of, row_of
 from smoothcert.cli.printing import doing, note, print_json, progress_bar, show, warn, warn_once
 
 if TYPE_CHECKING:
-
     from smoothcert.procedures import BoundName, Irs, Joint
 
 
