@@ -56,7 +56,7 @@ def test_certify_under_a_budget(run: Any, trained: Path, tmp_path: Path) -> None
     for options, message in (
         (("--budget", "3000"), "use --budget >= 3300"),
         (("--budget", "30000", "--radius", "0.1"), "--radius is 0.1 and --budget is 30000: give one"),
-        (("--runner-up", "--radius", "0.1"), "runner_up is given"),
+        (("--runner-up", "--radius", "0.1"), "--runner-up is given"),
         (("--guide", trained / "cache"), "there is no budget for it to divide"),
         (("--budget", "30000", "--guide", trained / "cache"), "give another seed"),
     ):

@@ -42,6 +42,8 @@ def test_the_width_is_what_a_table_takes() -> None:
         for part in split_to_width(WIDE, width):
             if len(part.columns) > 3:
                 assert width_of(part) <= width
+        exact = "\n".join(lines_of(part, width_of(part)))
+        assert all(cell in exact for row in cells(part) for cell in row), "nothing is cut or folded"
     assert split_to_width(WIDE, 1000) == [WIDE]
     assert max(map(len, lines_of(WIDE, 1000))) <= sum(len(c.name) for c in WIDE.columns) + 100
 
