@@ -75,7 +75,7 @@ def test_a_cache_of_other_votes_fails(run: Any, copy: Path) -> None:
     [
         (("--seed", "5"), "model is missing: on fresh noise the base is evaluated too"),
         (("--seed", "0", "--model", "MODEL"), "seed is 0, which is the cache's"),
-        (("--seed", "5", "--model", "MODEL", "--n", "100"), "n_p is 200, but f gets n = 100"),
+        (("--seed", "5", "--model", "MODEL", "--n", "100"), "--n-p is 200, but f gets n = 100"),
         (("--seed", "5", "--model", "nowhere.safetensors"), "nowhere.safetensors"),
     ],
 )

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import smoothcert as sc
+from smoothcert.cli.printing import doing, progress_bar
 from smoothcert.printable import printable
 from smoothcert.reporting import Column, Table, to_rich
 
@@ -104,3 +105,25 @@ def test_tables_show_texts_as_they_are() -> None:
     text = console.export_text()
     assert "\x1b" not in text
     assert "[red]x\\x1b[2J\\n" in text
+
+
+def test_what_takes_its_time_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with doing("reading [b]\x1b"):
+        pass
+    with progress_bar("certify"), doing("exporting"):
+        pass
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines()[0] == "reading [b]\\x1b …"
+    assert "exporting" not in err, "the bar shows that something is going on"
+
+
+def test_on_a_terminal_a_status_line_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with doing("reading [b]"):
+        pass
+    assert "reading [b]" in screen.getvalue()
+    assert screen.getvalue().endswith(("\x1b[2K", "\x1b[?25h")), "erased, and the cursor is back"

@@ -54,9 +54,9 @@ def test_certify_under_a_budget(run: Any, trained: Path, tmp_path: Path) -> None
     assert "n = 900 on average" in " ".join(out.split())
     assert "30,000 forward" in run(*call, "--budget", "30000", "--dry-run")[1]
     for options, message in (
-        (("--budget", "3000"), "use budget >= 3300"),
-        (("--budget", "30000", "--radius", "0.1"), "radius is 0.1 and budget is 30000: give one"),
-        (("--runner-up", "--radius", "0.1"), "runner_up is given"),
+        (("--budget", "3000"), "use --budget >= 3300"),
+        (("--budget", "30000", "--radius", "0.1"), "--radius is 0.1 and --budget is 30000: give one"),
+        (("--runner-up", "--radius", "0.1"), "--runner-up is given"),
         (("--guide", trained / "cache"), "there is no budget for it to divide"),
         (("--budget", "30000", "--guide", trained / "cache"), "give another seed"),
     ):

@@ -54,9 +54,9 @@ _bars = 0  # that show by themselves that something is going on
 
 
 @contextmanager
-def doing(what: str) -> Iterator[None]:
-    """Say on standard error what takes its time: a status line on a terminal, a plain line elsewhere."""
-    if _bars:
+def doing(what: str, *, in_logs: bool = True) -> Iterator[None]:
+    """Say on standard error what takes its time: a status line on a terminal, a plain line (in logs) elsewhere."""
+    if _bars or not (in_logs or sys.stderr.isatty()):
         yield
     elif not sys.stderr.isatty():
         typer.echo(f"{printable(what)} …", err=True)

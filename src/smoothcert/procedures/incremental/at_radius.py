@@ -13,7 +13,7 @@ from smoothcert.certificate import Certificates
 from smoothcert.certified_result import CertifiedResult
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import Purpose
-from smoothcert.procedures.cautions import near_chance
+from smoothcert.procedures.cautions import near_chance, odd_sigma
 from smoothcert.procedures.certificates import certificates_of, claim_at_radius
 from smoothcert.procedures.incremental.lost_votes import Outcome, decide_all
 from smoothcert.procedures.incremental.named import name_candidate
@@ -158,8 +158,9 @@ def _decisions(opened: Opened, radius: float, out: Path | None, progress: ShowPr
         noise=opened.g.noise,
         premise=f"{opened.premise}; {opened.g.noise.premise}",
     )
+    certificates = replace(certificates, branch=outcome.by)
     return RadiusDecisions(
-        certificates=replace(certificates, branch=outcome.by).with_cautions(*_cautions(opened.g, top_class)),
+        certificates=certificates.with_cautions(*_cautions(opened.g, top_class)),
         identical=opened.identical,
         timing=timing,
         labels=opened.g.labels,
@@ -196,7 +197,8 @@ def _decide(
 
 
 def _cautions(g: Smoothed, top_class: NDArray[np.int64]) -> tuple[str, ...]:
-    return () if g.labels is None else near_chance(top_class, g.labels, g.classifier.num_classes)
+    odd = odd_sigma(g.noise.sigma)
+    return odd if g.labels is None else (*odd, *near_chance(top_class, g.labels, g.classifier.num_classes))
 
 
 def _require_reachable(radius: float, rule: StoppingRule, g: Smoothed) -> None:
