@@ -6,6 +6,7 @@ from .certificate import Certificates as Certificates
 from .classifiers import Classifier as Classifier
 from .classifiers import FunctionClassifier as FunctionClassifier
 from .classifiers import OnnxClassifier as OnnxClassifier
+from .classifiers import OpenVinoClassifier as OpenVinoClassifier
 from .classifiers import TorchClassifier as TorchClassifier
 from .errors import InvalidArgumentError as InvalidArgumentError
 from .errors import SmoothcertError as SmoothcertError

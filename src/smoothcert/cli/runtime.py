@@ -12,7 +12,9 @@ from smoothcert.classifiers import (
     Classifier,
     CompiledClassifier,
     ExportedClassifier,
+    ExportedToOpenVino,
     OnnxClassifier,
+    OpenVinoClassifier,
     TorchClassifier,
     with_runtime,
 )
@@ -62,10 +64,14 @@ def runtime_by_fingerprint(
     for run in (classifier, CompiledClassifier(classifier, size)):  # which is not compiled before its first batch
         if run.fingerprint == fingerprint:
             return Running(run, size)
+    shape = dataset.inputs.shape[1:]
     with contextlib.suppress(InvalidArgumentError, MissingExtraError):
-        exported = ExportedClassifier(classifier, dataset.inputs.shape[1:])
+        exported = ExportedClassifier(classifier, shape)
         if exported.fingerprint == fingerprint:
             return Running(exported, size)
+        again = ExportedToOpenVino(classifier, shape, exported.model_bytes)
+        if again.fingerprint == fingerprint:
+            return Running(again, size)
     return None
 
 
@@ -74,9 +80,11 @@ def same_runtime(candidate: Classifier, base: Running, dataset: Dataset, sigma: 
     if isinstance(candidate, TorchClassifier):
         if isinstance(base.classifier, CompiledClassifier):
             return runtime_by_name(candidate, "compile", dataset, sigma)
-        if isinstance(base.classifier, OnnxClassifier):
-            with contextlib.suppress(InvalidArgumentError):  # half precision, say
+        with contextlib.suppress(InvalidArgumentError):  # half precision, say
+            if isinstance(base.classifier, OnnxClassifier):
                 return runtime_by_name(candidate, "onnx", dataset, sigma)
+            if isinstance(base.classifier, OpenVinoClassifier):
+                return runtime_by_name(candidate, "openvino", dataset, sigma)
     return Running(candidate, base.batch_size)
 
 

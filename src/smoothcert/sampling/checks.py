@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.classifiers import Classifier, OnnxClassifier
+from smoothcert.classifiers import Classifier, GraphClassifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseStream, Purpose
 from smoothcert.sampling.inputs import Inputs
@@ -16,7 +16,7 @@ from smoothcert.sampling.inputs import Inputs
 __all__ = ["check_classifier", "check_classifier_once", "check_inputs"]
 
 _PROBE = 16
-_passed: weakref.WeakKeyDictionary[OnnxClassifier, set[tuple[int, ...]]] = weakref.WeakKeyDictionary()
+_passed: weakref.WeakKeyDictionary[GraphClassifier, set[tuple[int, ...]]] = weakref.WeakKeyDictionary()
 
 
 def check_inputs(x: Any) -> Inputs:
@@ -122,7 +122,7 @@ def check_classifier(
 
 
 def check_classifier_once(classifier: Classifier, inputs: Inputs, key: bytes, noise: NoiseStream) -> None:
-    """Do as `check_classifier`, but only once for an ONNX graph, which cannot change.
+    """Do as `check_classifier`, but only once for a graph, which cannot change.
 
     The probe is a third of the forward passes of a call that takes a hundred samples of one input. A module may
     have been put into training mode in between, and a function may do anything: they are tried every time.
@@ -137,7 +137,7 @@ def check_classifier_once(classifier: Classifier, inputs: Inputs, key: bytes, no
     InvalidArgumentError
         As `check_classifier`.
     """
-    if not isinstance(classifier, OnnxClassifier):
+    if not isinstance(classifier, GraphClassifier):
         check_classifier(classifier, inputs, key, noise)
     elif inputs.shape[1:] not in _passed.setdefault(classifier, set()):
         check_classifier(classifier, inputs, key, noise)
