@@ -234,9 +234,12 @@ def test_of_several_outputs_the_logits_are_picked_or_named() -> None:
 def test_only_the_output_that_is_asked_for_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     classifier, asked = OnnxClassifier(two_outputs()), []
     run = classifier._session.run
-    monkeypatch.setattr(
-        classifier, "_session", SimpleNamespace(run=lambda names, feed: asked.append(names) or run(names, feed))
-    )
+
+    def note(names: list[str], feed: dict[str, NDArray[np.float32]]) -> Any:
+        asked.append(names)
+        return run(names, feed)
+
+    monkeypatch.setattr(classifier, "_session", SimpleNamespace(run=note))
     classifier.classify(BATCH)
     assert asked == [["logits"]]
 

@@ -164,7 +164,7 @@ def test_wrong_arguments_are_refused(base: TorchClassifier) -> None:
     for batch, message in ((BATCH.astype(np.float64), "float64"), (BATCH[:0], r"shape \(0, 3, 8, 8\)")):
         for name in get_args(RuntimeName):
             with pytest.raises(InvalidArgumentError, match=message):
-                with_runtime(base, name, batch)
+                with_runtime(base, name, batch)  # type: ignore[arg-type]
     with pytest.raises(
         InvalidArgumentError, match="'fast': it should be one of auto, eager, compile, onnx, openvino"
     ):

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 from smoothcert.classifiers.onnx_file import OnnxClassifier
-from smoothcert.classifiers.openvino import OpenVinoClassifier
+from smoothcert.classifiers.openvino import OpenVinoClassifier, import_openvino
 from smoothcert.classifiers.quiet import in_one_line, quiet
 from smoothcert.classifiers.torch_module import TorchClassifier
 from smoothcert.errors import InvalidArgumentError, import_extra
@@ -78,7 +78,7 @@ class ExportedToOpenVino(_Exported, OpenVinoClassifier):
 
     def __init__(self, source: TorchClassifier, shape: tuple[int, ...], model: bytes | None = None) -> None:
         _require_float32("openvino", source)
-        import_extra("openvino", "openvino")
+        import_openvino()
         model = model or export_onnx(source, shape)
         super().__init__(model, source.num_classes, threads=torch.get_num_threads())
         self._source = source

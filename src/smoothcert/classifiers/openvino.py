@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 from dataclasses import replace
 from queue import SimpleQueue
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +19,12 @@ from smoothcert.classifiers.onnx_graph import read_graph
 from smoothcert.classifiers.quiet import in_one_line
 from smoothcert.errors import CheckpointError, InvalidArgumentError, import_extra
 
-__all__ = ["OpenVinoClassifier"]
+__all__ = ["OpenVinoClassifier", "import_openvino"]
 
 _PIECE_VALUES = 1 << 16  # pieces of 8 and 16 images of CIFAR were fastest, 64 took 1.5 times as long (ResNet-20)
 _LARGEST_PIECE = 64
+# Two threads that use the bindings for the first time may wait for each other for ever: the first use is in one.
+_COMPILING = threading.Lock()
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -93,12 +97,9 @@ class OpenVinoClassifier(GraphClassifier):
             graph = replace(graph, dtype=graph.dtype.replace("float32", "bfloat16"))
         super().__init__(graph, graph.fingerprint(f"openvino cpu {precision}"), threads)
         self.precision: Literal["float32", "bfloat16"] = precision
-        self._core = import_extra("openvino", "openvino").Core()
+        self._core = import_openvino().Core()
         if precision == "bfloat16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise InvalidArgumentError(
-                "precision is 'bfloat16', which this processor does not have: use 'float32'"
-            )
-        self._compiling = threading.Lock()
+            raise InvalidArgumentError("precision is 'bfloat16', which this processor lacks: use 'float32'")
         self._requests: dict[tuple[int, ...], SimpleQueue[Any]] = {}
         fixed = tuple(size for size in graph.shape if size is not None)
         if len(fixed) == len(graph.shape):
@@ -117,7 +118,7 @@ class OpenVinoClassifier(GraphClassifier):
 
     @property
     def _runtime(self) -> str:
-        version: str = import_extra("openvino", "openvino").__version__
+        version: str = import_openvino().__version__
         return f"openvino {version.partition('-')[0]}"
 
     def _scores(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -139,7 +140,7 @@ class OpenVinoClassifier(GraphClassifier):
 
     def _compiled(self, shape: tuple[int, ...]) -> SimpleQueue[Any]:
         """Return the requests, one per thread, of the model compiled for pieces of inputs of a shape."""
-        with self._compiling:
+        with _COMPILING:
             if shape not in self._requests:
                 self._requests[shape] = self._compile(shape)
             return self._requests[shape]
@@ -159,12 +160,27 @@ class OpenVinoClassifier(GraphClassifier):
             compiled = self._core.compile_model(model, "CPU", settings)
             requests: SimpleQueue[Any] = SimpleQueue()
             for _ in range(self.threads):
-                requests.put(compiled.create_infer_request())
+                requests.put(request := compiled.create_infer_request())
+            request.infer({self.graph.input: np.zeros((_rows(shape), *shape), np.float32)})
+            _ = request.get_tensor(self.graph.output).data
         except Exception as error:  # the runtime's errors have no common base of their own
             raise CheckpointError(
                 f"{self.graph.name} cannot be run by OpenVINO ({in_one_line(error)}): use OnnxClassifier"
             ) from error
         return requests
+
+
+def import_openvino() -> ModuleType:
+    """Import OpenVINO without the message that its import would send over the network."""
+    # It is sent by another package, which OpenVINO does without where that cannot be imported.
+    telemetry, modules = "openvino_telemetry", cast("dict[str, ModuleType | None]", sys.modules)
+    if "openvino" in modules or telemetry in modules:
+        return import_extra("openvino", "openvino")
+    modules[telemetry] = None
+    try:
+        return import_extra("openvino", "openvino")
+    finally:
+        del modules[telemetry]
 
 
 def _rows(shape: tuple[int, ...]) -> int:
