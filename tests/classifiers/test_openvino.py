@@ -72,7 +72,7 @@ def base() -> TorchClassifier:
     net = Net()
     classifier = TorchClassifier(net, num_classes=5)
     with torch.no_grad():  # so that no class has all the votes
-        noisy = np.tile(X, (20, 1, 1, 1)) + BATCH[:60] / 2
+        noisy = (np.tile(X, (20, 1, 1, 1)) + BATCH[:60] / 2).astype(np.float32)
         net.fc.bias.sub_(torch.from_numpy(classifier.logits(noisy).mean(axis=0)) / 10)
     return TorchClassifier(net, num_classes=5)
 
@@ -85,7 +85,7 @@ def float32(base: TorchClassifier) -> bytes:
 @pytest.fixture(scope="module")
 def int8(base: TorchClassifier) -> bytes:
     with remembered_exports():
-        made = make_candidate("int8", base, calibration=BATCH[:64]).classifier
+        made = make_candidate("int8:onnx", base, calibration=BATCH[:64]).classifier
     assert isinstance(made, OnnxClassifier)
     return made.model_bytes
 
