@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from smoothcert.approximate.module_copy import copy_module
-from smoothcert.classifiers import Classifier, TorchClassifier
+from smoothcert.classifiers import Classifier, TorchClassifier, as_classifier
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = ["apply_function"]
@@ -26,15 +26,17 @@ def apply_function(base: TorchClassifier, module_name: str, function_name: str) 
         made = function(copy_module(base))
     if isinstance(made, torch.nn.Module):  # it takes what the base's takes, behind the base's preprocessing
         return TorchClassifier(made, base.num_classes, preprocess=base.preprocess, device=base.device)
-    if not isinstance(made, Classifier):
+    classifier = as_classifier(made)
+    if classifier is None:
         raise InvalidArgumentError(
             f"{spec!r} returned a {type(made).__qualname__}: it should return a torch.nn.Module or a Classifier"
         )
-    if made.num_classes != base.num_classes:
+    if classifier.num_classes != base.num_classes:
         raise InvalidArgumentError(
-            f"{spec!r} returned a classifier with {made.num_classes} classes: the base has {base.num_classes}"
+            f"{spec!r} returned a classifier with {classifier.num_classes} classes: the base has "
+            f"{base.num_classes}"
         )
-    return made
+    return classifier
 
 
 @contextlib.contextmanager

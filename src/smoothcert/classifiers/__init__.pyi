@@ -1,7 +1,9 @@
+from .adapted import as_classifier as as_classifier
 from .base import INVALID_VOTE as INVALID_VOTE
 from .base import Classifier as Classifier
 from .base import votes_from_logits as votes_from_logits
 from .compiled import CompiledClassifier as CompiledClassifier
+from .estimator import is_estimator as is_estimator
 from .function import FunctionClassifier as FunctionClassifier
 from .graph import GraphClassifier as GraphClassifier
 from .onnx_export import INPUT as INPUT

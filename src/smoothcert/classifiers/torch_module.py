@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from smoothcert.classifiers.base import INVALID_VOTE
+from smoothcert.classifiers.estimator import is_estimator
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = ["TorchClassifier", "labels_of", "module_fingerprint"]
@@ -34,7 +35,7 @@ class TorchClassifier:
     Raises
     ------
     InvalidArgumentError
-        When `num_classes` is less than 2.
+        When `module` is no torch module, or `num_classes` is less than 2.
 
     Examples
     --------
@@ -52,6 +53,13 @@ class TorchClassifier:
         preprocess: Callable[[torch.Tensor], torch.Tensor] | None = None,
         device: str | torch.device | None = None,
     ) -> None:
+        if not isinstance(module, torch.nn.Module):
+            remedy = (
+                "use FunctionClassifier.from_estimator(estimator)"
+                if is_estimator(module)
+                else "give a torch.nn.Module, or use FunctionClassifier(function, num_classes, fingerprint=...)"
+            )
+            raise InvalidArgumentError(f"module is a {type(module).__name__}: {remedy}")
         if num_classes < 2:
             raise InvalidArgumentError(f"num_classes is {num_classes}: a classifier has at least 2 classes")
         parameter = next(module.parameters(), None)

@@ -137,7 +137,8 @@ def certify_with_surrogate(
             f"n0 is {n0}, but there is no classifier to take samples of: give it, or n0 = 0"
         )
     if classifier is not None:
-        require_fitted_for(surrogate, require_classifier("classifier", classifier))
+        classifier = require_classifier("classifier", classifier)
+        require_fitted_for(surrogate, classifier)
     if calibration is not None and calibration.surrogate != surrogate.record.digest:
         raise InvalidArgumentError("calibration is of another surrogate: calibrate this one")
     prediction = surrogate.predict(inputs, batch_size=batch_size)

@@ -57,8 +57,7 @@ def reserve_holdout(cache: str | Path, n_p: range, candidates: Sequence[Classifi
     samples = require_samples(n_p)
     if samples.stop > manifest.n:
         raise InvalidArgumentError(f"n_p is {n_p!r}, but {store.path} holds n = {manifest.n} votes per input")
-    for candidate in candidates:
-        require_classifier("candidates", candidate)
+    candidates = [require_classifier("candidates", candidate) for candidate in candidates]
     shape, noise = manifest.input_shape, manifest.noise(str(store.path))
     named = [identify(c, shape, noise).name(c.fingerprint) for c in candidates]
     reserve(store.path, samples.start, samples.stop, named)
