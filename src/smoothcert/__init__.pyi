@@ -12,6 +12,7 @@ from .classifiers import Denoised as Denoised
 from .classifiers import DiffusionDenoiser as DiffusionDenoiser
 from .classifiers import FunctionClassifier as FunctionClassifier
 from .classifiers import OnnxClassifier as OnnxClassifier
+from .classifiers import OpenVinoClassifier as OpenVinoClassifier
 from .classifiers import TorchClassifier as TorchClassifier
 from .errors import InvalidArgumentError as InvalidArgumentError
 from .errors import SmoothcertError as SmoothcertError

@@ -82,7 +82,7 @@ def test_compare_gates_by_its_exit_status(run: Any, trained: Path) -> None:
 def test_recertify_again_costs_nothing_and_agrees(run: Any, copy: Path) -> None:
     cache = copy / "cache"
     before = run("compare", cache, "--json")[1]
-    status, out, _ = run("recertify", cache, "--candidate", "bf16", "--n-p", "300", "--json")
+    status, out, _ = run("recertify", cache, "--candidate", "bf16:torch", "--n-p", "300", "--json")
     assert status == 0
     assert json.loads(out)[0]["samples"] == 0
     assert run("compare", cache, "--json")[1] == before
@@ -216,16 +216,16 @@ def test_certify_refuses_bad_arguments(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--candidate", "bf16", "--n-p", "2001"), "--n-p is 2001"),
-        (("--candidate", "bf16", "--n-p", "0"), "--n-p is 0"),
-        (("--candidate", "bf16", "--n-p", "300", "--alpha-zeta", "1.5"), "--alpha-zeta is 1.5"),
-        (("--candidate", "bf16", "--n-p", "300", "--gamma", "0.5"), "--gamma is 0.5"),
-        (("--candidate", "bf16", "--n-p", "300", "--gamma", "1.01"), "--gamma is 1.01"),
-        (("--candidate", "bf16", "--n-p", "300", "--gamma", "high"), "--gamma is 'high'"),
+        (("--candidate", "bf16:torch", "--n-p", "2001"), "--n-p is 2001"),
+        (("--candidate", "bf16:torch", "--n-p", "0"), "--n-p is 0"),
+        (("--candidate", "bf16:torch", "--n-p", "300", "--alpha-zeta", "1.5"), "--alpha-zeta is 1.5"),
+        (("--candidate", "bf16:torch", "--n-p", "300", "--gamma", "0.5"), "--gamma is 0.5"),
+        (("--candidate", "bf16:torch", "--n-p", "300", "--gamma", "1.01"), "--gamma is 1.01"),
+        (("--candidate", "bf16:torch", "--n-p", "300", "--gamma", "high"), "--gamma is 'high'"),
         (("--candidate", "int4", "--n-p", "300"), "int4"),
         (("--candidate", "prune:1.5", "--n-p", "300"), "prune:1.5"),
-        (("--candidate", "bf16", "--candidate", "no.module:f", "--n-p", "300"), "no.module"),
-        (("--candidate", "bf16", "--n-p", "200"), "to start 'bf16' anew"),
+        (("--candidate", "bf16:torch", "--candidate", "no.module:f", "--n-p", "300"), "no.module"),
+        (("--candidate", "bf16:torch", "--n-p", "200"), "to start 'bf16:torch' anew"),
     ],
 )
 def test_recertify_refuses_bad_arguments(
@@ -243,7 +243,7 @@ def test_other_inputs_or_another_model_are_refused(run: Any, trained: Path, tmp_
     x = np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32)
     np.savez(tmp_path / "other.npz", x=x, y=np.array([0, 1, 9]))
     status, _, err = run(
-        "recertify", cache, "--candidate", "bf16", "--n-p", "300", "--data", tmp_path / "other.npz"
+        "recertify", cache, "--candidate", "bf16:torch", "--n-p", "300", "--data", tmp_path / "other.npz"
     )
     assert status == 2
     assert "is not in" in err
@@ -256,7 +256,7 @@ def test_other_inputs_or_another_model_are_refused(run: Any, trained: Path, tmp_
     }
     save_file(changed, tmp_path / "changed.safetensors", metadata)
     model = tmp_path / "changed.safetensors"
-    status, _, err = run("recertify", cache, "--candidate", "bf16", "--n-p", "300", "--model", model)
+    status, _, err = run("recertify", cache, "--candidate", "bf16:torch", "--n-p", "300", "--model", model)
     assert status == 2
     assert "another model" in err
 

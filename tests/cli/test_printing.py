@@ -51,7 +51,9 @@ def test_cache_report_and_comparison(check: Any, run: Any, hostile: Path, tmp_pa
     assert any((tmp_path / "report" / NAME).iterdir())
     check("compare", hostile / "none", status=2)
     check("plan", hostile / "none", "--radius", 0.25, status=2)
-    check("audit", hostile / "none", "--model", NAME, "--candidate", "bf16", "--n-p", 9, "--seed", 7, status=2)
+    check(
+        "audit", hostile / "none", "--model", NAME, "--candidate", "bf16:torch", "--n-p", 9, "--seed", 7, status=2
+    )
     assert run("compare", hostile)[0] == 0
     part = next((hostile / "parts").iterdir())
     part.write_bytes(part.read_bytes()[:-1])
@@ -71,7 +73,7 @@ def test_certification_and_training(check: Any, run: Any, trained: Path, tmp_pat
     rows = json.loads(run("recertify", cache, "--candidate", changed, "--n-p", 50, "--json")[1])
     assert NAME in rows[0]["computes"]
     check("recertify", cache, "--candidate", NAME, "--n-p", 50, status=2)
-    audit = ("audit", cache, "--model", model, "--candidate", "bf16", "--n", 100, "--n-p", 50, "--seed", 7)
+    audit = ("audit", cache, "--model", model, "--candidate", "bf16:torch", "--n", 100, "--n-p", 50, "--seed", 7)
     check(*audit, "--out", tmp_path / "audit" / NAME)
 
 

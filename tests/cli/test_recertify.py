@@ -14,7 +14,7 @@ from smoothcert.votes.store import CertificationCache, read_candidates
 
 
 def test_a_decision_at_a_radius(run: Any, copy: Path) -> None:
-    call = ("recertify", copy / "cache", "--candidate", "bf16", "--radius", "0.2", "--json")
+    call = ("recertify", copy / "cache", "--candidate", "bf16:torch", "--radius", "0.2", "--json")
     status, out, _ = run(*call)
     assert status == 0
     (row,) = json.loads(out)
@@ -22,7 +22,7 @@ def test_a_decision_at_a_radius(run: Any, copy: Path) -> None:
     assert 0 < row["certified_accuracy"] <= row["certified"] / 30
     assert row["samples"] == round(30 * row["samples_per_input"]) < 30 * 2000 / 4
     assert json.loads(run(*call)[1])[0]["samples"] == 0, "the votes were kept"
-    status, out, err = run("recertify", copy / "cache", "--candidate", "bf16", "--radius", "0.2")
+    status, out, err = run("recertify", copy / "cache", "--candidate", "bf16:torch", "--radius", "0.2")
     assert "certified accuracy at 0.2 is" in out
     assert "chosen or changed after looking" in err, "int8 and prune:0.1 were evaluated before"
     status, _, err = run("recertify", copy / "cache", "--candidate", "prune:0.2", "--holdout", "500:900")
@@ -69,7 +69,7 @@ def test_bounds_and_held_out_samples(run: Any, copy: Path) -> None:
     ],
 )
 def test_wrong_usage_says_what_is_right(run: Any, trained: Path, options: tuple[str, ...], message: str) -> None:
-    status, _, err = run("recertify", trained / "cache", "--candidate", "bf16", *options)
+    status, _, err = run("recertify", trained / "cache", "--candidate", "bf16:torch", *options)
     assert status == 2
     assert message in err
 

@@ -36,7 +36,7 @@ def test_a_radius_out_of_reach_and_the_wrong_folder_are_named(run: Any, trained:
     assert status == 2
     assert "is a certification cache" in err
     assert run(*call, "0.1", "--cache", tmp_path / "r")[0] == 0
-    status, _, err = run("recertify", tmp_path / "r", "--candidate", "bf16", "--n-p", "100")
+    status, _, err = run("recertify", tmp_path / "r", "--candidate", "bf16:torch", "--n-p", "100")
     assert status == 2
     assert "samples in rounds" in err
 
