@@ -157,7 +157,7 @@ def test_files_are_candidates_of_a_graph(base: OnnxClassifier, tmp_path: Any) ->
 
 
 def test_what_a_graph_cannot_become_is_refused(base: OnnxClassifier) -> None:
-    for spec in ("my.module:function", "weights.safetensors"):
+    for spec in ("copy:deepcopy", "weights.safetensors"):
         with pytest.raises(InvalidArgumentError, match="made from a torch module, but base is a OnnxClassifier"):
             make_candidate(spec, base)
     with pytest.raises(InvalidArgumentError, match="which PyTorch cannot run"):

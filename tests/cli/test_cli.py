@@ -170,7 +170,7 @@ def test_dry_run_certifies_nothing(
     found = json.loads(out)
     assert (found["samples"], found["seconds"]) == (500 * 1100, None), "nothing was timed"
     assert not (tmp_path / "c").exists()
-    monkeypatch.setattr("smoothcert.cli.workspace.load_checkpoint", None)
+    monkeypatch.setattr("smoothcert.cli.workspace.load", None)
     assert "for a time unknown before any was run" in run("certify", model, *arguments[:-1])[1]
     again = ("--data", "digits", "--sigma", "0.25", "--n", "2000", "--cache", trained / "cache", "--dry-run")
     assert " s as in the cache" in run("certify", model, *again)[1]

@@ -42,9 +42,13 @@ WRONG = [
     ((*RECERTIFY, "--n-p", "9", "--holdout", "0:9"), "--n-p is 9 and --holdout is 0:9: give one of them"),
     ((*RECERTIFY, "--alpha-zeta", "1"), "--alpha-zeta is 1.0: it is a failure probability, 0 < --alpha-zeta < 1"),
     ((*RECERTIFY, "--radius", "0.1", "--spread", "even"), "--radius has a rule of its own: leave out bound"),
-    ((*RECERTIFY, "--candidate", "candidates_of_mine:raises"), "--candidate 'candidates_of_mine:raises' raised"),
+    ((*RECERTIFY, "--candidate", "candidates_of_mine:raises"), "'candidates_of_mine:raises' raised RuntimeError: no such layer"),
     ((*RECERTIFY, "--candidate", "candidates_of_mine:number"), "returned a int: it should return"),
-    ((*RECERTIFY[:2], "--candidate", "candidates_of_mine:later"), "candidates_of_mine.py, line 9: KeyError"),
+    (
+        (*RECERTIFY[:2], "--candidate", "candidates_of_mine:still_later", "--n-p", "50"),
+        "candidates_of_mine.py, line 17: KeyError",
+    ),
+    ((*RECERTIFY[:2], "--candidate", "candidates_of_mine:later"), "KeyError: 'oops'"),
     (("compare", CACHE, "--radii", "0.25,x"), "--radii is '0.25,x': give radii with commas between them"),
     (("compare", CACHE, "--min-certified-accuracy", "2@0"), "--min-certified-accuracy is '2@0'"),
     (("compare", CACHE, "--confidence", "2"), "--confidence is 2.0: give a value between 0 and 1"),
@@ -63,6 +67,15 @@ def later(module):
     class Later(torch.nn.Module):
         def forward(self, x):
             raise KeyError("oops")
+    return Later()
+
+def still_later(module):
+    import torch
+    class Later(torch.nn.Module):
+        def forward(self, x):
+            if len(x) > 64:
+                raise KeyError("oops")
+            return x.flatten(1)[:, :10]
     return Later()
 
 def number(module):
@@ -95,7 +108,7 @@ def test_wrong_input_ends_in_one_line(
     assert "Traceback" not in err
     assert out == ""
     assert not (here / "new").exists(), "nothing was begun"
-    assert {*before} | {"candidates_of_mine-later"} >= {
+    assert {*before} | {"candidates_of_mine-still_later"} >= {
         p.name for p in (trained / "cache" / "candidates").iterdir()
     }
 
@@ -142,4 +155,4 @@ def test_an_unexpected_error_shows_its_traceback_to_developers(
 ) -> None:
     monkeypatch.setattr("smoothcert.cli.shows_tracebacks", lambda: True)
     with pytest.raises(KeyError, match="oops"):
-        run("recertify", trained / "cache", "--candidate", "candidates_of_mine:later", "--n-p", "50")
+        run("recertify", trained / "cache", "--candidate", "candidates_of_mine:still_later", "--n-p", "50")
