@@ -1,12 +1,12 @@
 """What runs a float32 model and its int8 and bfloat16 candidates on the CPU: OpenVINO, or what ran them before.
 
-A ResNet-20 for CIFAR-10 in float32 by ONNX Runtime and by OpenVINO, its quantized graph by both, and in bfloat16 by
-PyTorch and by OpenVINO. All sample and count votes by `sample_votes`, noise included, in turns in one process: what
-counts is the median over the rounds of the ratios within a round, which other processes on the machine move least.
-Beside speed: how often the votes of the two runtimes are others, and how far their logits are apart.
+A ResNet-20 for CIFAR-10 in float32 by ONNX Runtime and by OpenVINO, its quantized graph by both, and in bfloat16
+by PyTorch and by OpenVINO. All sample and count votes by `sample_votes`, noise included, in turns in one process:
+what counts is the median over the rounds of the ratios within a round, which other processes on the machine move
+least. Beside speed: how far the logits of the two runtimes are apart, how often their votes differ, and how often
+each differs from the float32 model, on which depends what recertification costs.
 
-    python benchmarks/openvino_choice.py model/checkpoint.pth.tar --data cifar10 \\
-        --out benchmarks/results/openvino_choice.json
+    python benchmarks/openvino_choice.py model/checkpoint.pth.tar --data cifar10 --out openvino_choice.json
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from smoothcert.models import load_checkpoint
 from smoothcert.noise import GridNoise, Purpose, input_keys
 from smoothcert.sampling import SampleRange, calibration_batch, count_votes, default_batch_size, sample_votes
 
-SIGMA, INPUTS, COMPARED = 0.5, 20, 100
+SIGMA, INPUTS, COMPARED = 0.5, 20, 600
 SECONDS_PER_TURN = 1.5
 
 
@@ -47,8 +47,10 @@ class Row(TypedDict):
     openvino_per_second: float
     openvino_over_before: float
     openvino_over_before_range: list[float]
-    votes_that_differ: float
     logits_apart: float
+    votes_that_differ: float
+    before_unlike_base: float
+    openvino_unlike_base: float
 
 
 def pairs(checkpoint: str, x: NDArray[np.float32]) -> dict[str, tuple[Classifier, Classifier]]:
@@ -67,8 +69,15 @@ def pairs(checkpoint: str, x: NDArray[np.float32]) -> dict[str, tuple[Classifier
     }
 
 
-def measure(precision: str, before: Classifier, openvino: Classifier, x: NDArray[np.float32], rounds: int) -> Row:
-    """Let both sample in turns, and compare their votes and logits on the same noise."""
+def measure(
+    precision: str,
+    before: Classifier,
+    openvino: Classifier,
+    base: NDArray[np.uint8],
+    x: NDArray[np.float32],
+    rounds: int,
+) -> Row:
+    """Let both sample in turns, and compare their votes on the same noise with each other's and the base's."""
     jobs = (_job(before, x), _job(openvino, x))
     samples = []
     for job in jobs:
@@ -91,8 +100,10 @@ def measure(precision: str, before: Classifier, openvino: Classifier, x: NDArray
         openvino_per_second=round(statistics.median(speeds[1]), 1),
         openvino_over_before=round(statistics.median(ratios), 3),
         openvino_over_before_range=[round(min(ratios), 3), round(max(ratios), 3)],
-        votes_that_differ=round(float((votes != other_votes).mean()), 5),
         logits_apart=float(f"{np.abs(logits - others).max() / np.ptp(logits):.3g}"),
+        votes_that_differ=round(float((votes != other_votes).mean()), 5),
+        before_unlike_base=round(float((votes != base).mean()), 5),
+        openvino_unlike_base=round(float((other_votes != base).mean()), 5),
     )
 
 
@@ -128,17 +139,20 @@ def main() -> None:
     x = np.stack([inputs[i] for i in range(INPUTS)])
     rows = []
     print(f"{'precision':12}{'threads':>8}{'before':>22}{'before/s':>10}{'OpenVINO/s':>11}{'ratio':>7}", end="")
-    print(f"{'(range)':>15}{'votes differ':>14}{'logits apart':>14}")
+    print(f"{'(range)':>15}{'logits apart':>14}{'votes differ':>14}{'unlike base':>18}")
     for threads in sorted({1, os.cpu_count() or 1}):
         torch.set_num_threads(threads)
-        for precision, (before, openvino) in pairs(a.model, x).items():
-            row = measure(precision, before, openvino, x, a.rounds)
+        runs = pairs(a.model, x)
+        base = _votes(runs["float32"][0], x, COMPARED)
+        for precision, (before, openvino) in runs.items():
+            row = measure(precision, before, openvino, base, x, a.rounds)
             rows.append(row)
             low, high = row["openvino_over_before_range"]
             print(
                 f"{precision:12}{threads:8}{row['before']:>22}{row['before_per_second']:10,.0f}"
                 f"{row['openvino_per_second']:11,.0f}{row['openvino_over_before']:7.2f}{f'({low:.2f}-{high:.2f})':>15}"
-                f"{row['votes_that_differ']:14.4f}{row['logits_apart']:14.2g}",
+                f"{row['logits_apart']:14.2g}{row['votes_that_differ']:14.4f}"
+                f"{row['before_unlike_base']:9.4f}{row['openvino_unlike_base']:9.4f}",
                 flush=True,
             )
     if a.out:

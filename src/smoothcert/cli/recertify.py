@@ -22,7 +22,8 @@ def recertify(
         typer.Option(
             "--candidate",
             help="fp16, bf16, int8, prune:AMOUNT, prune-global:AMOUNT, package.module:function, a checkpoint or a "
-            ".onnx file; may be given several times.",
+            ".onnx file; bf16:torch, bf16:openvino, int8:onnx and int8:openvino name the runtime; may be given "
+            "several times.",
         ),
     ],
     n_p: Annotated[
