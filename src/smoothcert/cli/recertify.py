@@ -24,8 +24,8 @@ def recertify(
         list[str],
         typer.Option(
             "--candidate",
-            help="fp16, bf16, int8, prune:AMOUNT, prune-global:AMOUNT, package.module:function, a checkpoint or a "
-            ".onnx file; may be given several times.",
+            help="fp16, bf16, int8, prune:AMOUNT, prune-global:AMOUNT, PACKAGE.MODULE:FUNCTION, a checkpoint, .onnx "
+            "or .pt2 file, hf:FOLDER-OR-ID, timm:NAME[@FILE]; may be given several times.",
         ),
     ],
     n_p: Annotated[
