@@ -31,7 +31,7 @@ def test_invalid_votes_are_counted() -> None:
     (caution,) = run.certificates.cautions
     assert caution.startswith(f"{invalid} of 1,000 votes, around 1 of 1 inputs, are invalid")
     assert run.summary().splitlines() == [run.certificates.claim(), f"caution: {caution}"]
-    assert "1 cautions, see summary()" in repr(run)
+    assert "1 caution, see summary()" in repr(run)
 
 
 def test_nothing_is_said_of_what_is_usual() -> None:

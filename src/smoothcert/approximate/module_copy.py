@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 
@@ -15,7 +16,9 @@ __all__ = ["copy_module", "torch_base"]
 def copy_module(base: TorchClassifier) -> torch.nn.Module:
     """Copy the module of a classifier with its parameters and buffers, for a candidate to change."""
     try:
-        module: torch.nn.Module = copy.deepcopy(base.module)
+        with warnings.catch_warnings():  # torch copies a graph by what it deprecates itself
+            warnings.simplefilter("ignore", FutureWarning)
+            module: torch.nn.Module = copy.deepcopy(base.module)
     except Exception as error:  # a module may hold anything
         raise InvalidArgumentError(
             "base has a module that cannot be copied; make weights that are computed (masks, weight norm) plain "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import warnings
 
 import torch
 
@@ -23,7 +24,9 @@ def evaluation_copy(module: torch.nn.Module, device: torch.device) -> torch.nn.M
             for value in vars(part).values()
             if isinstance(value, torch.Tensor) and not value.is_leaf
         }
-        mine = copy.deepcopy(module, computed)
+        with warnings.catch_warnings():  # torch copies a graph by what it deprecates itself
+            warnings.simplefilter("ignore", FutureWarning)
+            mine = copy.deepcopy(module, computed)
     except Exception as error:  # a module may hold anything
         raise InvalidArgumentError(
             f"module cannot be copied ({type(error).__name__}: {str(error)[:200]}): take what holds a file, a "

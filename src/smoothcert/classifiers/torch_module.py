@@ -54,7 +54,7 @@ class TorchClassifier:
     ------
     InvalidArgumentError
         When `module` is no torch module, `num_classes` is less than 2, the device cannot be used, or the module
-        cannot be copied or decides its quantization by the batch at hand.
+        cannot be copied, decides its quantization by the batch at hand, or was exported for batches of one size.
 
     Examples
     --------
@@ -87,6 +87,7 @@ class TorchClassifier:
         if runtime not in RUNTIMES:
             raise InvalidArgumentError(f"runtime is {runtime!r}: it should be one of {', '.join(RUNTIMES)}")
         _refuse_batch_wide_scales(module)
+        _refuse_fixed_batch(module)
         self.device = _device(module, device)
         self.module = evaluation_copy(module, self.device)
         self.preprocess = preprocess
@@ -198,6 +199,19 @@ def _refuse_batch_wide_scales(module: torch.nn.Module) -> None:
                 f"module has the dynamically quantized layer {name!r}, whose scale depends on the whole batch, so "
                 "that a vote would depend on other samples: quantize it statically, or by weights alone"
             )
+
+
+def _refuse_fixed_batch(module: torch.nn.Module) -> None:
+    """Refuse a program that ``torch.export`` made for batches of one size alone."""
+    if not isinstance(module, torch.fx.GraphModule):
+        return
+    first = next((node for node in module.graph.nodes if node.op == "placeholder"), None)
+    traced = None if first is None else first.meta.get("val")
+    if first is not None and isinstance(traced, torch.Tensor) and traced.ndim and type(traced.shape[0]) is int:
+        raise InvalidArgumentError(
+            f"module is a program for batches of {traced.shape[0]} alone: export it with "
+            f"dynamic_shapes={{{first.target!r}: {{0: torch.export.Dim.AUTO}}}} and an example of 2 or more inputs"
+        )
 
 
 def _logits_of(output: Any) -> torch.Tensor:

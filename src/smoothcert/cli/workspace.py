@@ -161,7 +161,10 @@ def _with_model(known: Provenance | None, model: str | None) -> Provenance:
     """Return what is known of a cache's model, unless the user names it."""
     if model is None and known is not None:
         return known
-    return replace(known or _NOTHING, model=model or "", arch=None, normalization=None)
+    moved = replace(known or _NOTHING, model=model or "")
+    # A file may have moved, and is still what it was; what names itself is not.
+    names_itself = moved.model.startswith(("hf:", "timm:")) or function_name(moved.model) is not None
+    return replace(moved, arch=None, normalization=None) if names_itself else moved
 
 
 def _those_of(store: CertificationCache, dataset: Dataset) -> Dataset:

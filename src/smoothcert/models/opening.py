@@ -45,6 +45,7 @@ NORMALIZATIONS = {
 }
 """What may stand in front of a network whose file does not say it, by name."""
 
+_WHOLE = (".onnx", ".pt2")
 _PICKLES = (".pkl", ".pickle", ".joblib", ".skops", ".h5", ".keras")
 
 
@@ -134,6 +135,10 @@ def _opened(
     form, _, rest = spec.partition(":")
     path = Path(spec)
     if arch is not None:
+        if form in ("hf", "timm") or function_name(spec) is not None or path.suffix in _WHOLE:
+            raise InvalidArgumentError(
+                f"arch is given, but {spec} says itself what it is: arch is for plain state dicts; leave it out"
+            )
         module = _from_state(path, arch, num_classes, normalization)
         return OpenedModel(
             classifier=TorchClassifier(module, _classes(spec, num_classes, module), device=device, runtime=runtime)

@@ -30,7 +30,7 @@ class Preprocess(nn.Module):
         The shorter side, or height and width, that others are scaled to before `size` is cut out of the centre;
         by default `size` itself.
     interpolation : {"nearest", "bilinear", "bicubic"}
-        With antialiasing where images become smaller.
+        As Pillow does it: with antialiasing where images become smaller.
     scale, offset : float
         Values become ``scale * x + offset`` before the normalization.
 
@@ -79,8 +79,9 @@ class Preprocess(nn.Module):
         else:
             short, side = min(height, width), self.resize or min(height, width)
             target = (side * height // short, side * width // short)
-        smaller = target[0] < height or target[1] < width
-        options = {} if self.interpolation == "nearest" else {"align_corners": False, "antialias": smaller}
+        # PyTorch's own bicubic kernel is not Pillow's; the one that it antialiases with is.
+        pillows = self.interpolation == "bicubic" or target[0] < height or target[1] < width
+        options = {} if self.interpolation == "nearest" else {"align_corners": False, "antialias": pillows}
         return nn.functional.interpolate(x, target, mode=self.interpolation, **options)
 
     def _cut(self, x: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def load_timm(spec: str, num_classes: int | None, *, device: str | None, runtime
     timm: Any = _import()
     name, _, weights = spec.partition("@")
     if not timm.is_model(name):
-        close = ", ".join(timm.list_models(f"*{name.split('.')[0][:8]}*")[:5])
+        close = ", ".join(difflib.get_close_matches(name.partition(".")[0], timm.list_models(), 5))
         raise InvalidArgumentError(f"timm has no model {name!r}" + (f"; there are {close}" if close else ""))
     given = {} if num_classes is None else {"num_classes": num_classes}
     try:
