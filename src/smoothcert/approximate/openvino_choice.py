@@ -2,7 +2,7 @@
 
 On one core of a busy machine an int8 ResNet-20 ran 1.15 times as fast as by ONNX Runtime, on both 1.4 times; in
 bfloat16 it ran 1.8 times as fast as by PyTorch on one. Votes differed from the base's about as often in int8, half
-as often in bfloat16; float32 models gained nothing (``benchmarks/results/openvino_choice.json``). Nothing is timed.
+as often in bfloat16; float32 gained nothing (``benchmarks/results/openvino_choice.json``). Nothing is timed.
 """
 
 from __future__ import annotations
