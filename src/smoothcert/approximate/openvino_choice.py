@@ -1,8 +1,8 @@
 """Which runtime an int8 or bfloat16 candidate gets on the CPU: OpenVINO, where it can run it.
 
 On one core of a busy machine an int8 ResNet-20 ran 1.15 times as fast as by ONNX Runtime, on both 1.4 times; in
-bfloat16 it ran 1.8 times as fast as by PyTorch on one. Votes differed from the base's about as often in int8,
-half as often in bfloat16; float32 models gained nothing. Nothing is timed; ``benchmarks/openvino_choice.py`` measures.
+bfloat16 it ran 1.8 times as fast as by PyTorch on one. Votes differed from the base's about as often in int8, half
+as often in bfloat16; float32 gained nothing (``benchmarks/results/openvino_choice.json``). Nothing is timed.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ class OpenVinoClassifier(GraphClassifier):
     -----
     The model is compiled for one number of inputs, to which every piece of a batch is filled up. So a vote depends
     on no batch mate and no thread by construction, up to the place in a piece, of which it did not depend in any
-    model tried. Compiled for any number of inputs, OpenVINO 2026.4 computed something else from quantized residual
-    networks, without an error.
+    model tried. Compiled for any number of inputs, OpenVINO 2026.4 computed something else from the int8 graph of
+    a ResNet-20, without an error.
 
     OpenVINO rounds otherwise than ONNX Runtime, also in integer models. It is another classifier, with a
     fingerprint of its own.
