@@ -146,9 +146,7 @@ def test_a_model_that_is_refused_by_the_probe_leaves_nothing(run: Any, tmp_path:
     assert not cache.exists()
 
 
-def test_a_plain_state_dict_that_has_moved_is_what_its_recipe_says(
-    run: Any, tmp_path: Path, folder: Path
-) -> None:
+def test_a_plain_state_dict_that_has_moved_is_what_its_recipe_says(run: Any, tmp_path: Path, folder: Path) -> None:
     cache, moved = tmp_path / "cache", tmp_path / "moved.pth"
     file = tmp_path / "first.pth"
     file.write_bytes((folder / "resnet.pth").read_bytes())
