@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from smoothcert.classifiers import Classifier, OnnxClassifier
-from smoothcert.classifiers.onnx_file import available_cores
+from smoothcert.classifiers.graph import available_cores
 from smoothcert.noise import GridNoise, NoiseStream, _kernel
 
 REMEDY = {

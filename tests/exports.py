@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from smoothcert.approximate import int8
+from smoothcert.approximate import graphs
 from smoothcert.classifiers import TorchClassifier, onnx_export
 
 _export = onnx_export.export_onnx
@@ -26,5 +26,5 @@ def remembered_exports() -> Iterator[dict[object, bytes]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_export, "export_onnx", remembered)
-        patch.setattr(int8, "export_onnx", remembered)
+        patch.setattr(graphs, "export_onnx", remembered)
         yield _known

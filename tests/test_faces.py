@@ -4,15 +4,19 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import pydoc
+import rlcompleter
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import smoothcert
 
+PUBLIC: list[str] = importlib.import_module("smoothcert").__all__
 SOURCE = Path(smoothcert.__file__).parents[1]
 FACES = [each.name for each in pkgutil.walk_packages(smoothcert.__path__, "smoothcert.") if each.ispkg]
 
@@ -69,3 +73,30 @@ def test_noise_for_the_cpu_loads_nothing_that_only_devices_or_kernels_need() -> 
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_package_shows_its_public_names_and_its_version() -> None:
+    shown = dir(smoothcert)
+    assert set(shown) == {*PUBLIC, "__version__"}
+    assert all(name == "__version__" or not name.startswith("_") for name in shown)
+    assert "lazy_loader" not in shown
+    assert smoothcert.__version__ == version("smoothcert")
+    completer = rlcompleter.Completer({"sc": smoothcert})
+    found = [completer.complete("sc.recert", i) for i in range(3)]
+    assert found == ["sc.recertify(", "sc.recertify_at_radius(", None]
+
+
+def test_help_names_everything_by_group() -> None:
+    text = pydoc.plain(pydoc.render_doc(smoothcert))
+    for name in PUBLIC:
+        assert name in text
+    described = smoothcert.__doc__ or ""
+    functions = [name for name in PUBLIC if name.islower()]
+    assert not [name for name in functions if f"`{name}`" not in described]
+
+
+def test_the_command_line_says_its_version() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "smoothcert", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"smoothcert {version('smoothcert')}\n"

@@ -28,7 +28,7 @@ from attacks.world import ALPHA, COMMANDS, SIGMA
 from smoothcert.approximate import make_candidate
 from smoothcert.data import load_dataset
 from smoothcert.errors import SmoothcertError
-from smoothcert.evaluation import compare_candidates
+from smoothcert.evaluation import compare as compare_cache
 from smoothcert.models import load_checkpoint
 from smoothcert.surrogate import fit_surrogate, load_calibration, surrogate_recipe
 from smoothcert.training import default_recipe, train
@@ -61,7 +61,7 @@ def open_bench() -> Bench:
     """Load what readers need from the world, which is the current folder."""
     loaded = load_checkpoint("model/checkpoint.safetensors")
     model = sc.TorchClassifier(loaded.module, loaded.num_classes)
-    made = {spec: make_candidate(spec, model).classifier for spec in ("bf16", "prune:0.1", "prune:0.3")}
+    made = {spec: make_candidate(spec, model).classifier for spec in ("bf16:torch", "prune:0.1", "prune:0.3")}
     data = load_dataset("data.npz")
     fitted = load_dataset("train.npz", limit=60)
     _bench[:] = [Bench(model, made, data.inputs, data.labels, fitted.inputs)]
@@ -121,11 +121,11 @@ def certify() -> Any:
 
 
 def recertify_fresh() -> Any:
-    return _recertified("bf16", n_p=100, out="fresh")
+    return _recertified("bf16:torch", n_p=100, out="fresh")
 
 
 def recertify_continued() -> Any:
-    return _recertified("bf16", n_p=100, out="base/candidates/bf16")
+    return _recertified("bf16:torch", n_p=100, out="base/candidates/bf16")
 
 
 def recertify_by_paper() -> Any:
@@ -143,7 +143,7 @@ def recertify_on_spent_range() -> Any:
 
 def compare() -> Any:
     b = _bench[0]
-    found = compare_candidates("base", b.x, b.y)
+    found = compare_cache("base", b.x, b.y)
     results = {
         r.record.name: {
             "incremental": certificates_of(r.incremental),
@@ -179,7 +179,7 @@ def plan() -> Any:
 
 def audit() -> Any:
     b = _bench[0]
-    found = sc.audit(b.model, b.candidates["bf16"], b.x, cache="base", seed=9, n_p=50, n=100, out="audited")
+    found = sc.audit(b.model, b.candidates["bf16:torch"], b.x, cache="base", seed=9, n_p=50, n=100, out="audited")
     return {"base": certificates_of(found.base.certificates), "findings": found.findings()}
 
 
@@ -213,7 +213,7 @@ def adaptive() -> Any:
 
 def decide() -> Any:
     b, out = _bench[0], "base/candidates/bf16-at-0.1"
-    again = sc.recertify_at_radius(b.candidates["bf16"], b.x, 0.1, cache="base", base=b.model, out=out)
+    again = sc.recertify_at_radius(b.candidates["bf16:torch"], b.x, 0.1, cache="base", base=b.model, out=out)
     return {**certificates_of(again.certificates), "identical": again.identical}
 
 

@@ -35,10 +35,10 @@ _SEEN, _VOTES = "--n0 20 --data data.npz", f"--sigma {SIGMA} --n 100 --runtime e
 COMMANDS = {
     "train": f"train --data train.npz --arch digits_conv --sigma {SIGMA} --epochs 3 --out model",
     "certify": f"certify {_MODEL} {_SEEN} {_CALL} --n 400 --cache base",
-    "recertify": "recertify base --candidate bf16 --candidate prune:0.05 --n-p 100",
+    "recertify": "recertify base --candidate bf16:torch --candidate prune:0.05 --n-p 100",
     "paper": "recertify base --candidate prune:0.1 --n-p 100 --bound irs",
     "holdout": "recertify base --candidate prune:0.2 --holdout 300:400 --bound irs",
-    "decide": "recertify base --candidate bf16 --radius 0.1",
+    "decide": "recertify base --candidate bf16:torch --radius 0.1",
     "radius": f"certify {_MODEL} {_SEEN} {_CALL} --n 3000 --radius 0.2 --cache at-radius",
     "adaptive": f"certify {_MODEL} {_SEEN} {_CALL} --budget 2400 --cache adaptive",
     "votes": f"surrogate votes {_MODEL} --data train.npz --limit 60 {_VOTES} --out votes",

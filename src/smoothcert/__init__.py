@@ -12,7 +12,10 @@ Plan
 Learn the votes
     `collect_votes`, `fit_surrogate`, `calibrate_surrogate`, `certify_with_surrogate`, `load_surrogate`
 Wrap a classifier
-    `TorchClassifier`, `OnnxClassifier`, `FunctionClassifier`
+    `TorchClassifier`, `OnnxClassifier`, `FunctionClassifier`, `from_huggingface`, `Denoised`,
+    `DiffusionDenoiser`; `load_model` opens one of any kind by name, `make_candidate` changes one
+Compare and report
+    `compare`, `report`, `load_cache`
 Results
     `Certificates`, `CertificationRun`, `Recertification`, `Plan`, `Audit`, `CertificationCache`;
     `certified_accuracy`, `average_certified_radius`

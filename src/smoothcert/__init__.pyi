@@ -1,4 +1,6 @@
 __version__: str
+from .approximate import Candidate as Candidate
+from .approximate import make_candidate as make_candidate
 from .bounds import certified_radius as certified_radius
 from .bounds import lower_confidence_bound as lower_confidence_bound
 from .bounds import upper_confidence_bound as upper_confidence_bound
@@ -10,11 +12,15 @@ from .classifiers import Denoised as Denoised
 from .classifiers import DiffusionDenoiser as DiffusionDenoiser
 from .classifiers import FunctionClassifier as FunctionClassifier
 from .classifiers import OnnxClassifier as OnnxClassifier
+from .classifiers import OpenVinoClassifier as OpenVinoClassifier
 from .classifiers import TorchClassifier as TorchClassifier
 from .errors import InvalidArgumentError as InvalidArgumentError
 from .errors import SmoothcertError as SmoothcertError
 from .evaluation import average_certified_radius as average_certified_radius
 from .evaluation import certified_accuracy as certified_accuracy
+from .evaluation import compare as compare
+from .models import from_huggingface as from_huggingface
+from .models import load_model as load_model
 from .procedures import Audit as Audit
 from .procedures import CacheGuide as CacheGuide
 from .procedures import CertificationRun as CertificationRun
@@ -31,6 +37,7 @@ from .procedures import plan as plan
 from .procedures import predict as predict
 from .procedures import recertify as recertify
 from .procedures import recertify_at_radius as recertify_at_radius
+from .reporting import report as report
 from .surrogate import Surrogate as Surrogate
 from .surrogate import SurrogateGuide as SurrogateGuide
 from .surrogate import SurrogateRecipe as SurrogateRecipe
@@ -40,3 +47,4 @@ from .surrogate import collect_votes as collect_votes
 from .surrogate import fit_surrogate as fit_surrogate
 from .surrogate import load_surrogate as load_surrogate
 from .votes.store import CertificationCache as CertificationCache
+from .votes.store import load_cache as load_cache

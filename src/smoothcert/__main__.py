@@ -1,6 +1,6 @@
 """``python -m smoothcert``: the command line without its script."""
 
-from smoothcert.cli import main
+from smoothcert.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

@@ -207,7 +207,8 @@ class Certificates(Framed):
             return f"0 inputs; alpha = {self.alpha:g}, sigma = {self.sigma:g}, method = {self.method!r}"
         radius = math.floor(1e3 * float(self.radius.mean())) / 1e3
         n = f"{self.n[0]:,}" if (self.n == self.n[0]).all() else f"{self.n.mean():,.0f} on average"
-        cautions = f"; {len(self.cautions)} cautions, see summary()" if self.cautions else ""
+        word = "caution" if len(self.cautions) == 1 else "cautions"
+        cautions = f"; {len(self.cautions)} {word}, see summary()" if self.cautions else ""
         return (
             f"{m} inputs: {int(self.certified.sum())} {self.guarantee}, mean radius {radius:g}; n = {n}, alpha = "
             f"{self.alpha:g}, sigma = {self.sigma:g}, method = {self.method!r}{cautions}"

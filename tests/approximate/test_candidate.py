@@ -49,8 +49,8 @@ def test_every_candidate_is_made_and_leaves_the_base_alone(
     names = []
     specs = [
         "fp16",
-        "bf16",
-        "int8",
+        "bf16:torch",
+        "int8:onnx",
         "prune:0.10",
         "prune-global:0.2",
         "my_edits:sharpen",
@@ -76,7 +76,19 @@ def test_every_candidate_is_made_and_leaves_the_base_alone(
 
 
 def test_unknown_specs_are_refused_with_the_legal_forms(base: TorchClassifier) -> None:
-    for spec in ("", "fp8", "INT8", "int8:4", "a b:c", "../x:y", "model.bin", "os:"):
+    for spec in (
+        "",
+        "fp8",
+        "INT8",
+        "int8:4",
+        "int8:torch",
+        "bf16:onnx",
+        "fp16:onnx",
+        "a b:c",
+        "../x:y",
+        "model.bin",
+        "os:",
+    ):
         with pytest.raises(InvalidArgumentError) as caught:
             make_candidate(spec, base)
         assert repr(spec) in str(caught.value)
@@ -86,7 +98,7 @@ def test_unknown_specs_are_refused_with_the_legal_forms(base: TorchClassifier) -
 def test_only_torch_classifiers_are_bases() -> None:
     function = FunctionClassifier(lambda x: x, num_classes=2, fingerprint="x")
     with pytest.raises(InvalidArgumentError, match="give a TorchClassifier"):
-        make_candidate("fp16", function)  # type: ignore[arg-type]
+        make_candidate("fp16", function)
 
 
 def test_a_checkpoint_computes_what_it_holds(base: TorchClassifier, tmp_path: Path) -> None:
@@ -124,7 +136,7 @@ def test_missing_and_damaged_files_are_refused(base: TorchClassifier, tmp_path: 
 
 def test_an_onnx_file_is_a_candidate(base: TorchClassifier, tmp_path: Path) -> None:
     with remembered_exports():
-        made = make_candidate("int8", base, calibration=BATCH).classifier
+        made = make_candidate("int8:onnx", base, calibration=BATCH).classifier
     path = tmp_path / "deployed.onnx"
     path.write_bytes(made.model_bytes)  # type: ignore[attr-defined]
     again = make_candidate(str(path), base)

@@ -59,7 +59,7 @@ def base() -> TorchClassifier:
 @pytest.fixture(scope="module")
 def candidate(base: TorchClassifier) -> Candidate:
     with remembered_exports():
-        return make_candidate("int8", base, calibration=CALIBRATION)
+        return make_candidate("int8:onnx", base, calibration=CALIBRATION)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_a_head_whose_input_is_also_added_to_the_logits_stays_int8() -> None:
 
     torch.manual_seed(0)
     base = TorchClassifier(Head(), num_classes=5)
-    candidate = make_candidate("int8", base, calibration=CALIBRATION).classifier
+    candidate = make_candidate("int8:onnx", base, calibration=CALIBRATION).classifier
     np.testing.assert_allclose(candidate.logits(BATCH), base.logits(BATCH), atol=0.1)
 
 
@@ -150,7 +150,7 @@ def test_a_vote_depends_on_no_batch_mate_and_no_thread(int8: OnnxClassifier) -> 
 
 def test_preprocessing_is_inside_the_model(base: TorchClassifier) -> None:
     shifted = make_base(preprocess=lambda x: (x - 0.5) / 0.25)
-    candidate = make_candidate("int8", shifted, calibration=CALIBRATION).classifier
+    candidate = make_candidate("int8:onnx", shifted, calibration=CALIBRATION).classifier
     assert np.abs(candidate.logits(BATCH) - shifted.logits(BATCH)).max() < 0.1 * np.ptp(shifted.logits(BATCH))
     assert np.abs(candidate.logits(BATCH) - base.logits(BATCH)).max() > 0.2 * np.ptp(shifted.logits(BATCH))
 
@@ -165,7 +165,7 @@ def test_it_is_reproducible_quiet_and_says_nothing_of_this_machine(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with caplog.at_level(logging.INFO):
-        again = make_candidate("int8", base, calibration=CALIBRATION).classifier
+        again = make_candidate("int8:onnx", base, calibration=CALIBRATION).classifier
     assert again.fingerprint == int8.fingerprint
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
@@ -177,7 +177,7 @@ def test_it_is_reproducible_quiet_and_says_nothing_of_this_machine(
 
 @pytest.mark.usefixtures("exported_before")
 def test_calibration_matters_and_is_checked(base: TorchClassifier, int8: OnnxClassifier) -> None:
-    other = make_candidate("int8", base, calibration=2 * CALIBRATION).classifier
+    other = make_candidate("int8:onnx", base, calibration=2 * CALIBRATION).classifier
     assert other.fingerprint != int8.fingerprint
     infinite = CALIBRATION.copy()
     infinite[3, 0, 0, 0] = np.inf
@@ -190,7 +190,7 @@ def test_calibration_matters_and_is_checked(base: TorchClassifier, int8: OnnxCla
         (CALIBRATION[:, :2], r"cannot be exported to ONNX for inputs of shape \(2, 8, 8\)"),
     ):
         with pytest.raises(InvalidArgumentError, match=message):
-            make_candidate("int8", base, calibration=wrong)  # type: ignore[arg-type]
+            make_candidate("int8:onnx", base, calibration=wrong)  # type: ignore[arg-type]
 
 
 def test_a_module_that_fixes_its_batch_is_refused() -> None:
@@ -204,7 +204,7 @@ def test_a_module_that_fixes_its_batch_is_refused() -> None:
             return logits
 
     with pytest.raises(InvalidArgumentError, match="cannot be exported to ONNX"):
-        make_candidate("int8", TorchClassifier(Fixed(), num_classes=5), calibration=CALIBRATION)
+        make_candidate("int8:onnx", TorchClassifier(Fixed(), num_classes=5), calibration=CALIBRATION)
 
 
 def test_a_module_without_products_is_refused() -> None:
@@ -212,4 +212,4 @@ def test_a_module_without_products_is_refused() -> None:
 
     pool = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     with pytest.raises(SmoothcertError, match="0 of 0 products"):
-        make_candidate("int8", TorchClassifier(pool, num_classes=3), calibration=CALIBRATION)
+        make_candidate("int8:onnx", TorchClassifier(pool, num_classes=3), calibration=CALIBRATION)

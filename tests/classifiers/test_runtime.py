@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from smoothcert.classifiers import (
     Classifier,
     ExportedClassifier,
     FunctionClassifier,
+    RuntimeName,
     TorchClassifier,
     runtime,
     with_runtime,
@@ -165,8 +167,10 @@ def test_logits_that_are_not_finite_are_compared(base: TorchClassifier, exported
 
 def test_wrong_arguments_are_refused(base: TorchClassifier) -> None:
     for batch, message in ((BATCH.astype(np.float64), "float64"), (BATCH[:0], r"shape \(0, 3, 8, 8\)")):
-        for name in ("eager", "compile", "onnx", "auto"):
+        for name in get_args(RuntimeName):
             with pytest.raises(InvalidArgumentError, match=message):
                 with_runtime(base, name, batch)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="'fast': it should be one of auto, eager, compile, onnx"):
+    with pytest.raises(
+        InvalidArgumentError, match="'fast': it should be one of auto, eager, compile, onnx, openvino"
+    ):
         with_runtime(base, "fast", BATCH)  # type: ignore[arg-type]

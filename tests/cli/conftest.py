@@ -52,8 +52,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with remembered_exports():
         smoothcert("train", *digits, "--arch", "digits_conv", "--epochs", 4, "--out", folder)
         smoothcert("certify", model, *digits, "--limit", 30, "--n", 2000, "--cache", cache)
-        smoothcert("recertify", cache, "--candidate", "bf16", "--candidate", "prune:0.1", "--n-p", 300)
-        smoothcert("recertify", cache, "--candidate", "int8", "--n-p", 300, "--spread", "even")
+        smoothcert("recertify", cache, "--candidate", "bf16:torch", "--candidate", "prune:0.1", "--n-p", 300)
+        smoothcert("recertify", cache, "--candidate", "int8:onnx", "--n-p", 300, "--spread", "even")
     return folder
 
 

@@ -20,7 +20,7 @@ def test_an_audit_passes_and_its_folder_can_be_compared(run: Any, copy: Path) ->
         "--model",
         model,
         "--candidate",
-        "bf16",
+        "bf16:torch",
         "--n-p",
         "200",
         "--n",
@@ -62,7 +62,7 @@ def test_a_cache_of_other_votes_fails(run: Any, copy: Path) -> None:
         writer.append(forged, store.timing())
     model = copy / "checkpoint.safetensors"
     status, out, _ = run(
-        "audit", cache, "--model", model, "--candidate", "bf16", "--n-p", "200", "--n", "800", "--seed", "5"
+        "audit", cache, "--model", model, "--candidate", "bf16:torch", "--n-p", "200", "--n", "800", "--seed", "5"
     )
     assert status == 1
     assert "FOUND cached votes of the base are better than fresh ones" in out
@@ -75,13 +75,13 @@ def test_a_cache_of_other_votes_fails(run: Any, copy: Path) -> None:
     [
         (("--seed", "5"), "model is missing: on fresh noise the base is evaluated too"),
         (("--seed", "0", "--model", "MODEL"), "seed is 0, which is the cache's"),
-        (("--seed", "5", "--model", "MODEL", "--n", "100"), "n_p is 200, but f gets n = 100"),
+        (("--seed", "5", "--model", "MODEL", "--n", "100"), "--n-p is 200, but f gets n = 100"),
         (("--seed", "5", "--model", "nowhere.safetensors"), "nowhere.safetensors"),
     ],
 )
 def test_bad_arguments_are_refused(run: Any, trained: Path, arguments: tuple[str, ...], message: str) -> None:
     given = [str(trained / "checkpoint.safetensors") if a == "MODEL" else a for a in arguments]
-    status, _, err = run("audit", trained / "cache", "--candidate", "bf16", "--n-p", "200", *given)
+    status, _, err = run("audit", trained / "cache", "--candidate", "bf16:torch", "--n-p", "200", *given)
     assert status == 2
     assert message in err
     assert not list(trained.glob("*audit*"))

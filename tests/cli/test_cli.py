@@ -82,7 +82,7 @@ def test_compare_gates_by_its_exit_status(run: Any, trained: Path) -> None:
 def test_recertify_again_costs_nothing_and_agrees(run: Any, copy: Path) -> None:
     cache = copy / "cache"
     before = run("compare", cache, "--json")[1]
-    status, out, _ = run("recertify", cache, "--candidate", "bf16", "--n-p", "300", "--json")
+    status, out, _ = run("recertify", cache, "--candidate", "bf16:torch", "--n-p", "300", "--json")
     assert status == 0
     assert json.loads(out)[0]["samples"] == 0
     assert run("compare", cache, "--json")[1] == before
@@ -149,7 +149,9 @@ def test_cache_commands(run: Any, copy: Path) -> None:
     assert json.loads(run("cache", "info", cache, "--json")[1])["inputs"] == 0
 
 
-def test_dry_run_certifies_nothing(run: Any, trained: Path, tmp_path: Path) -> None:
+def test_dry_run_certifies_nothing(
+    run: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = trained / "checkpoint.safetensors"
     arguments = (
         "--data",
@@ -165,8 +167,13 @@ def test_dry_run_certifies_nothing(run: Any, trained: Path, tmp_path: Path) -> N
     )
     status, out, _ = run("certify", model, *arguments)
     assert status == 0
-    assert json.loads(out)["samples"] == 500 * 1100
+    found = json.loads(out)
+    assert (found["samples"], found["seconds"]) == (500 * 1100, None), "nothing was timed"
     assert not (tmp_path / "c").exists()
+    monkeypatch.setattr("smoothcert.cli.workspace.load", None)
+    assert "for a time unknown before any was run" in run("certify", model, *arguments[:-1])[1]
+    again = ("--data", "digits", "--sigma", "0.25", "--n", "2000", "--cache", trained / "cache", "--dry-run")
+    assert " s as in the cache" in run("certify", model, *again)[1]
 
 
 CERTIFY = ("--data", "digits", "--limit", "3", "--cache", "cache", "--n", "100")
@@ -175,17 +182,17 @@ CERTIFY = ("--data", "digits", "--limit", "3", "--cache", "cache", "--n", "100")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--sigma", "0"), "sigma is 0"),
-        (("--sigma", "nan"), "sigma is nan"),
-        (("--sigma", "-1"), "sigma is -1"),
-        (("--sigma", "0.25", "--n", "0"), "n is 0"),
-        (("--sigma", "0.25", "--n", "5"), "n is 5"),
-        (("--sigma", "0.25", "--n0", "0"), "n0 is 0"),
-        (("--sigma", "0.25", "--alpha", "0"), "alpha is 0"),
-        (("--sigma", "0.25", "--alpha", "1"), "alpha is 1"),
-        (("--sigma", "0.25", "--seed", "-1"), "seed is -1"),
-        (("--sigma", "0.25", "--limit", "0"), "limit is 0"),
-        (("--sigma", "0.25", "--batch-size", "0"), "batch_size is 0"),
+        (("--sigma", "0"), "--sigma is 0"),
+        (("--sigma", "nan"), "--sigma is nan"),
+        (("--sigma", "-1"), "--sigma is -1"),
+        (("--sigma", "0.25", "--n", "0"), "--n is 0"),
+        (("--sigma", "0.25", "--n", "5"), "--n is 5"),
+        (("--sigma", "0.25", "--n0", "0"), "--n0 is 0"),
+        (("--sigma", "0.25", "--alpha", "0"), "--alpha is 0"),
+        (("--sigma", "0.25", "--alpha", "1"), "--alpha is 1"),
+        (("--sigma", "0.25", "--seed", "-1"), "--seed is -1"),
+        (("--sigma", "0.25", "--limit", "0"), "--limit is 0"),
+        (("--sigma", "0.25", "--batch-size", "0"), "--batch-size is 0"),
         (("--sigma", "0.25", "--data", "nowhere"), "nowhere"),
         (("--sigma", "0.25", "--split", "nosuch"), "nosuch"),
     ],
@@ -209,16 +216,16 @@ def test_certify_refuses_bad_arguments(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--candidate", "bf16", "--n-p", "2001"), "n_p is 2001"),
-        (("--candidate", "bf16", "--n-p", "0"), "n_p is 0"),
-        (("--candidate", "bf16", "--n-p", "300", "--alpha-zeta", "1.5"), "alpha_zeta is 1.5"),
-        (("--candidate", "bf16", "--n-p", "300", "--gamma", "0.5"), "gamma is 0.5"),
-        (("--candidate", "bf16", "--n-p", "300", "--gamma", "1.01"), "gamma is 1.01"),
-        (("--candidate", "bf16", "--n-p", "300", "--gamma", "high"), "gamma is 'high'"),
+        (("--candidate", "bf16:torch", "--n-p", "2001"), "--n-p is 2001"),
+        (("--candidate", "bf16:torch", "--n-p", "0"), "--n-p is 0"),
+        (("--candidate", "bf16:torch", "--n-p", "300", "--alpha-zeta", "1.5"), "--alpha-zeta is 1.5"),
+        (("--candidate", "bf16:torch", "--n-p", "300", "--gamma", "0.5"), "--gamma is 0.5"),
+        (("--candidate", "bf16:torch", "--n-p", "300", "--gamma", "1.01"), "--gamma is 1.01"),
+        (("--candidate", "bf16:torch", "--n-p", "300", "--gamma", "high"), "--gamma is 'high'"),
         (("--candidate", "int4", "--n-p", "300"), "int4"),
         (("--candidate", "prune:1.5", "--n-p", "300"), "prune:1.5"),
-        (("--candidate", "bf16", "--candidate", "no.module:f", "--n-p", "300"), "no.module"),
-        (("--candidate", "bf16", "--n-p", "200"), "to start 'bf16' anew"),
+        (("--candidate", "bf16:torch", "--candidate", "no.module:f", "--n-p", "300"), "no.module"),
+        (("--candidate", "bf16:torch", "--n-p", "200"), "to start 'bf16:torch' anew"),
     ],
 )
 def test_recertify_refuses_bad_arguments(
@@ -236,7 +243,7 @@ def test_other_inputs_or_another_model_are_refused(run: Any, trained: Path, tmp_
     x = np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32)
     np.savez(tmp_path / "other.npz", x=x, y=np.array([0, 1, 9]))
     status, _, err = run(
-        "recertify", cache, "--candidate", "bf16", "--n-p", "300", "--data", tmp_path / "other.npz"
+        "recertify", cache, "--candidate", "bf16:torch", "--n-p", "300", "--data", tmp_path / "other.npz"
     )
     assert status == 2
     assert "is not in" in err
@@ -249,7 +256,7 @@ def test_other_inputs_or_another_model_are_refused(run: Any, trained: Path, tmp_
     }
     save_file(changed, tmp_path / "changed.safetensors", metadata)
     model = tmp_path / "changed.safetensors"
-    status, _, err = run("recertify", cache, "--candidate", "bf16", "--n-p", "300", "--model", model)
+    status, _, err = run("recertify", cache, "--candidate", "bf16:torch", "--n-p", "300", "--model", model)
     assert status == 2
     assert "another model" in err
 
@@ -260,3 +267,27 @@ def test_no_cache_and_no_candidates_are_named(run: Any, trained: Path, tmp_path:
     status, _, err = run("compare", tmp_path / "cache", "--min-certified-accuracy", "0.4@0.5")
     assert status == 2
     assert "no recertified candidate" in err
+
+
+def test_labels_that_do_not_fit_are_warned_about(run: Any, trained: Path, tmp_path: Path) -> None:
+    dataset = load_dataset("digits", "test", 40)
+    x = np.stack([dataset.inputs[i] for i in range(40)])
+    np.savez(tmp_path / "shifted.npz", x=x, y=(dataset.labels + 1) % 10)
+    model, call = trained / "checkpoint.safetensors", ("--data", tmp_path / "shifted.npz", "--sigma", "0.25")
+    status, out, err = run("certify", model, *call, "--n", "100", "--cache", tmp_path / "c", "--json")
+    assert status == 0
+    (caution,) = json.loads(out)["cautions"]
+    assert caution.startswith("accuracy 0.0")
+    assert "no better than guessing among 10 classes" in err
+    assert "no better than guessing" in run("predict", model, *call, "--n", "100")[2]
+    good = run(
+        "certify", model, "--data", "digits", "--limit", "40", *call[2:], "--n", "100", "--cache", tmp_path / "d"
+    )
+    assert "warning" not in good[2]
+
+
+def test_a_sigma_far_from_the_training_is_warned_about_before_sampling(run: Any, trained: Path) -> None:
+    model, call = trained / "checkpoint.safetensors", ("--data", "digits", "--limit", "2", "--n", "50")
+    err = run("predict", model, *call, "--sigma", "0.5")[2]
+    assert "warning: the model was trained with sigma = 0.25, not 0.5" in err
+    assert "warning" not in run("predict", model, *call, "--sigma", "0.26")[2]

@@ -101,3 +101,45 @@ def test_a_confidence_outside_its_range_is_refused(run: Any, trained: Path, conf
     status, _, err = run("compare", trained / "cache", GATE, "0.1@0", "--confidence", confidence)
     assert status == 2
     assert "confidence is" in err
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+def test_every_table_fits_the_terminal(
+    run: Any, trained: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = run("compare", trained / "cache")[1]
+    tables = out[: out.index("paired, direct, abstain:")]
+    assert all(len(line) <= columns for line in tables.splitlines())
+    assert "…" not in out
+    words = tables.split()
+    rows = json.loads(run("compare", trained / "cache", "--json")[1])["rows"]
+    for row in rows:
+        assert row["classifier"] in words
+        assert f"{row['CA@0']:.3f}" in words
+        assert str(row["samples"]) in words
+    for heading in ("paired", "direct", "abstain", "speedup", "seconds", "ACR"):
+        assert heading in words
+
+
+def test_radii_that_were_chosen(run: Any, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    cache = trained / "cache"
+    status, out, _ = run("compare", cache, "--radii", "0.3,0.1", "--json")
+    found = json.loads(out)
+    assert [name for name in found["rows"][0] if name.startswith("CA@")] == ["CA@0.1", "CA@0.3"]
+    assert {row["metric"] for row in found["intervals"]} == {"CA@0.1", "CA@0.3", "ACR"}
+    many = [r / 20 for r in range(12)]
+    status, out, _ = run("compare", cache, "--radii", ",".join(map(str, many)))
+    assert status == 0
+    tables = out[: out.index("paired, direct, abstain:")]
+    assert all(f"{r:g}" in tables for r in many), "all of them, in several tables"
+    assert all(len(line) <= 80 for line in tables.splitlines())
+
+
+def test_report_as_json(run: Any, trained: Path, tmp_path: Path) -> None:
+    status, out, _ = run("report", trained / "cache", "--out", tmp_path / "report", "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert sorted(found["files"]) == sorted(map(str, (tmp_path / "report").iterdir()))
+    assert found["rows"] == json.loads(run("compare", trained / "cache", "--json")[1])["rows"]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import smoothcert as sc
+from smoothcert.cli.printing import doing, progress_bar
 from smoothcert.printable import printable
 from smoothcert.reporting import Column, Table, to_rich
 
@@ -50,7 +51,9 @@ def test_cache_report_and_comparison(check: Any, run: Any, hostile: Path, tmp_pa
     assert any((tmp_path / "report" / NAME).iterdir())
     check("compare", hostile / "none", status=2)
     check("plan", hostile / "none", "--radius", 0.25, status=2)
-    check("audit", hostile / "none", "--model", NAME, "--candidate", "bf16", "--n-p", 9, "--seed", 7, status=2)
+    check(
+        "audit", hostile / "none", "--model", NAME, "--candidate", "bf16:torch", "--n-p", 9, "--seed", 7, status=2
+    )
     assert run("compare", hostile)[0] == 0
     part = next((hostile / "parts").iterdir())
     part.write_bytes(part.read_bytes()[:-1])
@@ -70,7 +73,7 @@ def test_certification_and_training(check: Any, run: Any, trained: Path, tmp_pat
     rows = json.loads(run("recertify", cache, "--candidate", changed, "--n-p", 50, "--json")[1])
     assert NAME in rows[0]["computes"]
     check("recertify", cache, "--candidate", NAME, "--n-p", 50, status=2)
-    audit = ("audit", cache, "--model", model, "--candidate", "bf16", "--n", 100, "--n-p", 50, "--seed", 7)
+    audit = ("audit", cache, "--model", model, "--candidate", "bf16:torch", "--n", 100, "--n-p", 50, "--seed", 7)
     check(*audit, "--out", tmp_path / "audit" / NAME)
 
 
@@ -104,3 +107,25 @@ def test_tables_show_texts_as_they_are() -> None:
     text = console.export_text()
     assert "\x1b" not in text
     assert "[red]x\\x1b[2J\\n" in text
+
+
+def test_what_takes_its_time_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with doing("reading [b]\x1b"):
+        pass
+    with progress_bar("certify"), doing("exporting"):
+        pass
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines()[0] == "reading [b]\\x1b …"
+    assert "exporting" not in err, "the bar shows that something is going on"
+
+
+def test_on_a_terminal_a_status_line_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with doing("reading [b]"):
+        pass
+    assert "reading [b]" in screen.getvalue()
+    assert screen.getvalue().endswith(("\x1b[2K", "\x1b[?25h")), "erased, and the cursor is back"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ for package in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(package)
 
 
+needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="needs OpenVINO")
+
+
 def test_untold_a_base_and_its_candidates_are_run_by_onnx_runtime(trained: Path) -> None:
     cache = trained / "cache"
     pruned, rounded = (candidate_folder(cache, name) for name in ("prune-0.1", "bf16"))
@@ -26,7 +30,7 @@ def test_untold_a_base_and_its_candidates_are_run_by_onnx_runtime(trained: Path)
     assert votes_manifest(rounded).classifier["runtime"] == f"torch {torch.__version__}"
 
 
-@pytest.mark.parametrize("runtime", ["eager", "onnx"])
+@pytest.mark.parametrize("runtime", ["eager", "onnx", pytest.param("openvino", marks=needs_openvino)])
 def test_a_cache_goes_on_with_its_fingerprint_and_batch_size(
     run: Any, trained: Path, tmp_path: Path, runtime: str
 ) -> None:
@@ -54,6 +58,21 @@ def test_a_cache_goes_on_in_its_runtime_and_refuses_another(run: Any, trained: P
     status, _, err = run(*call, "--runtime", "onnx")
     assert status == 2
     assert "fingerprint" in err
+
+
+@needs_openvino
+def test_candidates_of_a_base_run_by_openvino_are_run_by_it(run: Any, trained: Path, tmp_path: Path) -> None:
+    cache, inputs = tmp_path / "c", ("--data", "digits", "--limit", "3", "--sigma", "0.25", "--n", "200")
+    call = ("certify", trained / "checkpoint.safetensors", *inputs, "--cache", cache, "--json")
+    assert run(*call, "--runtime", "openvino")[0] == 0
+    assert json.loads(run(*call)[1])["samples"] == 0
+    candidates = ("--candidate", "prune:0.1", "--candidate", "int8:openvino", "--candidate", "int8:onnx")
+    assert run("recertify", cache, *candidates, "--n-p", "100", "--json")[0] == 0
+    runtimes = {
+        name: votes_manifest(candidate_folder(cache, name)).classifier["runtime"].partition(" ")[0]
+        for name in ("prune-0.1", "int8-openvino", "int8")
+    }
+    assert runtimes == {"prune-0.1": "openvino", "int8-openvino": "openvino", "int8": "onnxruntime"}
 
 
 def test_candidates_of_a_compiled_base_are_compiled(

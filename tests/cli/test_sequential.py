@@ -36,7 +36,7 @@ def test_a_radius_out_of_reach_and_the_wrong_folder_are_named(run: Any, trained:
     assert status == 2
     assert "is a certification cache" in err
     assert run(*call, "0.1", "--cache", tmp_path / "r")[0] == 0
-    status, _, err = run("recertify", tmp_path / "r", "--candidate", "bf16", "--n-p", "100")
+    status, _, err = run("recertify", tmp_path / "r", "--candidate", "bf16:torch", "--n-p", "100")
     assert status == 2
     assert "samples in rounds" in err
 
@@ -54,9 +54,9 @@ def test_certify_under_a_budget(run: Any, trained: Path, tmp_path: Path) -> None
     assert "n = 900 on average" in " ".join(out.split())
     assert "30,000 forward" in run(*call, "--budget", "30000", "--dry-run")[1]
     for options, message in (
-        (("--budget", "3000"), "use budget >= 3300"),
-        (("--budget", "30000", "--radius", "0.1"), "radius is 0.1 and budget is 30000: give one"),
-        (("--runner-up", "--radius", "0.1"), "runner_up is given"),
+        (("--budget", "3000"), "use --budget >= 3300"),
+        (("--budget", "30000", "--radius", "0.1"), "--radius is 0.1 and --budget is 30000: give one"),
+        (("--runner-up", "--radius", "0.1"), "--runner-up is given"),
         (("--guide", trained / "cache"), "there is no budget for it to divide"),
         (("--budget", "30000", "--guide", trained / "cache"), "give another seed"),
     ):

@@ -99,12 +99,14 @@ def test_a_killed_fit_ends_with_the_same_files(made: Path, tmp_path: Path) -> No
 
 def test_wrong_usage_says_what_would_be_right(run: Any, trained: Path, made: Path, tmp_path: Path) -> None:
     model, surrogate = trained / "checkpoint.safetensors", made / "surrogate"
+    unknown = shutil.copytree(surrogate, tmp_path / "unknown", ignore=shutil.ignore_patterns("recipe.json"))
     for words, arguments in (
         ("need 80 there", ("calibrate", surrogate, "--votes", made / "cal", "--groups", "3", "--miss", "0.05")),
         ("were used to fit", ("calibrate", surrogate, "--votes", made / "votes")),
         ("no certification cache", ("calibrate", surrogate, "--votes", tmp_path)),
         ("holds no finished surrogate", ("certify", tmp_path, "--data", "digits", "--n0", "0")),
-        ("n0 is 100, but there is no classifier", ("certify", surrogate, "--data", "digits")),
+        ("--n0 is 100, but there is no classifier", ("certify", unknown, "--data", "digits", "--n0", "100")),
+        ("--data is missing, and", ("certify", unknown)),
         ("arch is 'cifar_resnet7'", ("fit", made / "votes", "--arch", "resnet7", "--out", tmp_path / "a")),
         ("no selection votes", ("evaluate", surrogate, "--cache", made / "cal")),
         (
@@ -126,3 +128,35 @@ def test_another_model_than_the_fitted_one_is_refused(run: Any, made: Path, tmp_
     )
     assert status == 2
     assert "is not the model that the surrogate was fitted for" in err
+
+
+def test_a_surrogate_knows_where_data_and_model_of_its_votes_are(
+    run: Any, trained: Path, made: Path, tmp_path: Path
+) -> None:
+    surrogate, limit = made / "surrogate", ("--limit", "20", "--json")
+    status, out, err = run("surrogate", "certify", surrogate, *limit)
+    assert status == 0, err
+    assert "--n0 is 100, as none is given" in err
+    named = run("surrogate", "certify", surrogate, trained / "checkpoint.safetensors", "--data", "digits", *limit)[
+        1
+    ]
+    told, both = json.loads(out), json.loads(named)
+    assert (told["radii"], told["samples"]) == (both["radii"], both["samples"])
+    unknown = shutil.copytree(surrogate, tmp_path / "s", ignore=shutil.ignore_patterns("recipe.json"))
+    status, out, err = run("surrogate", "certify", unknown, "--data", "digits", *limit)
+    assert (status, json.loads(out)["samples"]) == (0, 0)
+    assert "--n0 is 0, as none is given: there is no model to agree with" in err
+
+
+def test_dry_runs_sample_nothing(run: Any, trained: Path, made: Path, tmp_path: Path) -> None:
+    model, digits = trained / "checkpoint.safetensors", ("--data", "digits", "--limit", "20")
+    for samples, arguments in (
+        (20 * 50, ("votes", model, *digits, "--sigma", "0.25", "--n", "50", "--out", tmp_path / "v")),
+        (200 * 7, ("fit", made / "votes", "--arch", "digits_conv", "--epochs", "7", "--out", tmp_path / "f")),
+        (20 * 100, ("certify", made / "surrogate", *digits)),
+        (20 * 150, ("guided", made / "surrogate", model, *digits, "--n", "50", "--cache", tmp_path / "g")),
+    ):
+        status, out, err = run("surrogate", *arguments, "--dry-run", "--json")
+        assert status == 0, err
+        assert json.loads(out)["samples"] == samples
+    assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 import smoothcert as sc
-from closed_form import half_space
+from closed_form import half_space, opposite
 from smoothcert.bounds import largest_radius
 from smoothcert.procedures.cautions import far_from_training, near_chance, odd_sigma, with_cautions
 
@@ -31,7 +31,7 @@ def test_invalid_votes_are_counted() -> None:
     (caution,) = run.certificates.cautions
     assert caution.startswith(f"{invalid} of 1,000 votes, around 1 of 1 inputs, are invalid")
     assert run.summary().splitlines() == [run.certificates.claim(), f"caution: {caution}"]
-    assert "1 cautions, see summary()" in repr(run)
+    assert "1 caution, see summary()" in repr(run)
 
 
 def test_nothing_is_said_of_what_is_usual() -> None:
@@ -117,3 +117,12 @@ def test_what_few_samples_can_show_is_what_unanimous_ones_show(tmp_path: Path) -
     shown = np.floor(largest_radius(100, 0.002, 0.1) * 1e3) / 1e3
     assert "1 of 1 inputs have radii with the base" in few.summary()
     assert f"{shown:g} at most from 100 samples" in few.summary()
+
+
+@pytest.mark.parametrize("bound", ["joint", "irs"])
+def test_a_bad_candidate_is_no_lack_of_samples(tmp_path: Path, bound: str) -> None:
+    f, x = half_space(), X[1:]
+    sc.certify(f, x, sigma=0.25, n=2000, cache=tmp_path)
+    bad = sc.recertify(opposite(f), x, cache=tmp_path, n_p=1500, bound=bound, spread="even")  # type: ignore[arg-type]
+    assert not bad.certificates.certified.any()
+    assert bad.certificates.cautions == ()

@@ -130,7 +130,7 @@ def test_nothing_but_invalid_votes_abstains() -> None:
         ({"noise": "grid"}, r"x\[0\] has values that are no multiples of 1/255"),
         ({"noise": "uniform"}, "noise is 'uniform'"),
         ({"x": np.zeros((2, 4), np.uint8)}, "dtype uint8"),
-        ({"classifier": lambda batch: batch}, "TorchClassifier"),
+        ({"classifier": lambda batch: batch}, "give FunctionClassifier"),
     ],
 )
 def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> None:

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from smoothcert.approximate.graphs import PRODUCTS, graph_of, load_graph
 from smoothcert.classifiers import (
-    INPUT,
-    OUTPUT,
+    GraphClassifier,
     OnnxClassifier,
     TorchClassifier,
-    export_onnx,
     kept_graph,
     quiet,
     strip_metadata,
@@ -24,7 +22,7 @@ from smoothcert.classifiers import (
 )
 from smoothcert.errors import InvalidArgumentError, SmoothcertError, import_extra
 
-__all__ = ["quantize_int8"]
+__all__ = ["check_calibration", "quantize_int8"]
 
 _CALIBRATION_BATCH = 16  # the activations of one batch are held at a time
 # Of ONNX Runtime's calibration methods, this percentile disagreed least with the base on a ResNet-20 for CIFAR-10
@@ -32,34 +30,51 @@ _CALIBRATION_BATCH = 16  # the activations of one batch are held at a time
 # against 0.0128 for min-max and entropy (whose default of 128 bins makes it min-max) and 0.0134 for the 99.99th.
 _PERCENTILE = 99.999
 _RECIPE = 1  # to be raised with every change of what is done here: graphs are kept by it
-_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_OPSET = 13  # of the first operators that take a scale per channel
 
 
-def quantize_int8(base: TorchClassifier, calibration: NDArray[np.float32] | None) -> OnnxClassifier:
+def quantize_int8(
+    base: TorchClassifier | GraphClassifier, calibration: NDArray[np.float32] | None
+) -> OnnxClassifier:
     """Quantize to int8 weights and uint8 activations, with scales fixed by calibration; logits stay float32."""
-    batches = _check_calibration(calibration)
-    exported = export_onnx(base, batches[0].shape[1:])
-    digests = [hashlib.sha256(data).hexdigest() for data in (exported, np.concatenate(batches).tobytes())]
+    batches = check_calibration("int8", calibration)
+    exported = graph_of(base, batches[0].shape[1:])
+    graph = exported.graph
+    _require_opset(exported)
+    exported.logits(batches[0])  # inputs that do not fit are refused here, by the shape that the model takes
+    if len(graph.shape) == 1:
+        batches = [batch.reshape(len(batch), -1) for batch in batches]
+    digests = [hashlib.sha256(data).hexdigest() for data in (graph.data, np.concatenate(batches).tobytes())]
     what = f"int8 {_RECIPE}, {versions_of('onnx', 'onnxruntime')}, {' '.join(digests)}"
-    graph = kept_graph(what, lambda: _quantized(exported, batches))
-    return OnnxClassifier(graph, base.num_classes, threads=torch.get_num_threads())
+    made = kept_graph(what, lambda: _quantized(graph.data, _Reader(graph.input, batches), graph.output))
+    return exported.with_model(made)
 
 
-def _quantized(exported: bytes, batches: list[NDArray[np.float32]]) -> bytes:
+def _quantized(data: bytes, reader: _Reader, output: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="smoothcert-int8-") as folder, quiet():
         source = Path(folder, "float32.onnx")
-        source.write_bytes(exported)
-        model = _quantize(source, batches)
+        source.write_bytes(data)
+        model = _quantize(source, reader, output)
     _check_int8(model)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
+    made: bytes = model.SerializeToString(deterministic=True)
+    return made
 
 
-def _check_calibration(calibration: NDArray[np.float32] | None) -> list[NDArray[np.float32]]:
+def _require_opset(classifier: GraphClassifier) -> None:
+    opset = next(
+        (each.version for each in load_graph(classifier).opset_import if each.domain in ("", "ai.onnx")), 0
+    )
+    if opset < _OPSET:
+        raise InvalidArgumentError(
+            f"base has operators of ONNX opset {opset}: a scale per channel needs {_OPSET}, so export it again"
+        )
+
+
+def check_calibration(spec: str, calibration: NDArray[np.float32] | None) -> list[NDArray[np.float32]]:
     """Check the calibration inputs and cut them into batches."""
     if calibration is None:
         raise InvalidArgumentError(
-            "int8 needs calibration=...: a float32 array (b, *shape) of about 100 noisy inputs at the sigma of "
+            f"{spec} needs calibration=...: a float32 array (b, *shape) of about 100 noisy inputs at the sigma of "
             "the certification, whose noise no certificate uses"
         )
     inputs = np.asarray(calibration)
@@ -75,8 +90,8 @@ def _check_calibration(calibration: NDArray[np.float32] | None) -> list[NDArray[
 class _Reader:
     """Hand out calibration batches as ONNX Runtime asks for them, by ranges."""
 
-    def __init__(self, batches: list[NDArray[np.float32]]) -> None:
-        self.batches = batches
+    def __init__(self, name: str, batches: list[NDArray[np.float32]]) -> None:
+        self.name, self.batches = name, batches
         self.set_range(0, len(batches))
 
     def __len__(self) -> int:
@@ -87,10 +102,10 @@ class _Reader:
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         batch = next(self.rest, None)
-        return None if batch is None else {INPUT: batch}
+        return None if batch is None else {self.name: batch}
 
 
-def _quantize(source: Path, batches: list[NDArray[np.float32]]) -> Any:
+def _quantize(source: Path, calibration: _Reader, output: str) -> Any:
     """Fold batch normalization, calibrate and quantize; return the model with its logits in float32."""
     onnx = import_extra("onnx", "onnx")
     quantization = import_extra("onnxruntime.quantization", "onnx")
@@ -101,7 +116,7 @@ def _quantize(source: Path, batches: list[NDArray[np.float32]]) -> Any:
     quantization.quantize_static(
         str(folded),
         str(target),
-        _Reader(batches),
+        calibration,
         quant_format=quantization.QuantFormat.QDQ,
         per_channel=True,
         activation_type=quantization.QuantType.QUInt8,
@@ -110,20 +125,20 @@ def _quantize(source: Path, batches: list[NDArray[np.float32]]) -> Any:
         extra_options={"CalibPercentile": _PERCENTILE, "CalibStridedMinMax": 1},
     )
     model = onnx.load(str(target))
-    _release_logits(model.graph)
+    _release_logits(model.graph, output)
     strip_metadata(model)
     return model
 
 
-def _release_logits(graph: Any) -> None:
+def _release_logits(graph: Any, output: str) -> None:
     """Drop the quantizations between the last products and the logits, so that the logits stay float32."""
     # In 8 bits they would tie: on a ResNet-20 for CIFAR-10 that alone raised the disagreement from 0.013 to 0.017.
     producers = {output: node for node in graph.node for output in node.output}
-    factors = {name for node in graph.node if node.op_type in _PRODUCTS for name in node.input}
-    pending = [OUTPUT]
+    factors = {name for node in graph.node if node.op_type in PRODUCTS for name in node.input}
+    pending = [output]
     while pending:
         node = producers.get(pending.pop())
-        if node is None or node.op_type in _PRODUCTS or not factors.isdisjoint(node.output):
+        if node is None or node.op_type in PRODUCTS or not factors.isdisjoint(node.output):
             continue
         quantize = producers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
         if quantize is not None:
@@ -147,7 +162,7 @@ def _check_int8(model: Any) -> None:
         if node.op_type == "DequantizeLinear" and len(node.input) == 3
         for output in node.output
     }
-    heavy = [node for node in model.graph.node if node.op_type in _PRODUCTS]
+    heavy = [node for node in model.graph.node if node.op_type in PRODUCTS]
     allowed = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
     kept = [node.name for node in heavy if any(eight_bit.get(name) not in allowed for name in node.input[:2])]
     if kept or not heavy:

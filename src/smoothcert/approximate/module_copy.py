@@ -7,10 +7,10 @@ import warnings
 
 import torch
 
-from smoothcert.classifiers import TorchClassifier
+from smoothcert.classifiers import Classifier, TorchClassifier
 from smoothcert.errors import InvalidArgumentError
 
-__all__ = ["copy_module"]
+__all__ = ["copy_module", "torch_base"]
 
 
 def copy_module(base: TorchClassifier) -> torch.nn.Module:
@@ -25,3 +25,13 @@ def copy_module(base: TorchClassifier) -> torch.nn.Module:
             f"parameters first: {str(error)[:200]}"
         ) from error
     return module
+
+
+def torch_base(spec: str, base: Classifier) -> TorchClassifier:
+    """Return a base that has a torch module."""
+    if not isinstance(base, TorchClassifier):
+        raise InvalidArgumentError(
+            f"candidate {spec!r} is made from a torch module, but base is a {type(base).__qualname__}: give a "
+            "TorchClassifier, or the candidate as an .onnx file"
+        )
+    return base

@@ -1,6 +1,6 @@
-"""One interface to anything that labels a batch: torch modules, ONNX files and plain functions.
+"""One interface to anything that labels a batch: torch modules, ONNX files, estimators and plain functions.
 
-Torch and ONNX Runtime are imported where they are used, so that ``import smoothcert`` stays fast.
+Torch, ONNX Runtime and OpenVINO are imported where they are used, so that ``import smoothcert`` stays fast.
 """
 
 import lazy_loader

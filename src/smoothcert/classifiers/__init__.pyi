@@ -1,3 +1,4 @@
+from .adapted import as_classifier as as_classifier
 from .base import INVALID_VOTE as INVALID_VOTE
 from .base import Classifier as Classifier
 from .base import votes_from_logits as votes_from_logits
@@ -5,16 +6,20 @@ from .compiled import CompiledClassifier as CompiledClassifier
 from .denoised import Denoised as Denoised
 from .devices import usable_device as usable_device
 from .diffusion import DiffusionDenoiser as DiffusionDenoiser
+from .estimator import is_estimator as is_estimator
 from .fingerprint import module_fingerprint as module_fingerprint
 from .function import FunctionClassifier as FunctionClassifier
+from .graph import GraphClassifier as GraphClassifier
 from .kept_graphs import kept_graph as kept_graph
 from .kept_graphs import versions_of as versions_of
 from .onnx_export import INPUT as INPUT
 from .onnx_export import OUTPUT as OUTPUT
 from .onnx_export import ExportedClassifier as ExportedClassifier
+from .onnx_export import ExportedToOpenVino as ExportedToOpenVino
 from .onnx_export import export_onnx as export_onnx
 from .onnx_export import strip_metadata as strip_metadata
 from .onnx_file import OnnxClassifier as OnnxClassifier
+from .openvino import OpenVinoClassifier as OpenVinoClassifier
 from .quiet import in_one_line as in_one_line
 from .quiet import quiet as quiet
 from .rounding import beyond_rounding as beyond_rounding

@@ -33,11 +33,16 @@ def usable_device(device: str | torch.device) -> torch.device:
     """
     try:
         chosen = torch.device(device)
-        torch.zeros(1, device=chosen).numpy(force=True)  # which the meta device, without values, refuses
     except Exception as error:  # each backend raises what it likes
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidArgumentError(
-            f"device is {str(device)!r}, which cannot be used here ({said[:200]}): give 'cpu', or a device that "
-            "this machine has"
+            f"device is {str(device)!r}, which is none that PyTorch knows: give 'cpu', 'cuda', 'cuda:1' or 'mps'"
+        ) from error
+    try:
+        torch.zeros(1, device=chosen).numpy(force=True)  # which the meta device, without values, refuses
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise InvalidArgumentError(
+            f"device is {str(device)!r}, which cannot be used here ({said}): give 'cpu', or a device that this "
+            "machine has"
         ) from error
     return chosen

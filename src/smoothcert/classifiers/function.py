@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.classifiers.base import votes_from_logits
+from smoothcert.classifiers.estimator import EstimatorScores, estimator_fingerprint, is_estimator
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = ["FunctionClassifier"]
@@ -29,7 +31,7 @@ class FunctionClassifier:
     Raises
     ------
     InvalidArgumentError
-        When `num_classes` is less than 2 or `fingerprint` is empty.
+        When `function` cannot be called, `num_classes` is less than 2 or `fingerprint` is empty.
 
     Examples
     --------
@@ -50,6 +52,15 @@ class FunctionClassifier:
         num_classes: int,
         fingerprint: str,
     ) -> None:
+        if is_estimator(function):
+            raise InvalidArgumentError(
+                f"function is a {type(function).__name__}: use FunctionClassifier.from_estimator(estimator)"
+            )
+        if not callable(function):
+            raise InvalidArgumentError(
+                f"function is a {type(function).__name__}, which cannot be called: give a function from float32 "
+                "(b, *shape) to logits (b, num_classes)"
+            )
         if num_classes < 2:
             raise InvalidArgumentError(f"num_classes is {num_classes}: a classifier has at least 2 classes")
         if not fingerprint:
@@ -57,6 +68,54 @@ class FunctionClassifier:
         self.function = function
         self._num_classes = num_classes
         self._fingerprint = fingerprint
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, num_classes: int | None = None, fingerprint: str | None = None
+    ) -> FunctionClassifier:
+        """Take any fitted scikit-learn classifier, or one with the same interface.
+
+        Its scores are those of ``predict_proba``, or of ``decision_function`` where there is none. Inputs are
+        flattened in C order.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted classifier whose classes are the integers 0 .. num_classes - 1.
+        num_classes : int, optional
+            Number of classes, by default as many as the estimator was fitted to. With more, those that were not
+            fitted never get a vote.
+        fingerprint : str, optional
+            By default a hash of the estimator and of scikit-learn's version, the same in every process.
+
+        Returns
+        -------
+        FunctionClassifier
+
+        Raises
+        ------
+        InvalidArgumentError
+            When `estimator` is no classifier, is not fitted, or has other classes.
+
+        Notes
+        -----
+        What is certified is the class with the largest score. It is the one that ``predict`` returns, except for
+        ``SVC``, which predicts by votes of pairs of classes unless it has ``break_ties=True``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> x, y = np.random.default_rng(0).random((20, 4)), np.arange(20) % 2
+        >>> classifier = FunctionClassifier.from_estimator(LogisticRegression().fit(x, y))
+        >>> classifier.logits(x.reshape(20, 2, 2).astype(np.float32)).shape
+        (20, 2)
+        """
+        if num_classes is not None and num_classes < 2:
+            raise InvalidArgumentError(f"num_classes is {num_classes}: a classifier has at least 2 classes")
+        scores = EstimatorScores(estimator, num_classes)
+        named = fingerprint if fingerprint is not None else estimator_fingerprint(estimator)
+        return cls(scores, scores.num_classes, named)
 
     @property
     def num_classes(self) -> int:

@@ -10,11 +10,12 @@ import torch
 
 from smoothcert.classifiers.kept_graphs import computed_by, kept_graph, versions_of
 from smoothcert.classifiers.onnx_file import OnnxClassifier
+from smoothcert.classifiers.openvino import OpenVinoClassifier, import_openvino
 from smoothcert.classifiers.quiet import in_one_line, quiet
 from smoothcert.classifiers.torch_module import TorchClassifier
 from smoothcert.errors import InvalidArgumentError, MissingExtraError, require_extra
 
-__all__ = ["INPUT", "OUTPUT", "ExportedClassifier", "export_onnx", "strip_metadata"]
+__all__ = ["INPUT", "OUTPUT", "ExportedClassifier", "ExportedToOpenVino", "export_onnx", "strip_metadata"]
 
 INPUT, OUTPUT = "input", "logits"
 """The names of an exported model's input and output."""
@@ -22,7 +23,19 @@ INPUT, OUTPUT = "input", "logits"
 _OPSET = 18
 
 
-class ExportedClassifier(OnnxClassifier):
+class _Exported:
+    """What is run in the place of a torch classifier, described as that."""
+
+    _source: TorchClassifier
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What is run; ``source`` is the fingerprint of the torch classifier that was exported."""
+        described: dict[str, str] = super().description  # type: ignore[misc]
+        return self._source.description | {"source": self._source.fingerprint, "runtime": described["runtime"]}
+
+
+class ExportedClassifier(_Exported, OnnxClassifier):
     """A torch classifier exported to ONNX and run by ONNX Runtime in float32.
 
     Parameters
@@ -41,21 +54,46 @@ class ExportedClassifier(OnnxClassifier):
     """
 
     def __init__(self, source: TorchClassifier, shape: tuple[int, ...]) -> None:
-        tensors = (*source.module.parameters(), *source.module.buffers())
-        dtypes = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
-        if dtypes - {torch.float32} or source.device.type != "cpu":
-            found = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
-            raise InvalidArgumentError(
-                f"runtime 'onnx' takes float32 modules on the CPU, but this one has {found or 'no parameters'} on "
-                f"{source.device.type}: use 'eager'"
-            )
+        _require_float32("onnx", source)
         super().__init__(export_onnx(source, shape), source.num_classes, threads=torch.get_num_threads())
-        self._source = source.description | {"source": source.fingerprint}
+        self._source = source
 
-    @property
-    def description(self) -> dict[str, str]:
-        """What is run; ``source`` is the fingerprint of the torch classifier that was exported."""
-        return self._source | {"runtime": super().description["runtime"]}
+
+class ExportedToOpenVino(_Exported, OpenVinoClassifier):
+    """A torch classifier exported to ONNX and run by OpenVINO in float32.
+
+    Parameters
+    ----------
+    source, shape
+        As for `ExportedClassifier`.
+    model : bytes, optional
+        The export, where there is one already.
+
+    Raises
+    ------
+    MissingExtraError
+        Also when openvino is not installed: ``pip install 'smoothcert[openvino]'``.
+    InvalidArgumentError
+        As `ExportedClassifier`.
+    """
+
+    def __init__(self, source: TorchClassifier, shape: tuple[int, ...], model: bytes | None = None) -> None:
+        _require_float32("openvino", source)
+        import_openvino()
+        model = model or export_onnx(source, shape)
+        super().__init__(model, source.num_classes, threads=torch.get_num_threads())
+        self._source = source
+
+
+def _require_float32(runtime: str, source: TorchClassifier) -> None:
+    tensors = (*source.module.parameters(), *source.module.buffers())
+    dtypes = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+    if dtypes - {torch.float32} or source.device.type != "cpu":
+        found = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
+        raise InvalidArgumentError(
+            f"runtime {runtime!r} takes float32 modules on the CPU, but this one has {found or 'no parameters'} "
+            f"on {source.device.type}: use 'eager'"
+        )
 
 
 def export_onnx(classifier: TorchClassifier, shape: tuple[int, ...]) -> bytes:

@@ -1,4 +1,4 @@
-"""What runs a torch module: ONNX Runtime on the CPU where it can, PyTorch elsewhere.
+"""What runs a torch module: ONNX Runtime on the CPU where it can, PyTorch elsewhere; others by name.
 
 Nothing is timed. A probe gains too little and may be misled by whatever else runs on the machine meanwhile:
 ``benchmarks/runtime_choice.py`` measures both.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from smoothcert.classifiers.base import Classifier
 from smoothcert.classifiers.compiled import CompiledClassifier
-from smoothcert.classifiers.onnx_export import ExportedClassifier
+from smoothcert.classifiers.onnx_export import ExportedClassifier, ExportedToOpenVino
 from smoothcert.classifiers.rounding import beyond_rounding
 from smoothcert.classifiers.torch_module import RUNTIMES, RuntimeName, TorchClassifier
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
@@ -28,10 +28,11 @@ def with_runtime(classifier: TorchClassifier, runtime: RuntimeName, batch: NDArr
     ----------
     classifier : TorchClassifier
         Left as it is.
-    runtime : {"eager", "compile", "onnx", "auto"}
+    runtime : {"auto", "eager", "compile", "onnx", "openvino"}
         ``"eager"`` is the module as PyTorch runs it, ``"compile"`` a `CompiledClassifier`, ``"onnx"`` an
-        `ExportedClassifier`. ``"auto"`` is ``"onnx"`` on the CPU, and ``"eager"`` elsewhere and where ONNX Runtime
-        is not installed, cannot run the module or computes something else.
+        `ExportedClassifier`, ``"openvino"`` an `ExportedToOpenVino`. ``"auto"`` is ``"onnx"`` on the CPU, and
+        ``"eager"`` elsewhere and where ONNX Runtime is not installed, cannot run the module or computes something
+        else.
     batch : ndarray of float32, shape (b, *shape)
         Inputs as they will come, with noise: what is chosen must compute the same on them. ``"compile"`` is for
         batches of b.
@@ -45,7 +46,8 @@ def with_runtime(classifier: TorchClassifier, runtime: RuntimeName, batch: NDArr
     Raises
     ------
     MissingExtraError
-        For ``"onnx"`` without ONNX Runtime: ``pip install 'smoothcert[onnx]'``.
+        For ``"onnx"`` without ONNX Runtime: ``pip install 'smoothcert[onnx]'``; for ``"openvino"`` without that or
+        without OpenVINO: ``pip install 'smoothcert[onnx,openvino]'``.
     InvalidArgumentError
         When `batch` is no float32 batch, there is no such runtime, or it cannot run the module or computes
         something else.
@@ -72,6 +74,8 @@ def with_runtime(classifier: TorchClassifier, runtime: RuntimeName, batch: NDArr
         return _same_function(classifier, CompiledClassifier(classifier, len(batch)), runtime, batch)
     if runtime == "onnx":
         return _same_function(classifier, ExportedClassifier(classifier, batch.shape[1:]), runtime, batch)
+    if runtime == "openvino":
+        return _same_function(classifier, ExportedToOpenVino(classifier, batch.shape[1:]), runtime, batch)
     if runtime == "auto":  # only CPU modules are exported
         with contextlib.suppress(InvalidArgumentError, MissingExtraError):
             return with_runtime(classifier, "onnx", batch)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from smoothcert.classifiers.base import INVALID_VOTE
 from smoothcert.classifiers.devices import usable_device
+from smoothcert.classifiers.estimator import is_estimator
 from smoothcert.classifiers.fingerprint import module_fingerprint, qualified_name
 from smoothcert.classifiers.own_copy import evaluation_copy
 from smoothcert.errors import InvalidArgumentError
@@ -19,7 +20,7 @@ from smoothcert.errors import InvalidArgumentError
 __all__ = ["RUNTIMES", "RuntimeName", "TorchClassifier", "labels_of"]
 
 
-RuntimeName = Literal["auto", "eager", "compile", "onnx"]
+RuntimeName = Literal["auto", "eager", "compile", "onnx", "openvino"]
 """What may run a torch module."""
 
 _BATCH_WIDE = ".quantized.dynamic"  # in the names of torch's modules of such layers
@@ -46,14 +47,14 @@ class TorchClassifier:
     input_dtype : torch.dtype, optional
         What the preprocessed batch is cast to before `module`; by default the dtype of the module's parameters
         where all of them have the same, else float32.
-    runtime : {"auto", "eager", "compile", "onnx"}
+    runtime : {"auto", "eager", "compile", "onnx", "openvino"}
         What procedures run it with, see `with_runtime`. `logits` and `classify` themselves are PyTorch's.
 
     Raises
     ------
     InvalidArgumentError
-        When `num_classes` is less than 2, the device cannot be used, or the module cannot be copied, decides its
-        quantization by the batch at hand, or was exported for batches of one size alone.
+        When `module` is no torch module, `num_classes` is less than 2, the device cannot be used, or the module
+        cannot be copied, decides its quantization by the batch at hand, or was exported for batches of one size.
 
     Examples
     --------
@@ -74,10 +75,15 @@ class TorchClassifier:
         input_dtype: torch.dtype | None = None,
         runtime: RuntimeName = "auto",
     ) -> None:
+        if not isinstance(module, torch.nn.Module):
+            remedy = (
+                "use FunctionClassifier.from_estimator(estimator)"
+                if is_estimator(module)
+                else "give a torch.nn.Module, or use FunctionClassifier(function, num_classes, fingerprint=...)"
+            )
+            raise InvalidArgumentError(f"module is a {type(module).__name__}: {remedy}")
         if num_classes < 2:
             raise InvalidArgumentError(f"num_classes is {num_classes}: a classifier has at least 2 classes")
-        if not isinstance(module, torch.nn.Module):
-            raise InvalidArgumentError(f"module is a {type(module).__name__}: give a torch.nn.Module")
         if runtime not in RUNTIMES:
             raise InvalidArgumentError(f"runtime is {runtime!r}: it should be one of {', '.join(RUNTIMES)}")
         _refuse_batch_wide_scales(module)

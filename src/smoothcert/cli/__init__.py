@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -16,7 +17,7 @@ from smoothcert.cli.printing import warn
 from smoothcert.errors import SmoothcertError
 from smoothcert.printable import printable
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "program"]
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
 _RESUME = "interrupted: what was finished is kept; run the same command again to continue"
@@ -59,6 +60,22 @@ def _root(
 
 app.add_typer(cache.app, name="cache")
 app.add_typer(surrogate.app, name="surrogate")
+
+
+def program() -> NoReturn:
+    """Run the command line as a process of its own, and end it at once.
+
+    All is written and closed by then; taking down PyTorch and the runtimes in order would take up to a second.
+    """
+    try:
+        main()
+        code: object = 0
+    except SystemExit as exit_:
+        code = exit_.code
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a pipe whose reader has left
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """Run the command line with ``python -m smoothcert.cli``."""
 
-from smoothcert.cli import main
+from smoothcert.cli import program
 
-main()
+program()

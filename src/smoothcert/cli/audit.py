@@ -71,7 +71,7 @@ def audit(
         found = run_audit(
             workspace.base,
             made.classifier,
-            workspace.dataset.inputs,
+            workspace.dataset,
             cache=cache,
             seed=seed,
             n_p=n_p,

@@ -9,7 +9,7 @@ import typer
 
 from smoothcert.cli import options
 from smoothcert.cli.failures import Command
-from smoothcert.cli.printing import print_result, show
+from smoothcert.cli.printing import doing, print_result, show
 from smoothcert.printable import printable
 
 app = typer.Typer(help="Look at a certification cache, check it, repair it.", no_args_is_help=True)
@@ -60,7 +60,8 @@ def verify(cache: CacheArgument) -> None:
     from smoothcert.errors import CacheCorruptError
     from smoothcert.votes.store import verify as verify_all
 
-    found = verify_all(cache)
+    with doing("reading every part", in_logs=False):
+        found = verify_all(cache)
     for each in found:
         missing = each.notes or each.damage
         if each.holds:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from smoothcert.data import Dataset
     from smoothcert.noise import NoiseName, NoiseStream
     from smoothcert.procedures import CertificationRun
-    from smoothcert.sampling import Inputs
     from smoothcert.votes import Progress
 
 
@@ -110,7 +109,7 @@ def certify(
             batch_size=batch_size,
             progress=progress,
         )
-        run = _run(opened.classifier, dataset.inputs, radius, budget, guide, n, runner_up, shared)
+        run = _run(opened.classifier, dataset, radius, budget, guide, n, runner_up, shared)
     if log is not None:
         write_cohen_log(log, run, dataset.labels)
     print_run(as_json, run, dataset, cache)
@@ -118,7 +117,7 @@ def certify(
 
 def _run(
     classifier: Classifier,
-    x: Inputs,
+    x: Dataset,
     radius: float | None,
     budget: int | None,
     guide: Path | None,

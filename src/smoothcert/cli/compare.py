@@ -50,9 +50,9 @@ def compare(
     Example: smoothcert compare runs/base --min-certified-accuracy 0.60@0.5 --confidence 0.99
     """
     with doing("loading PyTorch"):
-        from smoothcert.cli.workspace import open_labels
+        from smoothcert.cli.workspace import compared
         from smoothcert.errors import InvalidArgumentError
-        from smoothcert.evaluation import compare_candidates, judge, require_confidence
+        from smoothcert.evaluation import judge, require_confidence
         from smoothcert.reporting import (
             CONFIDENCE,
             comparison_json,
@@ -66,9 +66,8 @@ def compare(
     at = None if radii is None else _radii(radii)
     parsed = [_gate(text) for text in gates or []]
     shown = CONFIDENCE if confidence is None else require_confidence(confidence)
-    dataset = open_labels(cache, data=data)
     with doing("comparing"):
-        comparison = compare_candidates(cache, dataset.inputs, dataset.labels)
+        comparison = compared(cache, data)
     comparison = comparison if at is None else comparison.at(at)
     if parsed and not comparison.candidates:
         raise InvalidArgumentError(f"{cache} has no recertified candidate to gate: run smoothcert recertify first")

@@ -44,13 +44,13 @@ Noise = Annotated[
         "to the grid and certifies those.",
     ),
 ]
-RuntimeName = Literal["auto", "eager", "compile", "onnx"]
+RuntimeName = Literal["auto", "eager", "compile", "onnx", "openvino"]  # as in `with_runtime`, which loads torch
 Runtime = Annotated[
     RuntimeName,
     typer.Option(
         "--runtime",
-        help="What runs the model: PyTorch, torch.compile or ONNX Runtime. By default ONNX Runtime on the CPU, "
-        "if it can, and PyTorch elsewhere.",
+        help="What runs the model: PyTorch, torch.compile, ONNX Runtime or OpenVINO. By default ONNX Runtime on "
+        "the CPU, if it can, and PyTorch elsewhere.",
     ),
 ]
 Levels = Annotated[int | None, typer.Option("--levels", help="Grid steps per unit for --noise grid or quantised.")]

@@ -35,7 +35,7 @@ def predict(
     """
     with doing("loading PyTorch"):
         from smoothcert.cli.workspace import noise_law, open_inputs
-        from smoothcert.procedures import near_chance
+        from smoothcert.procedures import near_chance, odd_sigma
         from smoothcert.procedures import predict as run_predict
         from smoothcert.votes.store import Provenance
 
@@ -58,7 +58,7 @@ def predict(
             progress=progress,
         )
     claimed = labels != -1
-    cautions = near_chance(labels[claimed], dataset.labels[claimed], dataset.num_classes)
+    cautions = (*odd_sigma(sigma), *near_chance(labels[claimed], dataset.labels[claimed], dataset.num_classes))
     abstained, right = int((labels == -1).sum()), int((labels == dataset.labels).sum())
     print_result(
         as_json,

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +54,9 @@ _bars = 0  # that show by themselves that something is going on
 
 
 @contextmanager
-def doing(what: str) -> Iterator[None]:
-    """Say on standard error what takes its time: a status line on a terminal, a plain line elsewhere."""
-    if _bars:
+def doing(what: str, *, in_logs: bool = True) -> Iterator[None]:
+    """Say on standard error what takes its time: a status line on a terminal, a plain line (in logs) elsewhere."""
+    if _bars or not (in_logs or sys.stderr.isatty()):
         yield
     elif not sys.stderr.isatty():
         typer.echo(f"{printable(what)} …", err=True)
@@ -98,12 +97,9 @@ def print_result(as_json: bool, facts: Any, *shown: Table | str) -> None:
 
 def print_run(as_json: bool, run: CertificationRun, dataset: Dataset, cache: Path) -> None:
     """Print what a certification found, and where its votes are."""
-    from smoothcert.procedures import near_chance
     from smoothcert.reporting import certification_json, certification_table
 
     y = dataset.labels
-    cautions = near_chance(run.certificates.top_class, y, dataset.num_classes)
-    run = replace(run, certificates=run.certificates.with_cautions(*cautions))
     line = f"{run.certificates.claim()}; votes in {cache}"
     print_result(as_json, certification_json(run, y), certification_table(run, y), line)
     warn_once(run.certificates.cautions)
@@ -128,25 +124,10 @@ def _console() -> Console:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show samples done, samples/s and the time left, on standard error; refreshed twice a second."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    """Show samples done, samples/s and the time left, on standard error."""
+    from smoothcert.votes import progress_bar as bar
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with _bar_shown(), Bar(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
-        task = bar.add_task(printable(what), total=None, rate="")
-
-        def report(done: int, total: int) -> None:
-            speed = bar.tasks[task].speed
-            bar.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
-
+    with _bar_shown(), bar(what) as report:
         yield report
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from smoothcert.cli import options
+from smoothcert.cli.candidate_rows import counted, decided_at, lines_of, row_of
 from smoothcert.cli.printing import doing, note, print_json, progress_bar, show, warn, warn_once
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from smoothcert.approximate import Candidate
-    from smoothcert.procedures import BoundName, Irs, Joint, RadiusDecisions, Recertification
+    from smoothcert.procedures import BoundName, Irs, Joint
 
 
 def recertify(
@@ -25,7 +22,8 @@ def recertify(
         typer.Option(
             "--candidate",
             help="fp16, bf16, int8, prune:AMOUNT, prune-global:AMOUNT, PACKAGE.MODULE:FUNCTION, a checkpoint, .onnx "
-            "or .pt2 file, hf:FOLDER-OR-ID, timm:NAME[@FILE]; may be given several times.",
+            "or .pt2 file, hf:FOLDER-OR-ID, timm:NAME[@FILE]; bf16:torch, bf16:openvino, int8:onnx and "
+            "int8:openvino name the runtime; may be given several times.",
         ),
     ],
     n_p: Annotated[
@@ -92,7 +90,7 @@ def recertify(
     Example: smoothcert recertify runs/base --candidate int8 --candidate prune:0.10 --n-p 1000
     """
     with doing("loading libraries"):
-        from smoothcert.procedures import near_chance, require_samples, reserve_holdout, spread_of
+        from smoothcert.procedures import require_samples, reserve_holdout, spread_of
 
     samples = _samples(n_p, holdout)
     if radius is None:
@@ -116,22 +114,19 @@ def recertify(
         _warn_of_others(cache, {made.name for made in candidates})
     dataset, said = workspace.dataset, set[str]()
     rows = []
-    for spec, made in zip(candidate, candidates, strict=True):
+    for made in candidates:
         with progress_bar(made.name) as progress:
             if radius is not None:
-                decided = decide_candidate(
-                    workspace, spec, made, radius, samples, alpha_zeta, batch_size, progress
-                )
-                row = {**_row(made, decided), **_decided(decided, radius, dataset.labels)}
+                decided = decide_candidate(workspace, made, radius, samples, alpha_zeta, batch_size, progress)
+                row = {**row_of(made, decided), **decided_at(decided, radius, dataset.labels)}
             elif samples is not None:
                 run = recertify_candidate(
-                    workspace, spec, made, samples, spread, chosen, alpha_zeta, baseline, batch_size, progress
+                    workspace, made, samples, spread, chosen, alpha_zeta, baseline, batch_size, progress
                 )
-                row = {**_row(made, run), **_counted(run)}
-        row["cautions"] += near_chance(row.pop("top_class"), dataset.labels, dataset.num_classes)
+                row = {**row_of(made, run), **counted(run)}
         rows.append(row)
         if not as_json:
-            show(*_lines(row))
+            show(*lines_of(row))
         warn_once(row["cautions"], said)
     if as_json:
         print_json(rows)
@@ -177,61 +172,6 @@ def _warn_of_others(cache: Path, names: set[str]) -> None:
             "changed after looking at their results is not covered: certify it on samples that nobody looked at "
             "(--holdout START:STOP) or on fresh noise (smoothcert audit)"
         )
-
-
-def _row(made: Candidate, run: Recertification | RadiusDecisions) -> dict[str, Any]:
-    certificates = run.certificates
-    return {
-        "candidate": made.name,
-        "computes": made.description,
-        "certified": int(certificates.certified.sum()),
-        "inputs": len(certificates),
-        "summary": certificates.claim(),
-        "cautions": list(certificates.cautions),
-        "top_class": certificates.top_class,
-        "alpha": certificates.alpha,
-        "method": certificates.method,
-        "premise": certificates.premise,
-        "identical": run.identical,
-        "samples": run.timing.samples,
-        "seconds": run.timing.seconds,
-    }
-
-
-def _counted(run: Recertification) -> dict[str, Any]:
-    from smoothcert.evaluation import mean_zeta
-
-    fresh, m = run.pairs.fresh, run.pairs.m
-    zeta = mean_zeta(run.certificates) if (~fresh & (m > 0)).any() else None
-    counted = {"direct": int((fresh & (m > 0)).sum()), "unsampled": int((m == 0).sum())}
-    return {"gamma": run.gamma, "mean_zeta": zeta, "spread": run.spread, "n_p": float(m.mean()), **counted}
-
-
-def _decided(run: RadiusDecisions, radius: float, labels: NDArray[np.int64]) -> dict[str, Any]:
-    from smoothcert.evaluation import certified_accuracy
-
-    accuracy = float(certified_accuracy(run.certificates, labels, [radius])[0])
-    per_input = float(run.certificates.n.mean())
-    return {"radius": radius, "certified_accuracy": accuracy, "samples_per_input": per_input}
-
-
-def _lines(row: dict[str, Any]) -> list[str]:
-    if "radius" in row:
-        found = (
-            f"certified accuracy at {row['radius']:g} is {row['certified_accuracy']:.3f}, "
-            f"{row['samples_per_input']:,.0f} samples an input"
-        )
-    else:
-        zeta = row["mean_zeta"]
-        found = "all from its own votes alone" if zeta is None else f"mean zeta {zeta:.4f}"
-        if row["spread"] == "budget":
-            found += f"; {row['n_p']:,.0f} samples an input on average, none for {row['unsampled']}"
-    same = "; its outputs are bit-identical to the base's: not an approximation" if row["identical"] else ""
-    return [
-        f"{row['candidate']}: {row['summary']}; {found}{same}",
-        f"  {row['computes']}",
-        f"  provided that {row['premise']}",
-    ]
 
 
 def _samples(n_p: int | None, holdout: str | None) -> int | range | None:

@@ -22,13 +22,11 @@ def report(
     Example: smoothcert report runs/base --out runs/report
     """
     with doing("loading PyTorch"):
-        from smoothcert.cli.workspace import open_labels
-        from smoothcert.evaluation import compare_candidates
+        from smoothcert.cli.workspace import compared
         from smoothcert.reporting import comparison_json, write_report
 
-    dataset = open_labels(cache, data=data)
     with doing("comparing"):
-        comparison = compare_candidates(cache, dataset.inputs, dataset.labels)
+        comparison = compared(cache, data)
     with doing("writing tables and plots"):
         written = write_report(comparison, out)
     facts = {"files": [str(path) for path in written]}

@@ -59,7 +59,7 @@ def votes(
     with recording_provenance(out, absolute(provenance)), progress_bar("votes") as progress:
         found = collect_votes(
             opened.classifier,
-            opened.dataset.inputs,
+            opened.dataset,
             sigma=sigma,
             n=n,
             cache=out,

@@ -140,7 +140,7 @@ def guided(
     with progress_bar("guided") as progress:
         run = certify_with_budget(
             classifier,
-            dataset.inputs,
+            dataset,
             len(dataset) * (n0 + n),
             sigma=loaded.record.sigma,
             guide=SurrogateGuide(loaded, radius=radius),

@@ -14,6 +14,7 @@ from smoothcert.classifiers import Classifier
 from smoothcert.cli.inputs import open_dataset
 from smoothcert.cli.printing import doing, warn_once
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
+from smoothcert.evaluation import compare
 from smoothcert.models import OpenedModel, function_name
 from smoothcert.models import load_model as load
 from smoothcert.noise import GridNoise, NoiseName, NoiseStream, input_keys
@@ -25,11 +26,13 @@ from smoothcert.votes.store import CertificationCache, Provenance, read_provenan
 if TYPE_CHECKING:
     from smoothcert.classifiers import RuntimeName
     from smoothcert.data import Dataset
+    from smoothcert.evaluation import Comparison
 
 __all__ = [
     "Opened",
     "Workspace",
     "absolute",
+    "compared",
     "load_model",
     "noise_law",
     "open_inputs",
@@ -90,6 +93,11 @@ def open_labels(cache: Path, *, data: str | None) -> Dataset:
             f"{where} has {want[0]} and {want[1]}: name its data with --data"
         )
     return dataset if provenance is not None else _those_of(store, dataset)
+
+
+def compared(cache: Path, data: str | None) -> Comparison:
+    """Compare the base of a cache with its candidates, by the labels that it knows or those of a data set."""
+    return compare(cache) if data is None else compare(cache, open_labels(cache, data=data))
 
 
 def open_inputs(provenance: Provenance, *, sigma: float, device: str | None, runtime: RuntimeName) -> Opened:

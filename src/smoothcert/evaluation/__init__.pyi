@@ -5,7 +5,7 @@ from .betting import bounded_mean_interval as bounded_mean_interval
 from .comparison import BASE as BASE
 from .comparison import CandidateResult as CandidateResult
 from .comparison import Comparison as Comparison
-from .comparison import compare_candidates as compare_candidates
+from .comparison import compare as compare
 from .confidence import average_certified_radius_lower as average_certified_radius_lower
 from .confidence import certified_accuracy_lower as certified_accuracy_lower
 from .confidence import false_certificates as false_certificates

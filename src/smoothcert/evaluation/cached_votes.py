@@ -11,15 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothcert.certificate import Certificates
+from smoothcert.data import load_dataset
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates
 from smoothcert.sampling import Inputs, Votes, as_inputs
 from smoothcert.surrogate import Rows
 from smoothcert.votes import tally_of
-from smoothcert.votes.store import CachedInput, CertificationCache, Manifest
+from smoothcert.votes.store import (
+    CachedInput,
+    CertificationCache,
+    Manifest,
+    open_candidate,
+    read_candidates,
+    read_labels,
+    read_provenance,
+)
 
-__all__ = ["SampledInputs", "cached_rows", "certify_first", "labelled_inputs", "read_sampled"]
+__all__ = ["SampledInputs", "cached_rows", "certify_first", "known_labels", "labelled_inputs", "read_sampled"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,14 +86,18 @@ def read_sampled(cache: str | Path, x: Any, y: NDArray[np.int64]) -> SampledInpu
             f"{store.path} has no selection votes, so that CERTIFY cannot be evaluated on it: give a cache that "
             "smoothcert certify made"
         )
-    inputs = labelled_inputs(x, y)
+    inputs, y = labelled_inputs(x, y)
     rows = list(cached_rows(store, list(input_keys(inputs))))
     return SampledInputs(manifest=store.manifest, inputs=inputs, y=np.asarray(y), rows=rows)
 
 
-def labelled_inputs(x: Any, y: NDArray[np.int64]) -> Inputs:
-    """Return the inputs, checked, when there is a label for each."""
+def labelled_inputs(x: Any, y: NDArray[np.int64] | None) -> tuple[Inputs, NDArray[np.int64]]:
+    """Return the inputs, checked, and a label for each."""
     given = as_inputs(x)
+    if y is None:
+        y = given.labels
+    if y is None:
+        raise InvalidArgumentError("y is missing: x has no labels of its own, so give them")
     if np.shape(y) != (len(given.inputs),):
         raise InvalidArgumentError(
             f"y has shape {np.shape(y)}, but x has {len(given.inputs)} inputs: give one label each"
@@ -94,7 +107,31 @@ def labelled_inputs(x: Any, y: NDArray[np.int64]) -> Inputs:
         raise InvalidArgumentError(
             f"y[{i}] is {y[i]}, but x[{i}] came with the label {given.labels[i]}: give both in one order"
         )
-    return given.inputs
+    return given.inputs, np.asarray(y)
+
+
+def known_labels(store: CertificationCache) -> tuple[list[bytes], NDArray[np.int64]]:
+    """Return the inputs that a cache and all its candidates have, and the labels that were kept with it."""
+    keys = [key for entry in store.entries for key in entry.keys]
+    for record in read_candidates(store.path):
+        own = open_candidate(store, record)
+        keys = [key for key in keys if key in own]
+    labels = read_labels(store.path) or _recorded_labels(store.path)
+    if unknown := sum(key not in labels for key in keys):
+        raise InvalidArgumentError(
+            f"{store.path} does not know the labels of {unknown} of its {len(keys)} inputs: give x and y, or name "
+            "their data set with --data"
+        )
+    return keys, np.array([labels[key] for key in keys], np.int64)
+
+
+def _recorded_labels(cache: Path) -> dict[bytes, int]:
+    """Read the labels from the data set that a cache says its inputs are from, as older caches keep none."""
+    found = read_provenance(cache)
+    if found is None:
+        return {}
+    dataset = load_dataset(found.data, found.split, found.limit, found.skip)
+    return dict(zip(input_keys(dataset.inputs), dataset.labels.tolist(), strict=True))
 
 
 def cached_rows(cache: CertificationCache, keys: list[bytes]) -> Iterator[CachedInput]:

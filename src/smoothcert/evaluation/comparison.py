@@ -15,7 +15,7 @@ from smoothcert.bounds import largest_radius
 from smoothcert.certificate import Certificates
 from smoothcert.errors import CacheCorruptError, CacheMismatchError
 from smoothcert.evaluation.baselines import SamplesFromScratch, expected_curve, samples_from_scratch
-from smoothcert.evaluation.cached_votes import cached_rows, certify_first, labelled_inputs
+from smoothcert.evaluation.cached_votes import cached_rows, certify_first, known_labels, labelled_inputs
 from smoothcert.evaluation.metrics import average_certified_radius, certified_accuracy, radius_grid
 from smoothcert.evaluation.speedup import Curve, Reach, area_speedup, pointwise_speedup, reach
 from smoothcert.noise import input_keys
@@ -31,7 +31,7 @@ from smoothcert.votes.store import (
     read_candidates,
 )
 
-__all__ = ["BASE", "CandidateResult", "Comparison", "compare_candidates"]
+__all__ = ["BASE", "CandidateResult", "Comparison", "compare"]
 
 BASE = "base"
 """What the base is called beside the candidates' names."""
@@ -180,17 +180,18 @@ class Comparison(Framed):
         }
 
 
-def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Comparison:
+def compare(cache: str | Path, x: Any = None, y: NDArray[np.int64] | None = None) -> Comparison:
     """Compare the base of a cache with all candidates recertified from it, without a forward pass.
 
     Parameters
     ----------
     cache : str or Path
         Folder of the certification cache, with the candidates' votes below it.
-    x : array, tensor, sequence, data set or loader, shape (m, *shape)
-        Inputs, all of them in the cache and in every candidate's votes.
-    y : ndarray of int64, shape (m,)
-        Their labels, used for accuracies alone.
+    x : array, tensor, sequence, data set or loader, shape (m, *shape), optional
+        Inputs, all of them in the cache and in every candidate's votes. By default those that the cache and all
+        its candidates have.
+    y : ndarray of int64, shape (m,), optional
+        Their labels, used for accuracies alone; by default those that come with `x`, or that the cache knows.
 
     Returns
     -------
@@ -201,21 +202,37 @@ def compare_candidates(cache: str | Path, x: Any, y: NDArray[np.int64]) -> Compa
     CacheError
         When an input is missing, votes are damaged, or a candidate belongs to another cache.
     InvalidArgumentError
-        When the labels do not fit the inputs.
+        When the labels do not fit the inputs, or nobody knows them.
+
+    Examples
+    --------
+    >>> import numpy as np, smoothcert as sc, tempfile
+    >>> f = sc.FunctionClassifier(lambda batch: batch, num_classes=2, fingerprint="identity")
+    >>> x, y = np.array([[0.9, 0.1], [0.2, 0.7]]), np.array([0, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = sc.certify(f, (x, y), sigma=0.25, n=1000, cache=folder)
+    ...     comparison = sc.compare(folder)
+    >>> len(comparison.base), comparison.y
+    (2, array([0, 1]))
     """
     store = CertificationCache(cache)
-    inputs = labelled_inputs(x, y)
+    if x is None:
+        return _compare(store, *known_labels(store))
+    inputs, labels = labelled_inputs(x, y)
     if store.manifest.input_shape != tuple(inputs.shape[1:]):
         raise CacheMismatchError(
             f"{store.path} was made with input_shape = {store.manifest.input_shape!r}, but x has "
             f"{tuple(inputs.shape[1:])}: give the inputs that it was made with"
         )
-    keys = list(input_keys(inputs))
+    return _compare(store, list(input_keys(inputs)), labels)
+
+
+def _compare(store: CertificationCache, keys: list[bytes], y: NDArray[np.int64]) -> Comparison:
     return Comparison(
         base=certify_first(store.manifest.n, store.manifest.alpha, cached_rows(store, keys), store.manifest),
         base_cost=store.timing(),
         candidates=[_evaluate(store, record, keys, y) for record in read_candidates(store.path)],
-        y=np.asarray(y),
+        y=y,
     )
 
 

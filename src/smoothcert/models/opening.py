@@ -9,7 +9,15 @@ from typing import Any
 
 import torch
 
-from smoothcert.classifiers import Classifier, FunctionClassifier, OnnxClassifier, RuntimeName, TorchClassifier
+from smoothcert.classifiers import (
+    Classifier,
+    FunctionClassifier,
+    OnnxClassifier,
+    RuntimeName,
+    TorchClassifier,
+    as_classifier,
+    is_estimator,
+)
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.models.checkpoint import load_checkpoint
 from smoothcert.models.huggingface import load_huggingface
@@ -83,7 +91,7 @@ def load_model(
         `NORMALIZATIONS` or your own.
     device : str, optional
         Where a torch module runs; by default on the CPU.
-    runtime : {"auto", "eager", "compile", "onnx"}
+    runtime : {"auto", "eager", "compile", "onnx", "openvino"}
         What runs a torch module, see `TorchClassifier`.
 
     Returns
@@ -207,14 +215,15 @@ def _from_function(spec: str, num_classes: int | None, device: str | None, runti
     made = call_function(spec, function)
     if isinstance(made, torch.nn.Module):
         return TorchClassifier(made, _classes(spec, num_classes, made), device=device, runtime=runtime)
-    if hasattr(made, "predict_proba") or hasattr(made, "decision_function"):
+    if is_estimator(made):
         return FunctionClassifier.from_estimator(made, num_classes=num_classes)
-    if not isinstance(made, Classifier):
+    classifier = as_classifier(made)
+    if classifier is None:
         raise InvalidArgumentError(
             f"{spec!r} returned a {type(made).__name__}: it should return a torch.nn.Module, a Classifier or a "
             "scikit-learn estimator"
         )
-    return made
+    return classifier
 
 
 def _classes(spec: str, num_classes: int | None, module: torch.nn.Module) -> int:

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,9 @@ def call_function(spec: str, function: Callable[..., Any], *arguments: object) -
     except (SmoothcertError, MemoryError):
         raise
     except Exception as error:
-        raise InvalidArgumentError(f"{spec!r} raised {type(error).__name__}: {error}") from error
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}, line {frame.lineno}"
+        raise InvalidArgumentError(f"{spec!r} raised {type(error).__name__}: {error} ({where})") from error
 
 
 def takes_a_module(function: Callable[..., Any]) -> bool:

@@ -4,7 +4,7 @@ from smoothcert.procedures.at_radius import certify_at_radius
 from smoothcert.procedures.audit import Audit, audit
 from smoothcert.procedures.budget import certify_with_budget
 from smoothcert.procedures.cache_guide import CacheGuide, predicted_from_cache
-from smoothcert.procedures.cautions import far_from_training, near_chance
+from smoothcert.procedures.cautions import far_from_training, near_chance, odd_sigma
 from smoothcert.procedures.certificates import BELOW_HALF, cohen_certificates, under_exact_noise
 from smoothcert.procedures.cohen import certify
 from smoothcert.procedures.guide import Guidance, Guide, divide_samples
@@ -36,7 +36,6 @@ from smoothcert.procedures.plan import (
     PlanBasis,
     PlannedMethod,
     assumed_base,
-    estimate_cost,
     plan,
     seconds_per_sample,
 )
@@ -73,10 +72,10 @@ __all__ = [
     "decide_class",
     "default_n_p",
     "divide_samples",
-    "estimate_cost",
     "far_from_training",
     "named_bound",
     "near_chance",
+    "odd_sigma",
     "plan",
     "predict",
     "predicted_from_cache",

@@ -17,9 +17,9 @@ from smoothcert.procedures.run import CertificationRun
 from smoothcert.procedures.threshold import threshold_of, unreachable
 from smoothcert.sampling import SampleRange
 from smoothcert.votes import (
-    Progress,
     Quota,
     RoundSampler,
+    ShowProgress,
     Smoothed,
     Tally,
     require_count,
@@ -47,7 +47,7 @@ def certify_at_radius(
     noise: NoiseName | NoiseStream = "auto",
     cache: str | Path | None = None,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> CertificationRun:
     """Decide for each input whether the smoothed classifier is certified at one radius.
 

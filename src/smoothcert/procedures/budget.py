@@ -22,9 +22,9 @@ from smoothcert.procedures.guide import Guidance, Guide
 from smoothcert.procedures.run import CertificationRun
 from smoothcert.sampling import SampleRange
 from smoothcert.votes import (
-    Progress,
     Quota,
     RoundSampler,
+    ShowProgress,
     Smoothed,
     Tally,
     require_count,
@@ -56,7 +56,7 @@ def certify_with_budget(
     runner_up: bool = False,
     cache: str | Path | None = None,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> CertificationRun:
     """Certify the smoothed classifier around each input, dividing a budget of samples among the inputs.
 

@@ -12,7 +12,14 @@ from smoothcert.noise import NoiseName, NoiseStream
 from smoothcert.procedures.cautions import with_cautions
 from smoothcert.procedures.certificates import cohen_certificates
 from smoothcert.procedures.run import CertificationRun
-from smoothcert.votes import Progress, Quota, Smoothed, require_count, require_probability, sampling_groups
+from smoothcert.votes import (
+    Quota,
+    ShowProgress,
+    Smoothed,
+    require_count,
+    require_probability,
+    sampling_groups,
+)
 
 __all__ = ["certify", "certify_smoothed"]
 
@@ -30,7 +37,7 @@ def certify(
     runner_up: bool = False,
     cache: str | Path | None = None,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> CertificationRun:
     """Certify the smoothed classifier around each input (CERTIFY).
 
@@ -70,8 +77,9 @@ def certify(
         samples only what is missing and ends with the same bytes as an uninterrupted one.
     batch_size : int, optional
         Forward passes at once; it changes no noise.
-    progress : callable, optional
-        Called with (samples done, samples in total).
+    progress : callable or False, optional
+        Called with (samples done, samples in total). By default a bar is shown in terminals and notebooks; False
+        shows none.
 
     Returns
     -------
@@ -113,7 +121,7 @@ def certify_smoothed(
     *,
     runner_up: bool = False,
     cache: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> CertificationRun:
     """Certify g around its inputs, once these are checked."""
     if quota.n < (needed := smallest_n(quota.alpha)):

@@ -14,7 +14,15 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose
 from smoothcert.sampling import SampleRange, count_votes
-from smoothcert.votes import PART_VOTES, Progress, Smoothed, reporter, require_count, require_probability
+from smoothcert.votes import (
+    PART_VOTES,
+    ShowProgress,
+    Smoothed,
+    reporter,
+    require_count,
+    require_probability,
+    showing,
+)
 
 __all__ = ["decide_class", "predict"]
 
@@ -29,7 +37,7 @@ def predict(
     seed: int = 0,
     noise: NoiseName | NoiseStream = "auto",
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> NDArray[np.int64]:
     """Predict the smoothed classifier's class of each input, or abstain (PREDICT).
 
@@ -75,14 +83,15 @@ def predict(
         )
     g = Smoothed.open(classifier, x, sigma=sigma, seed=seed, noise=noise, batch_size=batch_size)
     level = _level(alpha, n, g.noise, g.size)
-    report = reporter(progress, len(g) * n)
     labels: list[NDArray[np.int64]] = []
     group = max(1, PART_VOTES // n)  # inputs whose votes are in memory at a time
-    for start in range(0, len(g), group):
-        keys = g.keys[start : start + group]
-        ranges = [SampleRange(start + i, key, Purpose.PREDICTION, 0, n) for i, key in enumerate(keys)]
-        counts = [count_votes(votes, g.classifier.num_classes) for votes in g.sample(ranges, report)]
-        labels.append(decide_class(np.stack(counts), level))
+    with showing(progress, "predict") as shown:
+        report = reporter(shown, len(g) * n)
+        for start in range(0, len(g), group):
+            keys = g.keys[start : start + group]
+            ranges = [SampleRange(start + i, key, Purpose.PREDICTION, 0, n) for i, key in enumerate(keys)]
+            counts = [count_votes(votes, g.classifier.num_classes) for votes in g.sample(ranges, report)]
+            labels.append(decide_class(np.stack(counts), level))
     return np.concatenate(labels)
 
 

@@ -8,9 +8,10 @@ from .cohen_log import read_cohen_log as read_cohen_log
 from .cohen_log import write_cohen_log as write_cohen_log
 from .comparison import CONFIDENCE as CONFIDENCE
 from .comparison import comparison_json as comparison_json
-from .comparison import terminal_lines as terminal_lines
-from .comparison import terminal_table as terminal_table
+from .comparison import report as report
 from .comparison import write_report as write_report
+from .comparison_terminal import terminal_lines as terminal_lines
+from .comparison_terminal import terminal_table as terminal_table
 from .intervals import terminal_intervals as terminal_intervals
 from .plan import plan_json as plan_json
 from .plan import plan_lines as plan_lines

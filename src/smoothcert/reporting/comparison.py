@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,16 @@ from smoothcert.evaluation import (
     Comparison,
     average_certified_radius,
     certified_accuracy,
+    compare,
     mean_zeta,
 )
-from smoothcert.reporting.baselines import BASELINES, baseline_table
+from smoothcert.reporting.baselines import baseline_table
 from smoothcert.reporting.cohen_log import write_cohen_log
 from smoothcert.reporting.files import make_folder
-from smoothcert.reporting.intervals import COVERAGE, INTERVALS, interval_table
+from smoothcert.reporting.intervals import COVERAGE, interval_table
 from smoothcert.reporting.plot_curves import accuracy_curves, plot_acr_versus_cost, plot_certified_accuracy
 from smoothcert.reporting.plot_distributions import plot_p_a_distribution, plot_zeta_distribution
 from smoothcert.reporting.plot_style import save_figure
-from smoothcert.reporting.radii import at_fewer_radii
 from smoothcert.reporting.statements import premises, statements
 from smoothcert.reporting.tables import (
     Cell,
@@ -45,16 +44,14 @@ __all__ = [
     "comparison_json",
     "comparison_table",
     "curve_table",
-    "terminal_lines",
-    "terminal_table",
+    "note_of",
+    "report",
     "write_report",
 ]
 
 CONFIDENCE = 0.99
 """Of statements about these inputs, where the caller asks for no other."""
 
-_HEAD = ("classifier", "by", "n", "ACR")
-_WIDE = ("pointwise", "note", "alpha", "premise")
 _FORMATS = ("csv", "parquet")
 _BANDS = 4  # more of them would hide each other
 
@@ -96,45 +93,13 @@ def _incremental_row(comparison: Comparison, result: CandidateResult) -> list[Ce
     shares = (result.share("paired"), result.share("direct"), result.share("abstain"))
     speedups = (_none_if_nan(result.area_speedup), _none_if_nan(result.pointwise_speedup))
     head: list[Cell] = [record.name, c.method, round(float(c.n.mean())), _mean_zeta(c), *shares]
-    return [*head, *_measured(comparison, c, result.cost), *speedups, _note(result), c.alpha, c.premise]
+    return [*head, *_measured(comparison, c, result.cost), *speedups, note_of(result), c.alpha, c.premise]
 
 
 def _measured(comparison: Comparison, c: Certificates, cost: Timing) -> list[Cell]:
     accuracy = certified_accuracy(c, comparison.y, comparison.radii)
     acr = average_certified_radius(c, comparison.y)
     return [*(float(a) for a in accuracy), acr, cost.samples, cost.seconds]
-
-
-def terminal_table(comparison: Comparison, width: int) -> Table:
-    """Return `comparison_table` as a terminal shows it: what says most first, what says least left out."""
-    return at_fewer_radii(comparison, width, _for_terminal, _accuracies)
-
-
-def _for_terminal(comparison: Comparison) -> Table:
-    table = comparison_table(comparison)
-    names = [column.name for column in table.columns]
-    first = [i for i, name in enumerate(names) if name in _HEAD or name.startswith("CA@")]
-    order = [*first, *(i for i, name in enumerate(names) if i not in first and name not in _WIDE)]
-    # A heading of two words takes two lines and leaves room for more columns.
-    columns = tuple(replace(table.columns[i], name=names[i].replace("@", " ")) for i in order)
-    return Table(title=table.title, columns=columns, rows=tuple([row[i] for i in order] for row in table.rows))
-
-
-def _accuracies(table: Table) -> Table:
-    size = len(_HEAD) + sum(column.name.startswith("CA ") for column in table.columns)
-    return Table("", table.columns[:size], tuple(row[:size] for row in table.rows))
-
-
-def terminal_lines(comparison: Comparison, confidence: float = CONFIDENCE) -> list[str]:
-    """Return what to say below the tables: what their columns mean, what holds under which premise, and notes."""
-    notes = [f"{r.record.name}: {note}" for r in comparison.candidates if (note := _note(r))]
-    legend = (
-        "paired, direct, abstain: share of the inputs certified from votes on the base's noise, from the "
-        "candidate's votes alone, and not at all; n: of an input, on average; CA r: certified accuracy at radius "
-        "r; speedup: area under the time of scratch, expected where it has no row, over the incremental time at "
-        "equal ACR"
-    )
-    return [legend, BASELINES, INTERVALS, *statements(comparison, confidence), *premises(comparison), *notes]
 
 
 def curve_table(comparison: Comparison) -> Table:
@@ -255,7 +220,8 @@ def _mean_zeta(certificates: Certificates) -> float | None:
     return None if zeta is None or np.isnan(zeta).all() else mean_zeta(certificates)
 
 
-def _note(result: CandidateResult) -> str:
+def note_of(result: CandidateResult) -> str:
+    """Say what is odd about a candidate; nothing where nothing is."""
     if result.record.identical:
         return "identical to the base: not an approximation"
     if math.isnan(result.area_speedup):
@@ -269,3 +235,28 @@ def _scratch(result: CandidateResult) -> str:
 
 def _none_if_nan(value: float) -> float | None:
     return None if math.isnan(value) else value
+
+
+def report(cache: str | Path, out: str | Path, x: Any = None, y: NDArray[np.int64] | None = None) -> list[Path]:
+    """Compare a base with its candidates, and write tables, certificates, logs and plots.
+
+    Parameters
+    ----------
+    cache, x, y
+        As for `smoothcert.compare`.
+    out : str or Path
+        Folder for the files; made when absent.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    CacheError, InvalidArgumentError
+        As `smoothcert.compare`; or when the folder cannot be made.
+    MissingExtraError
+        When Matplotlib is not installed.
+    """
+    return write_report(compare(cache, x, y), Path(out))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from smoothcert.printable import printable
 from smoothcert.reporting.tables import Table, cells, is_number
@@ -40,11 +40,11 @@ def to_rich(table: Table, width: int | None = None) -> rich.table.Table:
     names = [printable(column.name) for column in table.columns]
     if width is not None and sum(_widths(table, folded=False)) + _frame(table) > width:
         names = [_fold(name, most) for name, most in zip(names, _widths(table, folded=True), strict=True)]
+    # Names in the first column are what a reader looks for: on a narrow terminal others give way.
+    whole = width is None or 2 * _widths(table, folded=True)[0] <= width
     for index, name in enumerate(names):
-        numeric = any(is_number(row[index]) for row in table.rows)
-        # Names in the first column are what a reader looks for: on a narrow terminal others give way.
-        justify = "right" if numeric else "left"
-        shown.add_column(Text(name), justify=justify, overflow="fold", no_wrap=index == 0)  # type: ignore[arg-type]
+        justify: Literal["left", "right"] = "right" if any(is_number(row[index]) for row in table.rows) else "left"
+        shown.add_column(Text(name), justify=justify, overflow="fold", no_wrap=whole and index == 0)
     for row in cells(table):
         shown.add_row(*(Text(printable(cell)) for cell in row))
     return shown

@@ -36,7 +36,8 @@ def calibration_batch(
     """
     batch = np.empty((count, *inputs.shape[1:]), np.float32)
     rows = np.arange(count) * len(inputs) // count
-    for i, row in enumerate(rows):
-        index = i - int(np.searchsorted(rows, row))
-        noise.perturb(inputs[int(row)], keys[row], Purpose.CALIBRATION, index, batch[i : i + 1])
+    for row in np.unique(rows):
+        x = inputs[int(row)]  # which may have to be decoded
+        for index, i in enumerate(np.flatnonzero(rows == row)):
+            noise.perturb(x, keys[row], Purpose.CALIBRATION, index, batch[i : i + 1])
     return batch

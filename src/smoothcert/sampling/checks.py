@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.classifiers import Classifier, OnnxClassifier
+from smoothcert.classifiers import Classifier, GraphClassifier
 from smoothcert.errors import InvalidArgumentError, SmoothcertError
 from smoothcert.noise import NoiseStream, Purpose
 from smoothcert.sampling.inputs import Inputs
@@ -17,7 +17,7 @@ __all__ = ["check_classifier", "check_classifier_once"]
 
 _PROBE = 16
 _EXTREME = 1000  # times a usual input
-_passed: weakref.WeakKeyDictionary[OnnxClassifier, set[tuple[int, ...]]] = weakref.WeakKeyDictionary()
+_passed: weakref.WeakKeyDictionary[GraphClassifier, set[tuple[int, ...]]] = weakref.WeakKeyDictionary()
 
 
 def check_classifier(
@@ -78,7 +78,7 @@ def check_classifier(
 
 
 def check_classifier_once(classifier: Classifier, inputs: Inputs, key: bytes, noise: NoiseStream) -> None:
-    """Do as `check_classifier`, but only once for an ONNX graph, which cannot change.
+    """Do as `check_classifier`, but only once for a graph, which cannot change.
 
     The probe is a third of the forward passes of a call that takes a hundred samples of one input. A module may
     have been put into training mode in between, and a function may do anything: they are tried every time.
@@ -93,7 +93,7 @@ def check_classifier_once(classifier: Classifier, inputs: Inputs, key: bytes, no
     InvalidArgumentError
         As `check_classifier`.
     """
-    if not isinstance(classifier, OnnxClassifier):
+    if not isinstance(classifier, GraphClassifier):
         check_classifier(classifier, inputs, key, noise)
     elif inputs.shape[1:] not in _passed.setdefault(classifier, set()):
         check_classifier(classifier, inputs, key, noise)

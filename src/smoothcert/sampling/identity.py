@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothcert.classifiers import Classifier, OnnxClassifier, beyond_rounding
+from smoothcert.classifiers import Classifier, GraphClassifier, beyond_rounding
 from smoothcert.noise import NoiseStream, Purpose, noise_of_law
 
 __all__ = ["Identity", "identify", "probe_batch"]
@@ -23,7 +23,7 @@ __all__ = ["Identity", "identify", "probe_batch"]
 _CLEAN, _NOISY = 8, 8
 _KEY = hashlib.sha256(b"smoothcert probe").digest()
 _KEPT = 32  # classes whose logits are kept for comparison across runtimes; the digest is of all
-_known: weakref.WeakKeyDictionary[OnnxClassifier, dict[object, Identity]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[GraphClassifier, dict[object, Identity]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def identify(classifier: Classifier, shape: tuple[int, ...], noise: NoiseStream)
     >>> b.difference(a, {"device": "cpu", "dtype": "float32"})
     'its logits for fixed inputs are others, by up to 0.125'
     """
-    if not isinstance(classifier, OnnxClassifier):  # a module or a function may have changed since
+    if not isinstance(classifier, GraphClassifier):  # a module or a function may have changed since
         return _identify(classifier, shape, noise)
     known, probe = _known.setdefault(classifier, {}), (shape, noise.law, noise.sigma)
     if probe not in known:
@@ -157,7 +157,7 @@ def _execution(classifier: Classifier) -> str:
         what.append(torch.cuda.get_device_name(device))
     else:
         what += [platform.machine(), _instructions()]
-        if not isinstance(classifier, OnnxClassifier):  # whose logits do not depend on them
+        if not isinstance(classifier, GraphClassifier):  # whose logits do not depend on them
             what.append(f"{_threads(device is not None)} threads")
             what.append(f"numpy {np.__version__}")
     return ", ".join(text for text in what if text)

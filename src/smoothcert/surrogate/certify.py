@@ -23,7 +23,13 @@ from smoothcert.surrogate.calibration import Calibration, calibrated_probit
 from smoothcert.surrogate.inputs import Rows
 from smoothcert.surrogate.model import Surrogate
 from smoothcert.surrogate.prediction import Prediction
-from smoothcert.votes import Progress, require_classifier, require_count, require_probability, run_as_made
+from smoothcert.votes import (
+    ShowProgress,
+    require_classifier,
+    require_count,
+    require_probability,
+    run_as_made,
+)
 from smoothcert.votes.store import Timing
 
 __all__ = ["SurrogateRun", "certify_with_surrogate", "surrogate_certificates"]
@@ -66,7 +72,7 @@ def certify_with_surrogate(
     calibration: Calibration | None = None,
     seed: int = 0,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> SurrogateRun:
     """Give each input a class and a radius from one forward pass of a surrogate (Algorithm 1).
 
@@ -99,7 +105,7 @@ def certify_with_surrogate(
         Seed of the noise stream.
     batch_size : int, optional
         Forward passes at once; it changes no noise.
-    progress : callable, optional
+    progress : callable or False, optional
         Called with (samples done, samples in total).
 
     Returns

@@ -14,7 +14,7 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import NoiseName, NoiseStream, Purpose, input_keys
 from smoothcert.sampling import Inputs, as_inputs
-from smoothcert.votes import Progress, Quota, Smoothed, require_count, sampling_groups
+from smoothcert.votes import Quota, ShowProgress, Smoothed, require_count, sampling_groups
 from smoothcert.votes.store import CertificationCache, Manifest
 
 __all__ = ["VoteData", "collect_votes", "read_votes"]
@@ -72,7 +72,7 @@ def collect_votes(
     seed: int = 0,
     noise: NoiseName | NoiseStream = "auto",
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> VoteData:
     """Sample the votes of f under noise around each input, to fit or to calibrate a surrogate.
 
@@ -98,7 +98,7 @@ def collect_votes(
         The noise law, see `certify`.
     batch_size : int, optional
         Forward passes at once; it changes no noise.
-    progress : callable, optional
+    progress : callable or False, optional
         Called with (samples done, samples in total).
 
     Returns

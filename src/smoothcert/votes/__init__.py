@@ -9,7 +9,7 @@ from smoothcert.votes.arguments import (
 )
 from smoothcert.votes.groups import PART_VOTES, GroupSampler, sampling_groups
 from smoothcert.votes.pairs import PairedCounts, pair, stack_pairs
-from smoothcert.votes.progress import Progress, reporter
+from smoothcert.votes.progress import Progress, ShowProgress, progress_bar, reporter, showing
 from smoothcert.votes.quota import Quota
 from smoothcert.votes.repetition import REPEATED, REPETITION_TOLERANCE, repeat_cached
 from smoothcert.votes.rounds import RoundSampler, sampling_rounds
@@ -26,9 +26,11 @@ __all__ = [
     "Progress",
     "Quota",
     "RoundSampler",
+    "ShowProgress",
     "Smoothed",
     "Tally",
     "pair",
+    "progress_bar",
     "repeat_cached",
     "reporter",
     "require_batch_size",
@@ -40,6 +42,7 @@ __all__ = [
     "run_like_cache",
     "sampling_groups",
     "sampling_rounds",
+    "showing",
     "stack_pairs",
     "tally_of",
 ]

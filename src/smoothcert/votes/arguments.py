@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
 
-from smoothcert.classifiers import Classifier
+from smoothcert.classifiers import Classifier, as_classifier, is_estimator
 from smoothcert.errors import InvalidArgumentError
 
 __all__ = ["require_batch_size", "require_classifier", "require_count", "require_probability", "require_radius"]
@@ -48,9 +49,32 @@ def require_batch_size(value: Any) -> int | None:
 
 
 def require_classifier(name: str, value: Any) -> Classifier:
-    """Return the classifier, or say how to make one."""
-    if not isinstance(value, Classifier):
-        raise InvalidArgumentError(
-            f"{name} is a {type(value).__name__}: wrap it, as in TorchClassifier(module, num_classes=10)"
-        )
-    return value
+    """Return the classifier, completed where it lacks what can be derived, or say how to make one."""
+    classifier = as_classifier(value)
+    if classifier is None:
+        kind = value.__name__ if isinstance(value, type) else type(value).__name__
+        what = f"the class {kind}" if isinstance(value, type) else f"a {kind}"
+        raise InvalidArgumentError(f"{name} is {what}: {_how_to_make_one(value)}")
+    return classifier
+
+
+def _how_to_make_one(value: Any) -> str:
+    if isinstance(value, type):
+        return "give an object of it"
+    if any(kind.__module__.startswith("torch.") for kind in type(value).__mro__):
+        return "give TorchClassifier(module, num_classes=10)"
+    if isinstance(value, (str, os.PathLike)):
+        if str(value).endswith(".onnx"):
+            return "give OnnxClassifier(path)"
+        return "load it, by OnnxClassifier(path), or TorchClassifier(load_checkpoint(path).module, num_classes=10)"
+    if is_estimator(value):
+        return "give FunctionClassifier.from_estimator(estimator)"
+    if callable(value):
+        return 'give FunctionClassifier(function, num_classes=10, fingerprint="name")'
+    missing = [each for each in ("num_classes", "fingerprint", "logits") if not hasattr(value, each)]
+    return (
+        f"it has no {' or '.join(missing) or 'usable num_classes, fingerprint or logits'}; give "
+        "TorchClassifier(module, num_classes=10), OnnxClassifier(path), "
+        "FunctionClassifier.from_estimator(estimator) or FunctionClassifier(function, num_classes=10, "
+        'fingerprint="name")'
+    )

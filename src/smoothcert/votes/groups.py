@@ -13,11 +13,18 @@ import numpy as np
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.noise import Purpose
 from smoothcert.sampling import SampleRange, Votes, count_votes, most_voted, votes_for
-from smoothcert.votes.progress import Progress, reporter
+from smoothcert.votes.progress import ShowProgress, reporter, showing
 from smoothcert.votes.quota import Quota, make_manifest
 from smoothcert.votes.repetition import repeat_cached
 from smoothcert.votes.smoothed import Smoothed
-from smoothcert.votes.store import CachedInput, CertificationCache, Timing, kept_sizes, recorded_batch_size
+from smoothcert.votes.store import (
+    CachedInput,
+    CertificationCache,
+    Timing,
+    keep_labels,
+    kept_sizes,
+    recorded_batch_size,
+)
 from smoothcert.votes.tally import Tally, tally_of
 
 __all__ = ["PART_VOTES", "GroupSampler", "sampling_groups"]
@@ -69,6 +76,8 @@ def sampling_groups(
         return
     with CertificationCache.writing(folder, make_manifest(g, quota, base=base)) as cache:
         repeat_cached(g, cache)
+        if g.labels is not None and not base:
+            keep_labels(cache.path, g.keys, g.labels)
         if g.batch_size is None:
             g = replace(g, batch_size=recorded_batch_size(cache.manifest))
         if quota.sizes is not None:
@@ -93,18 +102,22 @@ class GroupSampler:
         self._g, self._quota, self._starts = g, quota, starts
         self._n = np.full(len(g), quota.n) if quota.sizes is None else quota.sizes
 
-    def tally(self, progress: Progress | None = None) -> Tally:
+    def tally(self, progress: ShowProgress = None) -> Tally:
         """Return the counts of all inputs."""
         return tally_of((row for group in self.groups(progress) for row in group), self._n)
 
-    def groups(self, progress: Progress | None = None) -> Iterator[list[CachedInput]]:
+    def groups(self, progress: ShowProgress = None) -> Iterator[list[CachedInput]]:
         """Yield the votes of consecutive inputs, in order, sampling those that the cache does not have.
 
         Groups follow from the numbers of votes alone and are sampled one after the other, so an interrupted run
         that continues writes the same parts as an undisturbed one. Memory holds one group.
         """
+        with showing(progress, "votes") as shown:
+            missing = [i for i, key in enumerate(self._g.keys) if self._is_missing(key)]
+            yield from self._groups(reporter(shown, self._cost(missing)))
+
+    def _groups(self, report: Callable[[int], None]) -> Iterator[list[CachedInput]]:
         g = self._g
-        report = reporter(progress, self._cost([i for i, key in enumerate(g.keys) if self._is_missing(key)]))
         for group in _groups(self._n.tolist()):
             keys = g.keys[group.start : group.stop]
             missing = [i for i, key in zip(group, keys, strict=True) if self._is_missing(key)]

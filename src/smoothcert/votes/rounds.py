@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from smoothcert.sampling import SampleRange, SampleRequest, Votes, count_votes, pieces
 from smoothcert.votes.groups import PART_VOTES
-from smoothcert.votes.progress import Progress, reporter
+from smoothcert.votes.progress import Progress, ShowProgress, reporter, showing
 from smoothcert.votes.quota import Quota, make_manifest
 from smoothcert.votes.repetition import REPEATED, require_repeated
 from smoothcert.votes.smoothed import Smoothed
@@ -33,7 +33,7 @@ def sampling_rounds(
     procedure: Mapping[str, Setting],
     folder: str | Path | None = None,
     base: str = "",
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> Iterator[RoundSampler]:
     """Open a sampler for a procedure that asks for votes round after round.
 
@@ -54,7 +54,7 @@ def sampling_rounds(
         Where the votes are kept.
     base : str
         Digest of the manifest of the cache whose noise the votes are paired with; empty for none.
-    progress : callable, optional
+    progress : callable or False, optional
         Called with (samples done by this call, samples expected of it) after each batch.
 
     Yields
@@ -81,15 +81,16 @@ def sampling_rounds(
     (100, 200, 300)
     """
     if folder is None:
-        rounds = RoundSampler(g, None, progress)
-        yield rounds
-        rounds.finish()
+        with showing(progress, "votes") as shown:
+            rounds = RoundSampler(g, None, shown)
+            yield rounds
+            rounds.finish()
         return
     manifest = make_manifest(g, quota, base=base)
-    with RoundJournal.writing(folder, manifest, procedure, g.keys) as journal:
+    with RoundJournal.writing(folder, manifest, procedure, g.keys) as journal, showing(progress, "votes") as shown:
         if g.batch_size is None:
             g = replace(g, batch_size=recorded_batch_size(journal.manifest))
-        rounds = RoundSampler(g, journal, progress)
+        rounds = RoundSampler(g, journal, shown)
         yield rounds
         rounds.finish()
 

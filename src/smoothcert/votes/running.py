@@ -57,7 +57,7 @@ def run_like(
         return run_as(classifier, batch, batch_size)
     if description.endswith("compiled"):
         return _run(module, "compile", batch, batch_size)
-    for begin, runtime in (("onnxruntime", "onnx"),):
+    for begin, runtime in (("onnxruntime", "onnx"), ("openvino", "openvino")):
         if description.startswith(begin):
             with contextlib.suppress(InvalidArgumentError):  # half precision, say
                 return _run(module, cast("RuntimeName", runtime), batch, batch_size)
@@ -87,7 +87,7 @@ def run_as_made(
 
 def _runs(module: TorchClassifier, shape: tuple[int, ...], batch_size: int) -> Iterator[Classifier]:
     """Run a module by one runtime after another, the cheap ones first."""
-    from smoothcert.classifiers import CompiledClassifier, ExportedClassifier
+    from smoothcert.classifiers import CompiledClassifier, ExportedClassifier, ExportedToOpenVino
 
     yield module.run_by("eager")
     yield CompiledClassifier(module, batch_size)  # which is not compiled before its first batch
@@ -95,7 +95,11 @@ def _runs(module: TorchClassifier, shape: tuple[int, ...], batch_size: int) -> I
     with contextlib.suppress(InvalidArgumentError, MissingExtraError):
         if ("onnx", shape) not in kept:
             kept["onnx", shape] = ExportedClassifier(module, shape)
-        yield kept["onnx", shape]
+        exported = cast("ExportedClassifier", kept["onnx", shape])
+        yield exported
+        if ("openvino", shape) not in kept:
+            kept["openvino", shape] = ExportedToOpenVino(module, shape, exported.model_bytes)
+        yield kept["openvino", shape]
 
 
 def _run(

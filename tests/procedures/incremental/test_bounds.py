@@ -13,7 +13,7 @@ import smoothcert as sc
 from closed_form import corners, disagreement, half_space
 from smoothcert.bounds import lower_confidence_bound
 from smoothcert.errors import CacheMismatchError, InvalidArgumentError
-from smoothcert.evaluation import compare_candidates
+from smoothcert.evaluation import compare
 from smoothcert.procedures import reserve_holdout, terms_of
 from smoothcert.reporting.comparison import comparison_table, curve_table
 from smoothcert.votes.store import (
@@ -247,7 +247,7 @@ def test_a_candidate_of_the_removed_bound_is_compared_by_the_joint_one(tmp_path:
     joint = recertify(cache, bound=sc.Joint(afresh=False, runner_up=runner_up), out=votes).certificates
     write_candidate(cache, record(bound="one-sided", runner_up=runner_up))
     assert [found.bound for found in read_candidates(cache)] == ["one-sided"]
-    comparison = compare_candidates(cache, X, np.ones(len(X), np.int64))
+    comparison = compare(cache, X, np.ones(len(X), np.int64))
     [result] = comparison.candidates
     np.testing.assert_array_equal(result.incremental.radius, joint.radius)
     assert result.incremental.alpha_split == joint.alpha_split

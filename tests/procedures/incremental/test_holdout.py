@@ -35,7 +35,7 @@ def test_a_range_is_held_out_up_to_the_last_sample_and_for_classifiers(tmp_path:
     sc.certify(half_space(), np.full((1, 2), 0.8), sigma=0.5, n=100, cache=tmp_path / "c")
     with pytest.raises(InvalidArgumentError, match=r"n_p is range\(60, 101\), but .* holds n = 100"):
         reserve_holdout(tmp_path / "c", range(60, 101), [half_space(0.6)])
-    with pytest.raises(InvalidArgumentError, match="candidates is a function: wrap it"):
+    with pytest.raises(InvalidArgumentError, match="candidates is a function: give FunctionClassifier"):
         reserve_holdout(tmp_path / "c", range(60, 100), [half_space(0.6), lambda batch: batch])  # type: ignore[list-item]
     assert read_holdouts(tmp_path / "c") == []
     reserve_holdout(tmp_path / "c", range(60, 100), [half_space(0.6), half_space(0.7)])

@@ -177,7 +177,6 @@ def test_a_threshold_out_of_range_is_refused(gamma: float) -> None:
         ({"n_p": 0}, InvalidArgumentError, "n_p is 0"),
         ({"alpha_zeta": 0.0}, InvalidArgumentError, "alpha_zeta is 0.0"),
         ({"bound": "best"}, InvalidArgumentError, "bound is 'best'"),
-        ({"n_p": None}, InvalidArgumentError, "n_p is None"),
         ({"n_p": range(3500, 4001)}, InvalidArgumentError, "n_p is the samples 3500 to 4000, but the cache"),
         ({"n_p": range(5, 5)}, InvalidArgumentError, r"n_p is range\(5, 5\): give range\(start, stop\)"),
         ({"n_p": range(0, 90, 2)}, InvalidArgumentError, r"n_p is range\(0, 90, 2\)"),

@@ -13,7 +13,7 @@ from closed_form import half_space
 from interruptions import halfway, interrupted
 from smoothcert.bounds import allocate_paired, joint_lower_bound, lower_confidence_bound
 from smoothcert.errors import CacheCorruptError, CacheMismatchError, InvalidArgumentError
-from smoothcert.evaluation import compare_candidates
+from smoothcert.evaluation import compare
 from smoothcert.procedures import CertificationRun
 from smoothcert.votes.store import (
     CandidateRecord,
@@ -167,7 +167,7 @@ def test_candidates_are_compared_with_what_each_input_got(tmp_path: Path) -> Non
         spread="budget", looked_at=int(run.pairs.m[~run.pairs.fresh].max()),
     )  # fmt: skip
     write_candidate(cache, record)
-    [result] = compare_candidates(cache, X, np.ones(len(X), np.int64)).candidates
+    [result] = compare(cache, X, np.ones(len(X), np.int64)).candidates
     np.testing.assert_array_equal(result.incremental.radius, run.certificates.radius)
     np.testing.assert_array_equal(result.incremental.n, run.certificates.n)
     assert (result.scratch, result.cost.samples) == (None, run.timing.samples)
@@ -180,7 +180,7 @@ def test_candidates_are_compared_with_what_each_input_got(tmp_path: Path) -> Non
     for change in ({"spread": "even"}, {"n_p": N_P + 1}, {"looked_at": N + 1}):
         write_candidate(cache, replace(record, **change))
         with pytest.raises(CacheCorruptError):
-            compare_candidates(cache, X, np.ones(len(X), np.int64))
+            compare(cache, X, np.ones(len(X), np.int64))
 
 
 def test_progress_counts_what_is_spent(cache: Path) -> None:

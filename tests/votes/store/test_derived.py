@@ -12,7 +12,7 @@ import pytest
 import smoothcert as sc
 from forged_cache import World, X, Y, classifier
 from smoothcert.errors import CacheCorruptError
-from smoothcert.evaluation import compare_candidates
+from smoothcert.evaluation import compare
 from smoothcert.votes.store import (
     CachedInput,
     CertificationCache,
@@ -57,7 +57,7 @@ def test_every_reader_refuses_a_forged_base(world: World, change: Callable[[Cach
     world.forge(change)
     readers: tuple[Callable[[], Any], ...] = (
         world.certify,
-        lambda: compare_candidates(world.cache, X, Y),
+        lambda: compare(world.cache, X, Y),
         lambda: sc.recertify(classifier(0.02), X, cache=world.cache, n_p=100),
         lambda: sc.plan(world.cache, acr_within=0.1),
     )
@@ -71,7 +71,7 @@ def test_every_reader_refuses_a_forged_base(world: World, change: Callable[[Cach
 def test_a_forged_candidate_is_refused(world: World, change: Callable[[CachedInput], CachedInput]) -> None:
     world.forge(change, candidate_folder(world.cache, "shifted"))
     with pytest.raises(CacheCorruptError, match="shifted"):
-        compare_candidates(world.cache, X, Y)
+        compare(world.cache, X, Y)
     assert verify(world.cache)[1].damage
 
 
@@ -89,7 +89,7 @@ def test_a_record_is_held_against_the_votes(world: World, change: dict[str, Any]
     (record,) = read_candidates(world.cache)
     write_candidate(world.cache, replace(record, **change))
     with pytest.raises(CacheCorruptError, match=named):
-        compare_candidates(world.cache, X, Y)
+        compare(world.cache, X, Y)
 
 
 def test_honest_votes_are_read_as_they_were_written(world: World) -> None:

@@ -21,8 +21,8 @@ from smoothcert.votes import (
     REPEATED,
     REPETITION_TOLERANCE,
     PairedCounts,
-    Progress,
     Quota,
+    ShowProgress,
     Smoothed,
     pair,
     require_classifier,
@@ -123,7 +123,7 @@ def audit(
     bound: Bound = "auto",
     name: str = _CANDIDATE,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> Audit:
     """Re-check a classifier, its candidate and its cache on fresh noise, without trusting the cache.
 
@@ -150,7 +150,7 @@ def audit(
         Samples of f per input, by default the cache's n.
     name : str
         Name of the folder of f^p's votes below ``out/candidates``.
-    progress : callable, optional
+    progress : callable or False, optional
         Called with (samples done, samples in total), first for f and then for f^p.
     candidate, x, alpha_zeta, bound, batch_size
         As in `recertify`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,19 @@ from smoothcert.certificate import Certificates
 from smoothcert.certified_result import CertifiedResult
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import Purpose
+from smoothcert.procedures.cautions import near_chance, odd_sigma
 from smoothcert.procedures.certificates import certificates_of, claim_at_radius
 from smoothcert.procedures.incremental.lost_votes import Outcome, decide_all
+from smoothcert.procedures.incremental.named import name_candidate
 from smoothcert.procedures.incremental.opening import Opened, note_look, open_for
 from smoothcert.procedures.incremental.stopping import StoppingRule
 from smoothcert.procedures.threshold import threshold_of, unreachable
-from smoothcert.sampling import SampleIndices
-from smoothcert.votes import Progress, Smoothed, require_radius, sampling_rounds
+from smoothcert.sampling import SampleIndices, as_inputs
+from smoothcert.votes import ShowProgress, Smoothed, require_radius, sampling_rounds
 from smoothcert.votes.store import CertificationCache, Setting, Timing
+
+if TYPE_CHECKING:
+    from smoothcert.approximate import Candidate
 
 __all__ = ["RadiusDecisions", "recertify_at_radius"]
 
@@ -56,7 +61,7 @@ class RadiusDecisions(CertifiedResult):
 
 
 def recertify_at_radius(
-    candidate: Classifier,
+    candidate: Classifier | Candidate | str,
     x: Any,
     radius: float,
     *,
@@ -66,7 +71,7 @@ def recertify_at_radius(
     base: Classifier | None = None,
     out: str | Path | None = None,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> RadiusDecisions:
     """Decide for each input whether a changed classifier f' is still certified at a radius, in few samples of f'.
 
@@ -81,7 +86,7 @@ def recertify_at_radius(
     n_p : int or range, optional
         Most samples of f' per input, by default 10,000 or all of the cache; or a range of samples that nobody
         looked at while f' was made, see `recertify`.
-    progress : callable, optional
+    progress : callable or False, optional
         Called with (samples done, samples expected).
     candidate, x, cache, alpha_zeta, base, out, batch_size
         As in `recertify`.
@@ -116,15 +121,25 @@ def recertify_at_radius(
     radius = require_radius("radius", radius)
     if n_p is None:
         n_p = min(DEFAULT_SAMPLES, CertificationCache(cache).manifest.n)
-    opened = open_for(
-        candidate, x, cache, n_p, n0=0, alpha_zeta=alpha_zeta, base=base, out=out, batch_size=batch_size
-    )
-    return _decisions(opened, radius, out, progress)
+    given = as_inputs(x)
+    suffix = f"-at-{radius:g}"
+    named = name_candidate(candidate, given, cache, base=base, samples=n_p, out=out, suffix=suffix)
+    with named.own_folder():
+        opened = open_for(
+            named.classifier,
+            given,
+            cache,
+            n_p,
+            n0=0,
+            alpha_zeta=alpha_zeta,
+            base=base,
+            out=named.out,
+            batch_size=batch_size,
+        )
+        return _decisions(opened, radius, named.out, progress)
 
 
-def _decisions(
-    opened: Opened, radius: float, out: str | Path | None, progress: Progress | None
-) -> RadiusDecisions:
+def _decisions(opened: Opened, radius: float, out: Path | None, progress: ShowProgress) -> RadiusDecisions:
     """Decide, once everything is checked but whether the radius can be reached."""
     p0, drawn = threshold_of(radius, opened.g.noise, opened.g.size)
     rule = StoppingRule(p0=drawn, n=opened.store.manifest.n, n_p=opened.quota.n, alpha=opened.quota.alpha)
@@ -143,8 +158,9 @@ def _decisions(
         noise=opened.g.noise,
         premise=f"{opened.premise}; {opened.g.noise.premise}",
     )
+    certificates = replace(certificates, branch=outcome.by)
     return RadiusDecisions(
-        certificates=replace(certificates, branch=outcome.by),
+        certificates=certificates.with_cautions(*_cautions(opened.g, top_class)),
         identical=opened.identical,
         timing=timing,
         labels=opened.g.labels,
@@ -152,7 +168,7 @@ def _decisions(
 
 
 def _decide(
-    opened: Opened, radius: float, rule: StoppingRule, folder: str | Path | None, progress: Progress | None
+    opened: Opened, radius: float, rule: StoppingRule, folder: str | Path | None, progress: ShowProgress
 ) -> tuple[Counts, Outcome, Timing]:
     """Let f' vote on cached samples until every input is decided."""
     store, g, start = opened.store, opened.g, opened.samples.start
@@ -178,6 +194,11 @@ def _decide(
 
         outcome = decide_all(rule, np.array(count), votes_of_f, ask)
     return np.array(top_class), outcome, rounds.timing
+
+
+def _cautions(g: Smoothed, top_class: NDArray[np.int64]) -> tuple[str, ...]:
+    odd = odd_sigma(g.noise.sigma)
+    return odd if g.labels is None else (*odd, *near_chance(top_class, g.labels, g.classifier.num_classes))
 
 
 def _require_reachable(radius: float, rule: StoppingRule, g: Smoothed) -> None:

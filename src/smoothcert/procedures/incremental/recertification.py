@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,25 @@ from smoothcert.classifiers import Classifier
 from smoothcert.errors import CacheMismatchError
 from smoothcert.procedures.cautions import with_cautions
 from smoothcert.procedures.incremental.bounds import recertificates
-from smoothcert.procedures.incremental.holdout import default_n_p
-from smoothcert.procedures.incremental.methods import Bound, Joint, Terms, named_bound
+from smoothcert.procedures.incremental.holdout import default_n_p, require_samples
+from smoothcert.procedures.incremental.methods import Bound, Irs, Joint, Terms, named_bound
+from smoothcert.procedures.incremental.named import NamedCandidate, name_candidate
 from smoothcert.procedures.incremental.opening import Opened, note_look, open_for
 from smoothcert.procedures.incremental.reach import out_of_reach
 from smoothcert.procedures.incremental.spread import Spread, spread_of, with_budget
-from smoothcert.votes import PairedCounts, Progress, pair, require_count, sampling_groups, stack_pairs
-from smoothcert.votes.store import CertificationCache, Timing
+from smoothcert.sampling import GivenInputs, as_inputs
+from smoothcert.votes import (
+    PairedCounts,
+    ShowProgress,
+    pair,
+    require_count,
+    sampling_groups,
+    stack_pairs,
+)
+from smoothcert.votes.store import BUDGET, CandidateRecord, CertificationCache, Timing, write_candidate
+
+if TYPE_CHECKING:
+    from smoothcert.approximate import Candidate
 
 __all__ = ["Recertification", "recertify"]
 
@@ -66,7 +78,7 @@ class Recertification(CertifiedResult):
 
 
 def recertify(
-    candidate: Classifier,
+    candidate: Classifier | Candidate | str,
     x: Any,
     *,
     cache: str | Path,
@@ -78,7 +90,7 @@ def recertify(
     n0: int = 0,
     out: str | Path | None = None,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ShowProgress = None,
 ) -> Recertification:
     """Certify a changed classifier f^p around each input from the cached votes of f.
 
@@ -88,8 +100,9 @@ def recertify(
 
     Parameters
     ----------
-    candidate : Classifier
-        The changed classifier f^p.
+    candidate : Classifier or Candidate or str
+        The changed classifier f^p; or what names it, such as ``"int8"``, ``"prune:0.1"`` or a file, see
+        `smoothcert.approximate.SPECS`. What has a name is kept below the cache, where `compare` finds it.
     x : array, tensor, sequence, data set or loader, shape (m, *shape)
         Inputs in [0, 1], all of them in the cache, in any order.
     cache : str or Path
@@ -111,15 +124,17 @@ def recertify(
         and without a fresh start where the cached votes were unanimous; it can also bound the runner-up, or hold
         for several candidates at once. ``"irs"`` is the paper's, `Irs`.
     base : Classifier, optional
-        f itself. With it, some cached votes are repeated first, which catches another model or preprocessing, and
+        f itself, of which named candidates are made; caches that know where their model is do not need it for
+        that. With it, some cached votes are repeated first, which catches another model or preprocessing, and
         an identical candidate is recognised by its outputs.
     n0 : int
         Selection samples of f^p, for comparing with certification from scratch; the certificates need none.
     out : str or Path, optional
-        Folder in which f^p's votes are kept; an interrupted call, made again, continues there.
+        Folder in which f^p's votes are kept; an interrupted call, made again, continues there. By default
+        ``candidates/NAME`` below the cache for what has a name.
     batch_size : int, optional
         Forward passes at once; it changes no noise.
-    progress : callable, optional
+    progress : callable or False, optional
         Called with (samples done, samples in total).
 
     Returns
@@ -159,14 +174,44 @@ def recertify(
     if n_p is None:
         made = CertificationCache(cache).manifest
         n_p = default_n_p(made.n, (made.alpha + alpha_zeta) / terms.together)
+    given = as_inputs(x)
+    named = name_candidate(candidate, given, cache, base=base, samples=n_p, out=out)
+    with named.own_folder():
+        run = _recertified(named, given, cache, n_p, spread, terms, base, n0, batch_size, progress)
+    if named.below and named.candidate is not None:
+        record = _record(named.candidate, named.out, run, require_samples(n_p), isinstance(n_p, range), terms)
+        write_candidate(Path(cache), record)
+    return run
+
+
+def _recertified(
+    named: NamedCandidate,
+    given: GivenInputs,
+    cache: str | Path,
+    n_p: int | range,
+    spread: Spread,
+    terms: Terms,
+    base: Classifier | None,
+    n0: int,
+    batch_size: int | None,
+    progress: ShowProgress,
+) -> Recertification:
     opened = open_for(
-        candidate, x, cache, n_p, n0=n0, alpha_zeta=alpha_zeta, base=base, out=out, batch_size=batch_size
+        named.classifier,
+        given,
+        cache,
+        n_p,
+        n0=n0,
+        alpha_zeta=terms.alpha_zeta,
+        base=base,
+        out=named.out,
+        batch_size=batch_size,
     )
     terms = replace(terms, candidate=opened.premise)
     if spread == "budget" and isinstance(terms.bound, Joint):
         opened = with_budget(opened, terms.bound)
     note_look(opened)
-    pairs, timing = _paired_votes(opened, terms, out, progress)
+    pairs, timing = _paired_votes(opened, terms, named.out, progress)
     manifest = opened.store.manifest
     certificates, chosen = recertificates(pairs, manifest, terms)
     certificates = with_cautions(certificates, pairs.own, labels=opened.g.labels)
@@ -181,8 +226,31 @@ def recertify(
     )
 
 
+def _record(
+    made: Candidate, out: Path | None, run: Recertification, samples: range, held_out: bool, terms: Terms
+) -> CandidateRecord:
+    """Describe the candidate, for comparisons to find."""
+    bound = terms.bound
+    return CandidateRecord(
+        spec=made.spec or made.name,
+        name=made.name if out is None else out.name,
+        description=made.description,
+        n_p=len(samples),
+        spread=run.spread,
+        looked_at=int(run.pairs.m[~run.pairs.fresh].max(initial=0)) if run.spread == BUDGET else 0,
+        alpha_zeta=terms.alpha_zeta,
+        gamma=bound.gamma if isinstance(bound, Irs) else Irs().untuned,
+        identical=run.identical,
+        bound=bound.name,
+        runner_up=isinstance(bound, Joint) and bound.runner_up,
+        together=run.certificates.together,
+        start=samples.start,
+        holdout=held_out,
+    )
+
+
 def _paired_votes(
-    opened: Opened, terms: Terms, out: str | Path | None, progress: Progress | None
+    opened: Opened, terms: Terms, out: str | Path | None, progress: ShowProgress
 ) -> tuple[PairedCounts, Timing]:
     """Collect f^p's votes, on the cache's noise or on noise beyond it, and pair them with f's."""
     store, g, start = opened.store, opened.g, opened.samples.start

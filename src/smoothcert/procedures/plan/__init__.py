@@ -1,7 +1,7 @@
 """Plans: what each method will need for a target, from a cache or an assumption."""
 
 from smoothcert.procedures.plan.basis import PlanBasis, assumed_base
-from smoothcert.procedures.plan.cost import BYTES_PER_VOTE, estimate_cost, seconds_per_sample
+from smoothcert.procedures.plan.cost import BYTES_PER_VOTE, seconds_per_sample
 from smoothcert.procedures.plan.result import Plan, PlannedMethod
 from smoothcert.procedures.plan.targets import plan
 
@@ -11,7 +11,6 @@ __all__ = [
     "PlanBasis",
     "PlannedMethod",
     "assumed_base",
-    "estimate_cost",
     "plan",
     "seconds_per_sample",
 ]

@@ -8,46 +8,12 @@ from typing import Any
 
 from smoothcert.classifiers import Classifier
 from smoothcert.noise import Purpose
-from smoothcert.sampling import SampleRange, as_inputs
-from smoothcert.votes import Smoothed, require_count
+from smoothcert.sampling import SampleRange
+from smoothcert.votes import Smoothed
 
-__all__ = ["BYTES_PER_VOTE", "estimate_cost", "seconds_per_sample"]
+__all__ = ["BYTES_PER_VOTE", "seconds_per_sample"]
 
 BYTES_PER_VOTE = 0.3  # 0.22 on CIFAR-10 with n = 10,000, and more where parts are small
-
-
-def estimate_cost(
-    classifier: Classifier, x: Any, *, sigma: float, n0: int, n: int, batch_size: int | None = None
-) -> dict[str, float]:
-    """Estimate the cost of `certify` from a timed run of a few batches.
-
-    Parameters
-    ----------
-    classifier, x, sigma, n0, n, batch_size
-        As in `certify`.
-
-    Returns
-    -------
-    dict
-        ``samples`` (forward passes), ``seconds`` and ``bytes`` (of the cache).
-
-    Examples
-    --------
-    >>> import numpy as np, smoothcert as sc
-    >>> f = sc.FunctionClassifier(lambda batch: batch, num_classes=2, fingerprint="identity")
-    >>> int(estimate_cost(f, np.zeros((3, 2)), sigma=0.5, n0=100, n=900)["samples"])
-    3000
-    """
-    n0, n = require_count("n0", n0), require_count("n", n)
-    given = as_inputs(x)
-    inputs = given.inputs
-    seconds = seconds_per_sample(classifier, given, sigma=sigma, batch_size=batch_size)
-    samples = len(inputs) * (n0 + n)
-    return {
-        "samples": samples,
-        "seconds": samples * seconds,
-        "bytes": len(inputs) * n * BYTES_PER_VOTE,
-    }
 
 
 def seconds_per_sample(classifier: Classifier, x: Any, *, sigma: float, batch_size: int | None = None) -> float:

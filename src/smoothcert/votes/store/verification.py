@@ -13,6 +13,7 @@ from smoothcert.votes.store.candidates import open_candidate
 from smoothcert.votes.store.holdouts import read_holdouts
 from smoothcert.votes.store.index import INDEX, PARTS
 from smoothcert.votes.store.journal import ROUNDS_MANIFEST, RoundJournal
+from smoothcert.votes.store.labels import read_labels
 from smoothcert.votes.store.provenance import read_provenance
 from smoothcert.votes.store.records import read_candidates
 from smoothcert.votes.store.sizes import read_sizes
@@ -99,7 +100,13 @@ def _cache(store: CertificationCache) -> Verified:
 
 def _records(folder: Path) -> list[str]:
     found = []
-    for read in (read_provenance, read_holdouts, read_candidates, partial(read_sizes, inputs=_MOST_INPUTS)):
+    for read in (
+        read_provenance,
+        read_labels,
+        read_holdouts,
+        read_candidates,
+        partial(read_sizes, inputs=_MOST_INPUTS),
+    ):
         try:
             read(folder)
         except CacheError as error:
