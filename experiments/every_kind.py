@@ -120,11 +120,7 @@ def onnx_file(made: Made) -> Classifier:
 
 def openvino(made: Made) -> Classifier:
     """Run the same ONNX model by OpenVINO."""
-    from smoothcert import classifiers
-
-    run: Any = classifiers.OpenVinoClassifier  # type: ignore[attr-defined]
-    classifier: Classifier = run(onnx_bytes(made), 10)
-    return classifier
+    return sc.OpenVinoClassifier(onnx_bytes(made))
 
 
 def torchao_int8(made: Made, config: str) -> Classifier:
@@ -189,16 +185,14 @@ def fitted(made: Made) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     noise = np.random.default_rng(2).normal(0, made.sigma, made.train.shape).astype(np.float32)
-    return LogisticRegression(C=1e-3, max_iter=50).fit(
+    return LogisticRegression(C=1e-3, max_iter=300).fit(
         (made.train + noise).reshape(len(made.train), -1), made.train_labels
     )
 
 
 def scikit_learn(made: Made) -> Classifier:
     """Wrap an estimator."""
-    wrap: Any = sc.FunctionClassifier.from_estimator  # type: ignore[attr-defined]
-    classifier: Classifier = wrap(fitted(made), num_classes=10)
-    return classifier
+    return sc.FunctionClassifier.from_estimator(fitted(made))
 
 
 def skl2onnx_file(made: Made) -> Classifier:
