@@ -67,7 +67,8 @@ def dynamic_per_row(net: nn.Module) -> nn.Module:
 def dynamic_per_batch(net: nn.Module) -> nn.Module:
     """Quantize the linear layers' weights, and what comes in by one scale for the batch, with PyTorch."""
     with quietly():
-        made: nn.Module = torch.ao.quantization.quantize_dynamic(net, {nn.Linear}, dtype=torch.qint8)
+        quantize: Any = torch.ao.quantization.quantize_dynamic
+        made: nn.Module = quantize(net, {nn.Linear}, dtype=torch.qint8)
     return made
 
 

@@ -23,7 +23,7 @@ def weight_norm(net: nn.Sequential) -> nn.Module:
 
 def old_weight_norm(net: nn.Sequential) -> nn.Module:
     with pytest.warns(FutureWarning, match="weight_norm"):
-        net[4] = nn.utils.weight_norm(net[4])  # type: ignore[no-untyped-call]
+        net[4] = nn.utils.weight_norm(net[4])
     return net
 
 
@@ -38,14 +38,15 @@ def partly_in_training(net: nn.Sequential) -> nn.Module:
 
 
 def laid_out(net: nn.Sequential) -> nn.Module:
-    return net.to(memory_format=torch.contiguous_format)
+    made: nn.Module = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return made
 
 
 MODULES: dict[str, Callable[[nn.Sequential], nn.Module]] = {
     "in evaluation mode": lambda net: net,
     "in training mode": lambda net: net.train(),
     "partly in training mode": partly_in_training,
-    "contiguous": laid_out,
+    "channels last": laid_out,
     "frozen": frozen,
     "float16": lambda net: net.half(),
     "float64": lambda net: net.double(),
@@ -82,7 +83,7 @@ def test_a_later_change_of_the_module_does_not_reach_the_classifier() -> None:
     classifier = sc.TorchClassifier(module, 10)
     expected = classifier.logits(X)
     with torch.no_grad():
-        module[6].bias.add_(torch.arange(10.0))  # type: ignore[union-attr, operator]
+        module[6].bias.add_(torch.arange(10.0))  # type: ignore[operator]
     module.train()
     assert np.array_equal(classifier.logits(X), expected)
 

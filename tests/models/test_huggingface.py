@@ -68,7 +68,7 @@ def levels() -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def as_inputs(levels: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.ascontiguousarray(levels.transpose(0, 3, 1, 2)).astype(np.float32) / 255
+    return np.ascontiguousarray(levels.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import kinds
-from smoothcert.classifiers import FunctionClassifier
 from smoothcert.errors import CheckpointError, InvalidArgumentError, SmoothcertError
 from smoothcert.models import (
     ARCHITECTURES,
@@ -169,8 +168,6 @@ def test_a_headless_module_needs_the_number_of_classes(folder: Path) -> None:
 
 
 def test_an_estimator_that_a_function_returns(folder: Path) -> None:
-    if not hasattr(FunctionClassifier, "from_estimator"):
-        pytest.skip("no FunctionClassifier.from_estimator")
     (folder / "own_estimator.py").write_text(
         "import numpy as np\nfrom sklearn.linear_model import LogisticRegression\n"
         "def build():\n"

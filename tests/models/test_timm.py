@@ -67,7 +67,7 @@ def test_wrong_names_and_weights(timm: Any, weights: Path) -> None:
         load_model("timm:resnet19")
     with pytest.raises(CheckpointError, match=r"does not have the weights of timm's resnet18: .*Missing key"):
         load_model(f"timm:resnet18@{weights}", num_classes=10)
-    with pytest.raises(CheckpointError, match="nowhere.pth"):
+    with pytest.raises(CheckpointError, match=r"nowhere\.pth"):
         load_model(f"timm:{NAME}@nowhere.pth", num_classes=10)
 
 

@@ -21,8 +21,8 @@ def recertify(
         list[str],
         typer.Option(
             "--candidate",
-            help="fp16, bf16, int8, prune:AMOUNT, prune-global:AMOUNT, PACKAGE.MODULE:FUNCTION, a checkpoint, .onnx "
-            "or .pt2 file, hf:FOLDER-OR-ID, timm:NAME[@FILE]; bf16:torch, bf16:openvino, int8:onnx and "
+            help="fp16, bf16, int8, prune:AMOUNT, prune-global:AMOUNT, PACKAGE.MODULE:FUNCTION, a checkpoint, "
+            ".onnx or .pt2 file, hf:FOLDER-OR-ID, timm:NAME[@FILE]; bf16:torch, bf16:openvino, int8:onnx and "
             "int8:openvino name the runtime; may be given several times.",
         ),
     ],
