@@ -172,7 +172,7 @@ def measure(a: argparse.Namespace) -> dict[str, Any]:
     usual = default_batch_size(int(np.prod(dataset.inputs.shape[1:])), eager.device.type)
     calibration = calibration_batch(dataset.inputs, job.keys, noise)
     on_cpu = eager.device.type == "cpu"
-    specs = ("bf16", "int8") if on_cpu else ("bf16",)
+    specs = ("bf16:torch", "int8:onnx") if on_cpu else ("bf16:torch",)
     candidates = {spec: make_candidate(spec, eager, calibration=calibration).classifier for spec in specs}
     x = torch.from_numpy(np.ascontiguousarray(dataset.inputs[0])).to(a.device)
     best = "eager" if chosen is eager else "onnx"

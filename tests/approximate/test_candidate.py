@@ -217,3 +217,15 @@ def test_preprocessing_stays_in_front_of_what_a_function_returns(base: TorchClas
     candidate = make_candidate(f"{user_module}:same", shifted).classifier
     np.testing.assert_array_equal(candidate.logits(BATCH), shifted.logits(BATCH))
     assert not np.array_equal(candidate.logits(BATCH), base.logits(BATCH))
+
+
+def test_a_plain_state_dict_of_the_base_is_a_candidate(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    net, other = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3)) for _ in range(2))
+    torch.save(other.state_dict(), tmp_path / "tuned.pth")
+    made = make_candidate(str(tmp_path / "tuned.pth"), TorchClassifier(net, 3)).classifier
+    batch = np.random.default_rng(0).random((5, 2, 2), dtype=np.float32)
+    np.testing.assert_array_equal(made.logits(batch), TorchClassifier(other, 3).logits(batch))
+    torch.save(torch.nn.Linear(4, 3).state_dict(), tmp_path / "another.pth")
+    with pytest.raises(CheckpointError, match="arch"):
+        make_candidate(str(tmp_path / "another.pth"), TorchClassifier(net, 3))

@@ -37,7 +37,8 @@ def without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise MissingExtraError("this needs 'openvino': pip install 'smoothcert[openvino]'")
 
-    monkeypatch.setattr(openvino, "import_openvino", missing)
+    for name in ("import_openvino", "openvino_core"):
+        monkeypatch.setattr(openvino, name, missing)
 
 
 @needs_openvino

@@ -25,9 +25,10 @@ from smoothcert.classifiers import (
     OpenVinoClassifier,
     TorchClassifier,
     export_onnx,
+    openvino,
     with_runtime,
 )
-from smoothcert.classifiers.openvino import import_openvino
+from smoothcert.classifiers.openvino import openvino_core
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.models import load_checkpoint
 from smoothcert.noise import GridNoise, Purpose, input_keys
@@ -37,13 +38,13 @@ for package in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(package)
 if find_spec("openvino") is None:
     pytest.skip("needs OpenVINO", allow_module_level=True)
-onnx, openvino = import_module("onnx"), import_openvino()
+onnx = import_module("onnx")
 
 SHAPE = (3, 8, 8)
 BATCH = np.random.default_rng(0).standard_normal((150, *SHAPE)).astype(np.float32)
 X = np.random.default_rng(0).integers(0, 256, (3, *SHAPE)).astype(np.float32) / np.float32(255)
 KEYS = list(input_keys(X))
-HAS_BFLOAT16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+HAS_BFLOAT16 = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 PRECISIONS = [
     "float32",
     pytest.param("bfloat16", marks=pytest.mark.skipif(not HAS_BFLOAT16, reason="no bfloat16")),
@@ -217,6 +218,21 @@ def test_nothing_is_sent_or_written_at_home(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_interrupt_is_one_whatever_classifiers_there_were(tmp_path: Path, float32: bytes) -> None:
+    (tmp_path / "model.onnx").write_bytes(float32)
+    code = (
+        "import gc, signal, sys\n"
+        "from smoothcert.classifiers import OpenVinoClassifier\n"
+        "first, second = (OpenVinoClassifier(sys.argv[1], threads=1) for _ in range(2))\n"
+        "del first; gc.collect()\n"
+        "del second; gc.collect()\n"
+        "try: signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    call = [sys.executable, "-c", code, str(tmp_path / "model.onnx")]
+    assert subprocess.run(call, capture_output=True, text=True, check=True).stdout == "interrupted\n"
+
+
 def test_it_is_quiet(int8: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     OpenVinoClassifier(int8).classify(BATCH)
     assert capfd.readouterr() == ("", "")
@@ -265,6 +281,6 @@ def test_what_cannot_be_run_is_refused(float32: bytes, monkeypatch: pytest.Monke
         def get_property(self, device: str, name: str) -> list[str]:
             return ["FP32", "INT8"]
 
-    monkeypatch.setattr(openvino, "Core", Core)
+    monkeypatch.setattr(openvino, "openvino_core", Core)
     with pytest.raises(InvalidArgumentError, match="'bfloat16', which this processor lacks"):
         OpenVinoClassifier(float32, precision="bfloat16")

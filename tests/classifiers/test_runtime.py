@@ -174,3 +174,11 @@ def test_wrong_arguments_are_refused(base: TorchClassifier) -> None:
         InvalidArgumentError, match="'fast': it should be one of auto, eager, compile, onnx, openvino"
     ):
         with_runtime(base, "fast", BATCH)  # type: ignore[arg-type]
+
+
+def test_exported_programs_are_exported_again(base: TorchClassifier) -> None:
+    program = torch.export.export(
+        make_net().eval(), (torch.zeros(2, 3, 8, 8),), dynamic_shapes={"input": {0: torch.export.Dim.AUTO}}
+    )
+    found = ExportedClassifier(TorchClassifier(program.module(), 5), (3, 8, 8))
+    np.testing.assert_allclose(found.logits(BATCH), TorchClassifier(make_net(), 5).logits(BATCH), atol=1e-5)

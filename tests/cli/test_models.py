@@ -159,3 +159,16 @@ def test_a_plain_state_dict_that_has_moved_is_what_its_recipe_says(run: Any, tmp
     status, out, err = run(*call, "--model", moved)
     assert status == 0, err
     assert json.loads(out)[0]["inputs"] == 4
+
+
+def test_a_model_may_know_more_classes_than_the_labels_of_a_file(run: Any, tmp_path: Path, folder: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), np.uint8)
+    np.savez(tmp_path / "few.npz", x=x, y=np.array([0, 1, 2, 3]))
+    data = ("--data", tmp_path / "few.npz", "--sigma", "0.25", "--n", "100", "--cache", tmp_path / "c")
+    assert run("certify", "own_cli:build", *data)[0] == 0
+    assert run("recertify", tmp_path / "c", "--candidate", "own_cli:build_half", "--n-p", "50")[0] == 0
+    assert json.loads(run("compare", tmp_path / "c", "--json")[1])["rows"]
+    np.savez(tmp_path / "more.npz", x=x, y=np.array([0, 1, 2, 11]))
+    status, _, err = run("certify", "own_cli:build", *data[:1], tmp_path / "more.npz", *data[2:-1], tmp_path / "d")
+    assert status == 2
+    assert "has 10 classes, but the data has 12" in err

@@ -11,6 +11,7 @@ import torch
 from smoothcert.classifiers.kept_graphs import computed_by, kept_graph, versions_of
 from smoothcert.classifiers.onnx_file import OnnxClassifier
 from smoothcert.classifiers.openvino import OpenVinoClassifier, import_openvino
+from smoothcert.classifiers.own_copy import evaluation_copy
 from smoothcert.classifiers.quiet import in_one_line, quiet
 from smoothcert.classifiers.torch_module import TorchClassifier
 from smoothcert.errors import InvalidArgumentError, MissingExtraError, require_extra
@@ -159,7 +160,11 @@ def strip_metadata(model: Any) -> None:
 def _whole(classifier: TorchClassifier) -> torch.nn.Module:
     """Return a copy of preprocessing and module as one module on the CPU."""
     layers = [] if classifier.preprocess is None else [_Layer(copy.deepcopy(classifier.preprocess))]
-    return torch.nn.Sequential(*layers, copy.deepcopy(classifier.module)).cpu().eval()
+    whole = torch.nn.Sequential(*layers, evaluation_copy(classifier.module, torch.device("cpu")))
+    whole.training = (
+        False  # of the Sequential alone: its parts are in their modes, which exported ones refuse to leave
+    )
+    return whole
 
 
 def _export(module: torch.nn.Module, shape: tuple[int, ...]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import sys
@@ -19,7 +20,7 @@ from smoothcert.classifiers.onnx_graph import read_graph
 from smoothcert.classifiers.quiet import in_one_line
 from smoothcert.errors import CheckpointError, InvalidArgumentError, import_extra
 
-__all__ = ["OpenVinoClassifier", "import_openvino"]
+__all__ = ["OpenVinoClassifier", "import_openvino", "openvino_core"]
 
 _PIECE_VALUES = 1 << 16  # pieces of 8 and 16 images of CIFAR were fastest, 64 took 1.5 times as long (ResNet-20)
 _LARGEST_PIECE = 64
@@ -92,12 +93,13 @@ class OpenVinoClassifier(GraphClassifier):
     ) -> None:
         if precision not in _PRECISIONS:
             raise InvalidArgumentError(f"precision is {precision!r}: it should be one of {', '.join(_PRECISIONS)}")
+        with _COMPILING:
+            self._core = openvino_core()
         graph = read_graph(model, num_classes, output)
         if precision == "bfloat16":
             graph = replace(graph, dtype=graph.dtype.replace("float32", "bfloat16"))
         super().__init__(graph, graph.fingerprint(f"openvino cpu {precision}"), threads)
         self.precision: Literal["float32", "bfloat16"] = precision
-        self._core = import_openvino().Core()
         if precision == "bfloat16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise InvalidArgumentError("precision is 'bfloat16', which this processor lacks: use 'float32'")
         self._requests: dict[tuple[int, ...], SimpleQueue[Any]] = {}
@@ -181,6 +183,14 @@ def import_openvino() -> ModuleType:
         return import_extra("openvino", "openvino")
     finally:
         del modules[telemetry]
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """Return the entry to OpenVINO, one for the process, which is never given back."""
+    # OpenVINO gives the thread a stack for signals and takes it back at the end. Where two entries end in another
+    # order than they began, what is left is a stack that was freed, on which Ctrl-C ends in a crash.
+    return import_openvino().Core()
 
 
 def _rows(shape: tuple[int, ...]) -> int:

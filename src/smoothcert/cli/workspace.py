@@ -65,8 +65,8 @@ def open_workspace(cache: Path, *, model: str | None, data: str | None, device: 
     if model is None and known is None:
         raise InvalidArgumentError(f"{cache} does not say what its model is: name it with --model")
     where = _with_model(known, model)
-    module = load_model(where, device, dataset.num_classes).classifier
     made = store.manifest
+    module = load_model(where, device, made.num_classes).classifier
     base = run_as_made(module, made.fingerprint, made.input_shape, recorded_batch_size(made))
     if base is None:
         raise CacheMismatchError(
@@ -87,12 +87,17 @@ def open_labels(cache: Path, *, data: str | None) -> Dataset:
         raise InvalidArgumentError(f"{cache} does not say what its inputs are: name their data set with --data")
     dataset = open_dataset(replace(provenance or _NOTHING, data=where))
     have, want = (made.num_classes, made.input_shape), (dataset.num_classes, tuple(dataset.inputs.shape[1:]))
-    if have != want:
+    if have != want and not (_guesses(where) and have[1] == want[1] and have[0] >= want[0]):
         raise CacheMismatchError(
             f"{cache} was made with {have[0]} classes and inputs of shape {have[1]}, but "
             f"{where} has {want[0]} and {want[1]}: name its data with --data"
         )
     return dataset if provenance is not None else _those_of(store, dataset)
+
+
+def _guesses(data: str) -> bool:
+    """Whether a data set's classes are just those that its labels happen to have."""
+    return data.endswith(".npz")
 
 
 def compared(cache: Path, data: str | None) -> Comparison:
@@ -103,7 +108,7 @@ def compared(cache: Path, data: str | None) -> Comparison:
 def open_inputs(provenance: Provenance, *, sigma: float, device: str | None, runtime: RuntimeName) -> Opened:
     """Load the inputs and the model that a command names."""
     dataset = open_dataset(provenance)
-    model = load_model(provenance, device, dataset.num_classes, runtime)
+    model = load_model(provenance, device, dataset.num_classes, runtime, has_more=_guesses(provenance.data))
     warn_once(far_from_training(sigma, model.sigma))
     return Opened(dataset, model.classifier)
 
@@ -117,10 +122,16 @@ class Opened:
 
 
 def load_model(
-    where: Provenance, device: str | None, num_classes: int, runtime: RuntimeName = "auto"
+    where: Provenance,
+    device: str | None,
+    num_classes: int,
+    runtime: RuntimeName = "auto",
+    *,
+    has_more: bool = False,
 ) -> OpenedModel:
-    """Load the model of a command or of a cache, for data of so many classes."""
-    with doing(f"loading {where.model}"):
+    """Load the model of a command or of a cache, for data of so many classes, or one that may have more."""
+
+    def loaded(num_classes: int | None) -> OpenedModel:
         return load(
             where.model,
             num_classes=num_classes,
@@ -129,6 +140,20 @@ def load_model(
             device=device,
             runtime=runtime,
         )
+
+    with doing(f"loading {where.model}"):
+        try:
+            model = loaded(None if has_more else num_classes)
+        except InvalidArgumentError:
+            if not has_more:
+                raise
+            model = loaded(num_classes)  # which not every model says of itself
+    if model.classifier.num_classes < num_classes:
+        raise InvalidArgumentError(
+            f"{where.model} has {model.classifier.num_classes} classes, but the data has {num_classes}: use data "
+            "of the same classes"
+        )
+    return model
 
 
 def absolute(provenance: Provenance) -> Provenance:

@@ -22,3 +22,5 @@ from .registry import ARCHITECTURES as ARCHITECTURES
 from .registry import Architecture as Architecture
 from .registry import architecture as architecture
 from .registry import build_model as build_model
+from .state_dict import load_into as load_into
+from .state_dict import read_state as read_state
