@@ -175,7 +175,7 @@ def measure(a: argparse.Namespace) -> dict[str, Any]:
     specs = ("bf16:torch", "int8:onnx") if on_cpu else ("bf16:torch",)
     candidates = {spec: make_candidate(spec, eager, calibration=calibration).classifier for spec in specs}
     x = torch.from_numpy(np.ascontiguousarray(dataset.inputs[0])).to(a.device)
-    best = "eager" if chosen is eager else "onnx"
+    best = "eager" if isinstance(chosen, TorchClassifier) else "onnx"
     runs: dict[str, Classifier] = {best: chosen, "eager": eager, **candidates}
     loops = {
         COHEN: cohen_loop(published, x, a.sigma, loaded.num_classes),
