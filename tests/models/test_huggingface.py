@@ -140,3 +140,16 @@ def test_code_in_a_folder_is_not_run(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no image classifier"):
         load_model(f"hf:{tmp_path}")
     assert not (tmp_path / "ran").exists()
+
+
+def test_an_import_that_fails_inside_transformers_names_torchvision(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("Could not import module") from RuntimeError(
+            "operator torchvision::nms is missing"
+        )
+
+    monkeypatch.setattr(transformers.AutoModelForImageClassification, "from_pretrained", fail)
+    with pytest.raises(InvalidArgumentError, match=r"torchvision::nms is missing.*must fit torch"):
+        load_model(f"hf:{folder}")

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from smoothcert.classifiers import RuntimeName, TorchClassifier, quiet
+from smoothcert.classifiers import RuntimeName, TorchClassifier, in_one_line, quiet
 from smoothcert.errors import CheckpointError, InvalidArgumentError, import_extra
 from smoothcert.models.normalize import Normalization
 from smoothcert.models.preprocess import Preprocess
@@ -82,6 +83,11 @@ def load_huggingface(where: str, *, device: str | None, runtime: RuntimeName) ->
             # By safetensors only, and without code of the model's own: neither can run anything.
             settings, _ = transformers.ImageProcessingMixin.get_image_processor_dict(where)
             model = transformers.AutoModelForImageClassification.from_pretrained(where, use_safetensors=True)
+    except ImportError as error:
+        raise InvalidArgumentError(
+            f"transformers cannot import a model ({in_one_line(error)[:160]}): where torchvision is installed "
+            f"it must fit torch {torch.__version__}; install one that does, or remove it"
+        ) from error
     except Exception as error:  # the hub, the network and the parsers have errors of their own
         reason = (str(error).splitlines() or [""])[0][:200]
         if Path(where).is_dir():
