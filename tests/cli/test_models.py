@@ -172,3 +172,33 @@ def test_a_model_may_know_more_classes_than_the_labels_of_a_file(run: Any, tmp_p
     status, _, err = run("certify", "own_cli:build", *data[:1], tmp_path / "more.npz", *data[2:-1], tmp_path / "d")
     assert status == 2
     assert "has 10 classes, but the data has 12" in err
+
+
+def test_an_output_of_an_onnx_model_is_named_behind_its_file(run: Any, tmp_path: Path, folder: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    weight = np.random.default_rng(0).normal(size=(3072, 10)).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weight"], ["scores"]),
+        helper.make_node("Neg", ["scores"], ["others"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "two",
+        [helper.make_tensor_value_info("x", kind, ["b", 3, 32, 32])],
+        [helper.make_tensor_value_info(name, kind, ["b", 10]) for name in ("scores", "others")],
+        [onnx.numpy_helper.from_array(weight, "weight")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    (tmp_path / "two.onnx").write_bytes(model.SerializeToString())
+    cache = tmp_path / "c"
+    status, _, err = run("certify", tmp_path / "two.onnx", "--data", "data.npz", *SETTINGS, "--cache", cache)
+    assert status == 2
+    assert "scores" in err
+    certified(run, cache, f"{tmp_path / 'two.onnx'}@scores")
+    status, out, _ = run(
+        "recertify", cache, "--candidate", f"{tmp_path / 'two.onnx'}@others", "--n-p", "50", "--json"
+    )
+    assert status == 0
+    assert json.loads(out)[0]["candidate"].startswith("two.onnx-others-")

@@ -19,7 +19,7 @@ from smoothcert.approximate.prune import prune_global, prune_layerwise
 from smoothcert.approximate.user_function import apply_function
 from smoothcert.classifiers import Classifier, GraphClassifier, OnnxClassifier, TorchClassifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.models import function_name, load_model
+from smoothcert.models import function_name, load_model, onnx_file
 
 __all__ = ["SPECS", "Candidate", "make_candidate"]
 
@@ -139,7 +139,7 @@ def _made(spec: str, base: Classifier, calibration: NDArray[np.float32] | None) 
         device = str(base.device) if isinstance(base, TorchClassifier) else None
         made = load_model(spec, num_classes=base.num_classes, device=device).classifier
         return Candidate(_file_name(spec.replace(":", "-"), made), made, f"the model {spec}")
-    if spec.endswith((*_CHECKPOINTS, ".onnx")):
+    if spec.endswith(_CHECKPOINTS) or onnx_file(spec) is not None:
         return _from_file(spec, base)
     if form not in SPECS and function_name(spec) is not None:
         made, how = apply_function(base, spec)
@@ -189,9 +189,10 @@ def _amount(spec: str, text: str) -> float:
 
 def _from_file(spec: str, base: Classifier) -> Candidate:
     classifier: Classifier
-    if spec.endswith(".onnx"):
+    if (graph := onnx_file(spec)) is not None:
+        file, output = graph
         threads = base.threads if isinstance(base, GraphClassifier) else torch.get_num_threads()
-        classifier = OnnxClassifier(spec, base.num_classes, threads=threads)
+        classifier = OnnxClassifier(file, base.num_classes, output=output, threads=threads)
         description = f"the ONNX model {spec}, by ONNX Runtime on the CPU"
     else:
         classifier, arch = load_candidate(torch_base(spec, base), spec)

@@ -13,6 +13,7 @@ from .opening import MODEL_SPECS as MODEL_SPECS
 from .opening import NORMALIZATIONS as NORMALIZATIONS
 from .opening import OpenedModel as OpenedModel
 from .opening import load_model as load_model
+from .opening import onnx_file as onnx_file
 from .own_function import call_function as call_function
 from .own_function import function_name as function_name
 from .own_function import import_function as import_function

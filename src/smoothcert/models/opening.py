@@ -27,10 +27,11 @@ from smoothcert.models.program import load_program
 from smoothcert.models.state_dict import load_into, load_state_dict, read_state
 from smoothcert.models.timm_model import load_timm
 
-__all__ = ["MODEL_SPECS", "NORMALIZATIONS", "OpenedModel", "load_model"]
+__all__ = ["MODEL_SPECS", "NORMALIZATIONS", "OpenedModel", "load_model", "onnx_file"]
 
 MODEL_SPECS = {
-    "FILE": "a checkpoint (.safetensors, .pth.tar, .pth, .pt), an .onnx model or a .pt2 program of torch.export",
+    "FILE": "a checkpoint (.safetensors, .pth.tar, .pth, .pt), an .onnx model, with @OUTPUT where several of its "
+    "outputs could be the scores, or a .pt2 program of torch.export",
     "PACKAGE.MODULE:FUNCTION": "what your function returns: a module, a Classifier or a scikit-learn estimator",
     "hf:FOLDER-OR-ID": "an image classifier of Hugging Face's transformers, with its image processor",
     "timm:NAME[@FILE]": "a model of timm with its own normalization; weights from a file or its pretrained ones",
@@ -124,6 +125,14 @@ def load_model(
     return opened
 
 
+def onnx_file(spec: str) -> tuple[str, str | None] | None:
+    """Return the file and the output that ``FILE.onnx`` or ``FILE.onnx@OUTPUT`` names; None for other forms."""
+    if spec.endswith(".onnx"):
+        return spec, None
+    file, at, output = spec.rpartition(".onnx@")
+    return (f"{file}.onnx", output) if at and output else None
+
+
 def _opened(
     spec: str,
     num_classes: int | None,
@@ -153,10 +162,10 @@ def _opened(
         return OpenedModel(classifier=load_timm(rest, num_classes, device=device, runtime=runtime))
     if function_name(spec) is not None:
         return OpenedModel(classifier=_from_function(spec, num_classes, device, runtime))
-    if path.suffix == ".onnx":
-        return OpenedModel(
-            classifier=OnnxClassifier(spec, _required(spec, num_classes), threads=torch.get_num_threads())
-        )
+    if (graph := onnx_file(spec)) is not None:
+        file, output = graph
+        classifier = OnnxClassifier(file, num_classes, output=output, threads=torch.get_num_threads())
+        return OpenedModel(classifier=classifier)
     if path.suffix == ".pt2":
         module = load_program(path)
         return OpenedModel(
