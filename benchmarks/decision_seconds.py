@@ -41,7 +41,8 @@ def decide(cache: Path, candidate: str, radius: float, home: Path) -> float:
 
 def measure(cache: Path, candidate: str, radius: float, rounds: int) -> dict[str, list[float]]:
     """Measure with nothing kept, with the base's graph, and with all graphs."""
-    found: dict[str, list[float]] = {"nothing kept": [], "base kept": [], "all kept": [], "--help": []}
+    names = ("nothing kept", "base kept", "all kept", "--help", "import torch alone")
+    found: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
@@ -52,6 +53,9 @@ def measure(cache: Path, candidate: str, radius: float, rounds: int) -> dict[str
             newest.unlink()
             found["base kept"] += [decide(cache, candidate, radius, home)] if base else []
             found["--help"].append(seconds(["--help"], home))
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import torch, os; os._exit(0)"], check=True)
+        found["import torch alone"].append(time.perf_counter() - began)
     return found
 
 

@@ -1,6 +1,6 @@
 """How long recertifying several candidates takes end to end, and how much of it planning and bounds take.
 
-    python benchmarks/recertify_seconds.py runs/base --candidate fp16 --candidate bf16 --n-p 1000
+    python benchmarks/recertify_seconds.py runs/base --candidate fp16 --candidate bf16:torch --n-p 1000
 
 CACHE was made by ``smoothcert certify``. Candidates are recertified into copies of it: with the same n_p for every
 input, selection samples included, as ``--spread even`` has it, and by the budget, which is the default.

@@ -7,9 +7,9 @@ to catch up. Each
 
     smoothcert certify CHECKPOINT --data cifar10 --limit 100 --skip 50 --sigma 0.5 --n 10000 --cache runs/base
     for copy in long b300 b1000; do cp -r runs/base runs/$copy; done
-    smoothcert recertify runs/long --candidate int8 --n-p 10000 --bound joint --spread even
-    smoothcert recertify runs/b300 --candidate int8 --n-p 300
-    smoothcert recertify runs/b1000 --candidate int8 --n-p 1000
+    smoothcert recertify runs/long --candidate int8:onnx --n-p 10000 --bound joint --spread even
+    smoothcert recertify runs/b300 --candidate int8:onnx --n-p 300
+    smoothcert recertify runs/b1000 --candidate int8:onnx --n-p 1000
     python experiments/incremental_speedup.py runs/base --long runs/long --budget runs/b300 runs/b1000 --out runs
 
 The rows are the paper's bound and the joint bound with the same n_p for every input, and "budget", the default.

@@ -191,3 +191,14 @@ def test_programs_for_one_size_of_batch_are_refused_with_the_option_that_frees_i
         kinds.small_net(), (kinds.images(2),), dynamic_shapes={"input": {0: torch.export.Dim.AUTO}}
     )
     assert sc.TorchClassifier(free.module(), 10).logits(X[:1]).shape == (1, 10), "as the remedy says"
+
+
+def test_a_classifier_whose_module_was_changed_in_place_is_run_anew() -> None:
+    classifier = sc.TorchClassifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)), 2)
+    x = np.full((1, 1, 2, 2), 0.5, np.float32)
+    bias = classifier.module.get_parameter("1.bias")
+    found = []
+    for value in (torch.tensor([9.0, 0.0]), torch.tensor([0.0, 9.0])):
+        bias.data.copy_(value)
+        found.append(int(sc.certify(classifier, x, sigma=0.25, n=100).certificates.prediction[0]))
+    assert found == [0, 1]

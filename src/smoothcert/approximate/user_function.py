@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from smoothcert.approximate.module_copy import copy_module, torch_base
-from smoothcert.classifiers import Classifier, FunctionClassifier, TorchClassifier, as_classifier, is_estimator
+from smoothcert.classifiers import Classifier, TorchClassifier
 from smoothcert.errors import InvalidArgumentError
-from smoothcert.models import call_function, import_function, takes_a_module
+from smoothcert.models import call_function, classifier_of, import_function, takes_a_module
 
 __all__ = ["apply_function"]
 
@@ -26,21 +26,10 @@ def apply_function(base: Classifier, spec: str) -> tuple[Classifier, str]:
         if isinstance(made, torch.nn.Module):
             made = TorchClassifier(made, base.num_classes)
         how = f"what {spec} returns"
-    return _checked(spec, made, base), how
-
-
-def _checked(spec: str, made: object, base: Classifier) -> Classifier:
-    if is_estimator(made):
-        made = FunctionClassifier.from_estimator(made, num_classes=base.num_classes)
-    classifier = as_classifier(made)
-    if classifier is None:
-        raise InvalidArgumentError(
-            f"{spec!r} returned a {type(made).__qualname__}: it should return a torch.nn.Module, a Classifier or "
-            "a scikit-learn estimator"
-        )
+    classifier = classifier_of(spec, made, base.num_classes)
     if classifier.num_classes != base.num_classes:
         raise InvalidArgumentError(
             f"{spec!r} returned a classifier with {classifier.num_classes} classes: the base has "
             f"{base.num_classes}"
         )
-    return classifier
+    return classifier, how

@@ -10,6 +10,7 @@ from .estimator import is_estimator as is_estimator
 from .fingerprint import module_fingerprint as module_fingerprint
 from .function import FunctionClassifier as FunctionClassifier
 from .graph import GraphClassifier as GraphClassifier
+from .kept_graphs import computed_by as computed_by
 from .kept_graphs import kept_graph as kept_graph
 from .kept_graphs import versions_of as versions_of
 from .onnx_export import INPUT as INPUT

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import weakref
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +21,6 @@ _AT_MOST = 2 << 30  # bytes of all graphs together
 _DIGEST = 32
 _SUFFIX = ".graph"
 _PROBE = 4
-_known: weakref.WeakKeyDictionary[TorchClassifier, dict[tuple[int, ...], str]] = weakref.WeakKeyDictionary()
 
 
 def kept_graph(what: str, make: Callable[[], bytes]) -> bytes:
@@ -56,12 +54,9 @@ def kept_graph(what: str, make: Callable[[], bytes]) -> bytes:
 def computed_by(classifier: TorchClassifier, shape: tuple[int, ...]) -> str:
     """Name what a module computes: its fingerprint does not see attributes and code, its logits do."""
     # Fixed inputs; with other threads or processors their last bits may differ, and then a graph is made again.
-    known = _known.setdefault(classifier, {})
-    if shape not in known:
-        batch = np.random.default_rng(0).random((_PROBE, *shape), dtype=np.float32)
-        logits = classifier.logits(batch)
-        known[shape] = f"{classifier.fingerprint} {shape} {hashlib.sha256(logits.tobytes()).hexdigest()}"
-    return known[shape]
+    batch = np.random.default_rng(0).random((_PROBE, *shape), dtype=np.float32)
+    logits = classifier.logits(batch)
+    return f"{classifier.fingerprint} {shape} {hashlib.sha256(logits.tobytes()).hexdigest()}"
 
 
 def versions_of(*packages: str) -> str:

@@ -2,10 +2,10 @@ from ._arguments import require_confidence as require_confidence
 from .baselines import SamplesFromScratch as SamplesFromScratch
 from .baselines import Worth as Worth
 from .betting import bounded_mean_interval as bounded_mean_interval
-from .comparison import BASE as BASE
-from .comparison import CandidateResult as CandidateResult
-from .comparison import Comparison as Comparison
 from .comparison import compare as compare
+from .comparison_result import BASE as BASE
+from .comparison_result import CandidateResult as CandidateResult
+from .comparison_result import Comparison as Comparison
 from .confidence import average_certified_radius_lower as average_certified_radius_lower
 from .confidence import certified_accuracy_lower as certified_accuracy_lower
 from .confidence import false_certificates as false_certificates

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from smoothcert.certificate import Certificates
 from smoothcert.data import load_dataset
-from smoothcert.errors import InvalidArgumentError
+from smoothcert.errors import CacheMismatchError, InvalidArgumentError
 from smoothcert.noise import input_keys
 from smoothcert.procedures import cohen_certificates
 from smoothcert.sampling import Inputs, Votes, as_inputs
@@ -111,11 +111,16 @@ def labelled_inputs(x: Any, y: NDArray[np.int64] | None) -> tuple[Inputs, NDArra
 
 
 def known_labels(store: CertificationCache) -> tuple[list[bytes], NDArray[np.int64]]:
-    """Return the inputs that a cache and all its candidates have, and the labels that were kept with it."""
+    """Return all inputs of a cache, and the labels that were kept with it; refuse candidates that lack some."""
     keys = [key for entry in store.entries for key in entry.keys]
     for record in read_candidates(store.path):
         own = open_candidate(store, record)
-        keys = [key for key in keys if key in own]
+        # On the inputs that are left, accuracies would be of others than the cache's, and gates would not say so.
+        if lacking := sum(key not in own for key in keys):
+            raise CacheMismatchError(
+                f"{own.path} lacks {lacking} of the {len(keys)} inputs of {store.path}: recertify {record.spec!r} "
+                "on all of them, or name the inputs to compare (x, or --data)"
+            )
     labels = read_labels(store.path) or _recorded_labels(store.path)
     if unknown := sum(key not in labels for key in keys):
         raise InvalidArgumentError(

@@ -15,6 +15,7 @@ from .opening import OpenedModel as OpenedModel
 from .opening import load_model as load_model
 from .opening import onnx_file as onnx_file
 from .own_function import call_function as call_function
+from .own_function import classifier_of as classifier_of
 from .own_function import function_name as function_name
 from .own_function import import_function as import_function
 from .own_function import takes_a_module as takes_a_module

@@ -11,18 +11,21 @@ import torch
 
 from smoothcert.classifiers import (
     Classifier,
-    FunctionClassifier,
     OnnxClassifier,
     RuntimeName,
     TorchClassifier,
-    as_classifier,
-    is_estimator,
 )
 from smoothcert.errors import CheckpointError, InvalidArgumentError
 from smoothcert.models.checkpoint import load_checkpoint
 from smoothcert.models.huggingface import load_huggingface
 from smoothcert.models.normalize import CIFAR10, DIGITS, IMAGENET, Normalization
-from smoothcert.models.own_function import call_function, function_name, import_function, takes_a_module
+from smoothcert.models.own_function import (
+    call_function,
+    classifier_of,
+    function_name,
+    import_function,
+    takes_a_module,
+)
 from smoothcert.models.program import load_program
 from smoothcert.models.state_dict import load_into, load_state_dict, read_state
 from smoothcert.models.timm_model import load_timm
@@ -149,9 +152,7 @@ def _opened(
                 f"arch is given, but {spec} says itself what it is: arch is for plain state dicts; leave it out"
             )
         module = _from_state(path, arch, num_classes, normalization)
-        return OpenedModel(
-            classifier=TorchClassifier(module, _classes(spec, num_classes, module), device=device, runtime=runtime)
-        )
+        return _around(module, _classes(spec, num_classes, module), device, runtime)
     if normalization is not None:
         raise InvalidArgumentError(
             "normalization is given without arch: it is for plain state dicts; leave it out"
@@ -168,9 +169,7 @@ def _opened(
         return OpenedModel(classifier=classifier)
     if path.suffix == ".pt2":
         module = load_program(path)
-        return OpenedModel(
-            classifier=TorchClassifier(module, _classes(spec, num_classes, module), device=device, runtime=runtime)
-        )
+        return _around(module, _classes(spec, num_classes, module), device, runtime)
     if path.suffix in _PICKLES:
         raise InvalidArgumentError(
             f"model {spec!r} is a pickle or of a format that may run code: write a function that loads it, and "
@@ -224,15 +223,7 @@ def _from_function(spec: str, num_classes: int | None, device: str | None, runti
     made = call_function(spec, function)
     if isinstance(made, torch.nn.Module):
         return TorchClassifier(made, _classes(spec, num_classes, made), device=device, runtime=runtime)
-    if is_estimator(made):
-        return FunctionClassifier.from_estimator(made, num_classes=num_classes)
-    classifier = as_classifier(made)
-    if classifier is None:
-        raise InvalidArgumentError(
-            f"{spec!r} returned a {type(made).__name__}: it should return a torch.nn.Module, a Classifier or a "
-            "scikit-learn estimator"
-        )
-    return classifier
+    return classifier_of(spec, made, num_classes)
 
 
 def _classes(spec: str, num_classes: int | None, module: torch.nn.Module) -> int:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from smoothcert.classifiers import Classifier, FunctionClassifier, as_classifier, is_estimator
 from smoothcert.errors import InvalidArgumentError, SmoothcertError
 
-__all__ = ["call_function", "function_name", "import_function", "takes_a_module"]
+__all__ = ["call_function", "classifier_of", "function_name", "import_function", "takes_a_module"]
 
 _FUNCTION = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)", re.ASCII)
 
@@ -69,6 +70,19 @@ def takes_a_module(function: Callable[..., Any]) -> bool:
         return True
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return any(p.kind in positional and p.default is inspect.Parameter.empty for p in parameters)
+
+
+def classifier_of(spec: str, made: object, num_classes: int | None) -> Classifier:
+    """Return what a user's function returned as a classifier, if it is one or an estimator."""
+    if is_estimator(made):
+        return FunctionClassifier.from_estimator(made, num_classes=num_classes)
+    classifier = as_classifier(made)
+    if classifier is None:
+        raise InvalidArgumentError(
+            f"{spec!r} returned a {type(made).__name__}: it should return a torch.nn.Module, a Classifier or a "
+            "scikit-learn estimator"
+        )
+    return classifier
 
 
 @contextlib.contextmanager

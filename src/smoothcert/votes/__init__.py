@@ -13,7 +13,7 @@ from smoothcert.votes.progress import Progress, ShowProgress, progress_bar, repo
 from smoothcert.votes.quota import Quota
 from smoothcert.votes.repetition import REPEATED, REPETITION_TOLERANCE, repeat_cached
 from smoothcert.votes.rounds import RoundSampler, sampling_rounds
-from smoothcert.votes.running import run_as_made, run_like_cache
+from smoothcert.votes.running import run_as_made, run_like
 from smoothcert.votes.smoothed import Smoothed
 from smoothcert.votes.tally import Tally, tally_of
 
@@ -39,7 +39,7 @@ __all__ = [
     "require_probability",
     "require_radius",
     "run_as_made",
-    "run_like_cache",
+    "run_like",
     "sampling_groups",
     "sampling_rounds",
     "showing",

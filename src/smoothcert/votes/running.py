@@ -6,7 +6,7 @@ import contextlib
 import math
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,61 +14,49 @@ from numpy.typing import NDArray
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError, MissingExtraError
 from smoothcert.sampling import default_batch_size, device_of
-from smoothcert.votes.store import Manifest, recorded_batch_size
+from smoothcert.votes.store import Manifest
 
 if TYPE_CHECKING:
     from smoothcert.classifiers import RuntimeName, TorchClassifier
 
-__all__ = ["run_as", "run_as_made", "run_like", "run_like_cache"]
+__all__ = ["run_as", "run_as_made", "run_like"]
 
+# By what a module computes, so that one which was changed in place is exported again.
 _known: weakref.WeakKeyDictionary[TorchClassifier, dict[object, Classifier]] = weakref.WeakKeyDictionary()
 
+Batch = Callable[[int], NDArray[np.float32]]
+"""Returns so many noisy inputs, on which a runtime must compute what the module does."""
 
-def run_as(classifier: Classifier, batch: Callable[[int], NDArray[np.float32]], batch_size: int) -> Classifier:
+
+def run_as(classifier: Classifier, shape: tuple[int, ...], batch: Batch, batch_size: int) -> Classifier:
     """Run a torch module by the runtime that it names, see `smoothcert.classifiers.with_runtime`.
 
     Parameters
     ----------
     classifier : Classifier
         Whatever is no torch module is returned as it is.
+    shape : tuple of int
+        Shape of one input.
     batch : callable
-        Returns so many noisy inputs, on which the runtime must compute what the module does.
+        Noisy inputs of that shape.
     batch_size : int
         Forward passes at once.
     """
     module = _module(classifier)
-    return classifier if module is None else _run(module, module.runtime, batch, batch_size)
+    return classifier if module is None else _run(module, module.runtime, shape, batch, batch_size)
 
 
-def run_like(
-    classifier: Classifier, description: str, batch: Callable[[int], NDArray[np.float32]], batch_size: int
-) -> Classifier:
-    """Run a torch module that names no runtime by the one of other votes, where that can.
-
-    Parameters
-    ----------
-    description : str
-        How the other classifier describes its runtime.
-    classifier, batch, batch_size
-        As for `run_as`.
-    """
-    module = _module(classifier)
+def run_like(classifier: Classifier, manifest: Manifest, batch: Batch, batch_size: int) -> Classifier:
+    """Run a torch module that names no runtime by that of a cache, where that can; arguments as for `run_as`."""
+    module, shape = _module(classifier), manifest.input_shape
     if module is None or module.runtime != "auto":
-        return run_as(classifier, batch, batch_size)
-    if description.endswith("compiled"):
-        return _run(module, "compile", batch, batch_size)
-    for begin, runtime in (("onnxruntime", "onnx"), ("openvino", "openvino")):
-        if description.startswith(begin):
-            with contextlib.suppress(InvalidArgumentError):  # half precision, say
-                return _run(module, cast("RuntimeName", runtime), batch, batch_size)
+        return run_as(classifier, shape, batch, batch_size)
+    runtime = _named(manifest.classifier.get("runtime", ""))
+    if runtime == "compile":
+        return _run(module, runtime, shape, batch, batch_size)
+    with contextlib.suppress(InvalidArgumentError):  # half precision, say
+        return _run(module, runtime, shape, batch, batch_size)
     return module.run_by("eager")
-
-
-def run_like_cache(classifier: Classifier, manifest: Manifest, batch: NDArray[np.float32]) -> Classifier:
-    """Run a torch module by the runtime of a cache, where that computes the same for a batch (b, *shape)."""
-    size = recorded_batch_size(manifest) or len(batch)
-    runtime = manifest.classifier.get("runtime", "")
-    return run_like(classifier, runtime, lambda count: np.resize(batch, (count, *batch.shape[1:])), size)
 
 
 def run_as_made(
@@ -78,11 +66,8 @@ def run_as_made(
     module = _module(classifier)
     if module is None:
         return classifier if classifier.fingerprint == fingerprint else None
-    size = batch_size or _usual_size(module, shape)
-    for run in _runs(module, shape, size):
-        if run.fingerprint == fingerprint:
-            return run
-    return None
+    size = batch_size or default_batch_size(math.prod(shape), device_of(module))
+    return next((run for run in _runs(module, shape, size) if run.fingerprint == fingerprint), None)
 
 
 def _runs(module: TorchClassifier, shape: tuple[int, ...], batch_size: int) -> Iterator[Classifier]:
@@ -91,30 +76,44 @@ def _runs(module: TorchClassifier, shape: tuple[int, ...], batch_size: int) -> I
 
     yield module.run_by("eager")
     yield CompiledClassifier(module, batch_size)  # which is not compiled before its first batch
-    kept = _known.setdefault(module, {})
     with contextlib.suppress(InvalidArgumentError, MissingExtraError):
-        if ("onnx", shape) not in kept:
-            kept["onnx", shape] = ExportedClassifier(module, shape)
-        exported = cast("ExportedClassifier", kept["onnx", shape])
+        exported = _remembered(module, ("export", shape), lambda: ExportedClassifier(module, shape))
         yield exported
-        if ("openvino", shape) not in kept:
-            kept["openvino", shape] = ExportedToOpenVino(module, shape, exported.model_bytes)
-        yield kept["openvino", shape]
+        graph = cast("ExportedClassifier", exported).model_bytes
+        yield _remembered(module, ("to openvino", shape), lambda: ExportedToOpenVino(module, shape, graph))
 
 
 def _run(
-    module: TorchClassifier, runtime: RuntimeName, batch: Callable[[int], NDArray[np.float32]], batch_size: int
+    module: TorchClassifier, runtime: RuntimeName, shape: tuple[int, ...], batch: Batch, batch_size: int
 ) -> Classifier:
     from smoothcert.classifiers import with_runtime
 
     if runtime == "eager":
         return module.run_by("eager")
     size = batch_size if runtime == "compile" else 64
-    tried = batch(size)
-    kept, name = _known.setdefault(module, {}), (runtime, tried.shape if runtime == "compile" else tried.shape[1:])
-    if name not in kept:
-        kept[name] = with_runtime(module, runtime, tried)
-    return kept[name]
+    return _remembered(module, (runtime, size, shape), lambda: with_runtime(module, runtime, batch(size)))
+
+
+def _remembered(module: TorchClassifier, what: tuple[Any, ...], make: Callable[[], Classifier]) -> Classifier:
+    from smoothcert.classifiers import computed_by
+
+    try:
+        name = (*what, computed_by(module, what[-1]))
+    except Exception:  # a module that cannot label such inputs: the probe says so
+        return make()
+    known = _known.setdefault(module, {})
+    if name not in known:
+        known[name] = make()
+    return known[name]
+
+
+def _named(description: str) -> RuntimeName:
+    """Return the runtime that a classifier describes."""
+    if description.endswith("compiled"):
+        return "compile"
+    if description.startswith("openvino"):
+        return "openvino"
+    return "onnx" if description.startswith("onnxruntime") else "eager"
 
 
 def _module(classifier: Classifier) -> TorchClassifier | None:
@@ -122,7 +121,3 @@ def _module(classifier: Classifier) -> TorchClassifier | None:
     if getattr(classifier, "runtime", "eager") == "eager" or not hasattr(classifier, "run_by"):
         return None
     return cast("TorchClassifier", classifier)
-
-
-def _usual_size(module: TorchClassifier, shape: tuple[int, ...]) -> int:
-    return default_batch_size(math.prod(shape), device_of(module))

@@ -136,12 +136,12 @@ class Smoothed:
 
     def run_as_named(self) -> Smoothed:
         """Run the classifier by the runtime that it names."""
-        return replace(self, classifier=run_as(self.classifier, self.noisy_inputs, self.forward_passes_at_once))
+        size = self.forward_passes_at_once
+        return replace(self, classifier=run_as(self.classifier, self.shape, self.noisy_inputs, size))
 
     def run_like(self, manifest: Manifest) -> Smoothed:
         """Run the classifier by the runtime of a cache, where that can."""
-        runtime = manifest.classifier.get("runtime", "")
-        made = run_like(self.classifier, runtime, self.noisy_inputs, self.forward_passes_at_once)
+        made = run_like(self.classifier, manifest, self.noisy_inputs, self.forward_passes_at_once)
         return replace(self, classifier=made)
 
     @cached_property

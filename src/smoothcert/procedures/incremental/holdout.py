@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from smoothcert.bounds import smallest_n
 from smoothcert.classifiers import Classifier
 from smoothcert.errors import InvalidArgumentError
 from smoothcert.sampling import identify, probe_batch
-from smoothcert.votes import require_classifier, require_count, run_like_cache
-from smoothcert.votes.store import CertificationCache, reserve
+from smoothcert.votes import require_classifier, require_count, run_like
+from smoothcert.votes.store import CertificationCache, recorded_batch_size, reserve
 
 __all__ = ["HELD_OUT", "PREMISE", "default_n_p", "require_samples", "reserve_holdout"]
 
@@ -60,7 +62,9 @@ def reserve_holdout(cache: str | Path, n_p: range, candidates: Sequence[Classifi
         raise InvalidArgumentError(f"n_p is {n_p!r}, but {store.path} holds n = {manifest.n} votes per input")
     shape, noise = manifest.input_shape, manifest.noise(str(store.path))
     asked = [require_classifier("candidates", c) for c in candidates]
-    run = [run_like_cache(c, manifest, probe_batch(shape, noise)) for c in asked]
+    probe = probe_batch(shape, noise)
+    size = recorded_batch_size(manifest) or len(probe)
+    run = [run_like(c, manifest, lambda count: np.resize(probe, (count, *shape)), size) for c in asked]
     named = [identify(c, shape, noise).name(c.fingerprint) for c in run]
     reserve(store.path, samples.start, samples.stop, named)
 

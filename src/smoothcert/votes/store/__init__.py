@@ -1,8 +1,9 @@
 """The certification cache on disk: schema, atomic append, resume, integrity check."""
 
-from smoothcert.votes.store.cache import CertificationCache, load_cache, manifest_in, votes_manifest
+from smoothcert.votes.store.cache import CertificationCache
 from smoothcert.votes.store.candidates import open_candidate
 from smoothcert.votes.store.comparisons import GatedComparison, note_comparison
+from smoothcert.votes.store.folders import load_cache, manifest_in, votes_manifest
 from smoothcert.votes.store.holdouts import Holdout, note_seen, read_holdouts, reserve
 from smoothcert.votes.store.index import PartEntry
 from smoothcert.votes.store.journal import RoundJournal, Setting

@@ -11,7 +11,7 @@ from pathlib import Path
 from smoothcert._folders import exists, remove_file
 from smoothcert._records import RecordFormat, is_int, is_text
 from smoothcert.errors import CacheError, SmoothcertError, reading
-from smoothcert.votes.store.cache import manifest_in
+from smoothcert.votes.store.folders import manifest_in
 
 __all__ = ["Provenance", "read_provenance", "recording_provenance", "write_provenance"]
 
